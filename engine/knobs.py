@@ -56,7 +56,8 @@ def knobs_of(settings_type: type) -> tuple[Knob, ...]:
     found = []
     for one in fields(settings_type):
         told = one.metadata["knob"]
-        found.append(Knob(name=one.name, kind=_kind(hints[one.name], told["choices"]), default=one.default, **told))
+        default = typing.cast(Value | None, one.default)
+        found.append(Knob(name=one.name, kind=_kind(hints[one.name], told["choices"]), default=default, **told))
     return tuple(found)
 
 

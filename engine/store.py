@@ -30,7 +30,6 @@ from engine.events import (
     Sampled,
     Saved,
     Started,
-    Status,
     Step,
     Warned,
     from_line,
