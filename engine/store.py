@@ -14,10 +14,10 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from engine.errors import Problem, Refused
 from engine.events import (
@@ -211,9 +211,14 @@ def append_event(path: Path, event: Event) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file so that it is either the old one or the whole new one, also after a crash."""
+    write_whole_with(path, lambda file: file.write(content))
+
+
+def write_whole_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """As `write_whole`, for content that `write` puts into the open file itself."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with beside.open("wb") as file:
-        file.write(content)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)

@@ -34,7 +34,9 @@ class LoraKnobs:
     alpha: int | None = knob(
         None, label="Alpha", low=1, high=1024, help="How strongly the update counts: it is scaled by alpha / rank. Empty: twice the rank."
     )
-    dropout: float = knob(0.05, label="LoRA dropout", low=0.0, high=0.9, help="Share of the update's inputs left out at random; 0.05 to 0.1 is usual.")
+    dropout: float = knob(
+        0.05, label="LoRA dropout", low=0.0, high=0.9, help="Share of the update's inputs left out at random; 0.05 to 0.1 is usual."
+    )
     targets: str = knob(
         "all_linear",
         label="Where",

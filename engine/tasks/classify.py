@@ -125,7 +125,13 @@ def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def probabilities(
-    model: torch.nn.Module, tokenizer: Any, rows: Sequence[Sequence[int]], *, batch_size: int = 32, autocast: str | None = None, said: Any = None
+    model: torch.nn.Module,
+    tokenizer: Any,
+    rows: Sequence[Sequence[int]],
+    *,
+    batch_size: int = 32,
+    autocast: str | None = None,
+    said: Any = None,
 ) -> np.ndarray:
     """Each class's probability for each encoded row, (rows, classes) float64. `said(done)` is called after every batch.
 

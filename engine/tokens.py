@@ -1,0 +1,63 @@
+"""Encoded texts, kept on disk by their content: the same texts under the same tokenizer and length are encoded once.
+
+HOME/cache/tokens/<sha256>.npz    ids (int32, all rows after one another) and ends (int64, where each row ends)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.store import write_whole_with
+from engine.tasks import Task
+
+ROWS_AT_ONCE = 1000
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "merges.txt",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+FORMAT = 1  # raise when encoding changes
+
+
+def encoded(
+    task: Task, tokenizer: Any, texts: Sequence[str], knobs: Any, *, model_folder: Path, cache: Path, said: Callable[[int], None]
+) -> list[list[int]]:
+    """The token ids of each text, from the cache where they are there. `said(rows done)` is called now and then."""
+    path = cache / "tokens" / f"{_key(task, texts, knobs, model_folder)}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as kept:
+            ids, ends = kept["ids"], kept["ends"]
+    else:
+        rows: list[list[int]] = []
+        for start in range(0, len(texts), ROWS_AT_ONCE):
+            rows += task.encode(tokenizer, texts[start : start + ROWS_AT_ONCE], knobs)
+            said(len(rows))
+        ids = np.fromiter((one for row in rows for one in row), dtype=np.int32)
+        ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole_with(path, lambda file: np.savez(file, ids=ids, ends=ends))
+    starts = [0, *ends[:-1].tolist()]
+    flat = ids.tolist()
+    return [flat[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
+
+
+def _key(task: Task, texts: Sequence[str], knobs: Any, model_folder: Path) -> str:
+    digest = hashlib.sha256(json.dumps([FORMAT, task.id, dataclasses.asdict(knobs)], sort_keys=True).encode())
+    for name in TOKENIZER_FILES:
+        if (model_folder / name).is_file():
+            digest.update((model_folder / name).read_bytes())
+    for text in texts:
+        part = text.encode("utf-8", "surrogatepass")
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()

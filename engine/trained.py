@@ -1,0 +1,116 @@
+"""A trained model in its folder, ready to be used again: what `worker` keeps and what Try, the export and later runs open.
+
+model/  adapter_model.safetensors + adapter_config.json, or model.safetensors + config.json
+        the tokenizer's files   labels.json  ["Negative", "Neutral", …]   shur.json  (Kept, below)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import models
+from engine.data.sources import clean
+from engine.errors import Problem, Refused
+from engine.knobs import settle
+from engine.methods import all_methods
+from engine.spec import Training
+from engine.tasks import all_tasks
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from engine.plan import Plan
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What it takes to use the model again, besides its weights. Written as shur.json; holds no local path."""
+
+    run: str
+    model: str  # the base's id
+    revision: str | None
+    method: str
+    task: str
+    settings: dict[str, Any]  # the run's, every knob
+    data_sha256: str
+    versions: dict[str, str]
+
+
+def autocast_of(precision: str) -> str | None:
+    """The dtype that torch's autocast computes in, None for plain 32 bits."""
+    return {"bf16": "bfloat16", "fp16": "float16"}.get(precision)
+
+
+def weights_dtype(precision: str, *, freezes_body: bool) -> str:
+    """A frozen body may lie in memory in 16 bits; weights that are trained stay in 32."""
+    return (autocast_of(precision) or "float32") if freezes_body else "float32"
+
+
+def open_base(folder: Path, classes: Sequence[str], plan_or_kept: Plan | Kept, tokenizer: Any, precision: str) -> torch.nn.Module:
+    """The untuned model with a fresh head, in the dtype that its method and precision call for."""
+    method, task = all_methods()[plan_or_kept.method], all_tasks()[plan_or_kept.task]
+    return task.load_model(
+        folder, classes, dtype=weights_dtype(precision, freezes_body=method.freezes_body), pad_token_id=tokenizer.pad_token_id
+    )
+
+
+def keep(model: torch.nn.Module, tokenizer: Any, classes: Sequence[str], kept: Kept, folder: Path) -> None:
+    """Writes the model's folder beside and renames it into place, so that it is there whole or not at all."""
+    beside = folder.with_name(f".{folder.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    all_methods()[kept.method].save(model, beside)
+    tokenizer.save_pretrained(beside)
+    (beside / "labels.json").write_text(json.dumps(list(classes), ensure_ascii=False), "utf-8")
+    (beside / "shur.json").write_text(json.dumps(dataclasses.asdict(kept), ensure_ascii=False, indent=1), "utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An opened model. `probabilities` takes raw texts."""
+
+    model: torch.nn.Module
+    tokenizer: Any
+    classes: tuple[str, ...]
+    kept: Kept
+    autocast: str | None
+
+    def probabilities(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+        """Each class's probability for each text, (texts, classes), cleaned and cut as the training rows were."""
+        task = all_tasks()[self.kept.task]
+        cleaned = [clean(text, clean_html=bool(self.kept.settings["clean_html"])) for text in texts]
+        ids = task.encode(self.tokenizer, cleaned, settle(task.knobs, self.kept.settings))
+        return task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)  # type: ignore[no-any-return]
+
+
+def open_trained(folder: Path, *, home: Path, token: str | None = None) -> Trained:
+    """The model of a finished run's `model` folder. Raises Refused when it, or the base below an adapter, is not to be had."""
+    import torch
+
+    try:
+        kept = Kept(**json.loads((folder / "shur.json").read_text("utf-8")))
+        classes = tuple(json.loads((folder / "labels.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise Refused(Problem("run", "This run has no trained model.", "Train it to its end, or choose another run.")) from error
+    method, task = all_methods()[kept.method], all_tasks()[kept.task]
+    cuda = torch.cuda.is_available()
+    precision = settle(Training, kept.settings).precision or "fp32"
+    if not cuda and precision == "fp16":
+        precision = "fp32"  # fp16 on a CPU is about 30 times slower than bf16 and gives NaN
+    tokenizer = task.load_tokenizer(folder)
+    base = folder  # a fully trained model stands alone
+    if method.freezes_body:
+        base = models.fetch(models.find(kept.model, token=token, home=home), token=token, home=home, say=lambda *_: None)
+    model = method.load(folder, base, lambda opened: open_base(opened, classes, kept, tokenizer, precision))
+    model = model.to("cuda" if cuda else "cpu")
+    model.eval()
+    return Trained(model, tokenizer, classes, kept, autocast_of(precision))

@@ -1,0 +1,210 @@
+"""`python -m engine.worker RUN_FOLDER`: one run in a process of its own, from its plan to its judged model.
+
+Writes events and nothing else to anybody; the page may be open, closed or killed. Everything that goes wrong ends in one event
+with a sentence, here at the border; the traceback goes to the run's log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import engine
+from engine import baselines, checkpoint, evaluate, models, spec, trained
+from engine import plan as planning
+from engine.data import split
+from engine.errors import Problem, RunFailed, explain, redact
+from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started
+from engine.knobs import settle
+from engine.methods import all_methods
+from engine.store import append_event, write_whole
+from engine.tasks import all_tasks
+from engine.tokens import encoded
+from engine.train import Encoded, Outcome, Work, fit
+
+RESOURCE_SECONDS = 2.0
+NICENESS = 5  # below the page, which stays quick on two cores
+
+
+def main(folder: Path) -> int:
+    """Runs the run of this folder to its end. Returns 0 when it finished or was stopped, 1 when it failed."""
+    home = folder.parent.parent
+    lock = threading.Lock()
+
+    def emit(event: Event) -> None:
+        with lock:  # the resources thread writes too
+            append_event(folder / "events.jsonl", event)
+
+    begun = time.time()
+    done = threading.Event()
+    try:
+        _be_considerate()
+        plan = planning.from_json((folder / "plan.json").read_text("utf-8"))
+        me = psutil.Process()
+        emit(Started(begun, me.pid, me.create_time(), _versions(), plan.device_words))
+        threading.Thread(target=_watch_resources, args=(me, emit, done, plan.device == "cuda"), daemon=True).start()
+        ended = _run(folder, home, plan, emit)
+    except Exception as error:  # the border: whatever it is, the run says so in words
+        traceback.print_exc()
+        problem = explain(error)
+        ended = Ended(time.time(), "failed", redact(problem.message), problem.fix)
+    done.set()
+    emit(_timed(ended, begun))
+    return 0 if ended.status in ("finished", "stopped") else 1
+
+
+def _timed(ended: Ended, begun: float) -> Ended:
+    now = time.time()
+    return Ended(now, ended.status, ended.reason, ended.fix, seconds=now - begun)
+
+
+def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], None]) -> Ended:
+    """Data, model, tokens, training, evaluation: the phases of a run, in order."""
+    asked = spec.from_json((folder / "spec.json").read_text("utf-8"))
+    method, task = all_methods()[plan.method], all_tasks()[plan.task]
+    training = settle(spec.Training, plan.settings)
+    precision = training.precision or "fp32"
+    token = os.environ.get("HF_TOKEN")
+
+    def tell(phase: Any, message: str, done: int = 0, total: int = 0) -> None:
+        emit(Progress(time.time(), phase, message, done, total))
+
+    def should_stop() -> bool:
+        return (folder / "stop").exists()
+
+    tell("data", "Reading the data")
+    prepared = split.prepare(asked.data, settle(split.Split, plan.settings), home=home, token=token, text=plan.text, label=plan.label)
+    if prepared.sha256 != plan.data_sha256:
+        raise RunFailed(
+            Problem("data.source", "The data changed after this run was planned.", "Start a new run with the data as it is now.")
+        )
+
+    tell("model", "Fetching the model")
+    model_folder = models.fetch(plan.model, token=token, home=home, say=lambda message, done, total: tell("model", message, done, total))
+    import torch
+
+    torch.manual_seed(training.seed)
+    tell("tokens", "Turning texts into tokens")
+    tokenizer = task.load_tokenizer(model_folder)
+    knobs = settle(task.knobs, plan.settings)
+    rows = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    ids: dict[str, list[list[int]]] = {}
+    for name, part in rows.items():
+        ids[name] = encoded(
+            task, tokenizer, part.texts, knobs, model_folder=model_folder, cache=home / "cache",
+            said=lambda done, part=part: tell("tokens", "Turning texts into tokens", done, len(part.texts)),
+        )  # fmt: skip
+
+    tell("model", "Loading the model")
+    model = trained.open_base(model_folder, prepared.classes, plan, tokenizer, precision)
+    model = method.prepare(model, settle(method.knobs, plan.settings), plan.model)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    model = model.to(plan.device)
+    if training.checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
+
+    tell("training", "Training", 0, plan.steps)
+    autocast = trained.autocast_of(precision)
+    outcome = fit(Work(
+        folder / "checkpoints", model, tokenizer, task.collate, task.loss, task.probabilities, training, plan.steps, prepared.classes,
+        Encoded(ids["train"], prepared.train.labels), Encoded(ids["validation"], prepared.validation.labels),
+        autocast, emit, should_stop, time.time,
+    ))  # fmt: skip
+    if not outcome.finished:
+        return Ended(time.time(), "stopped", outcome.why, "Press Resume to go on from there.")
+
+    tell("saving", "Saving the model")
+    kept = trained.Kept(
+        folder.name, plan.model.id, plan.model.revision, plan.method, plan.task, plan.settings, prepared.sha256, _versions()
+    )
+    trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
+    emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
+    _judge(folder, prepared, task, model, tokenizer, ids["test"], autocast, outcome, emit)
+    models.remove_tree(folder / "checkpoints")
+    return Ended(time.time(), "finished", outcome.why)
+
+
+def _judge(
+    folder: Path,
+    prepared: split.Prepared,
+    task: Any,
+    model: Any,
+    tokenizer: Any,
+    ids: list[list[int]],
+    autocast: str | None,
+    outcome: Outcome,
+    emit: Callable[[Event], None],
+) -> None:
+    """Scores the test rows beside the baselines and writes evaluation.json and predictions.jsonl."""
+
+    def tell(message: str, done: int = 0, total: int = 0) -> None:
+        emit(Progress(time.time(), "evaluation", message, done, total))
+
+    tell("Judging on the test rows", 0, len(ids))
+    chances = task.probabilities(
+        model, tokenizer, ids, autocast=autocast, said=lambda done: tell("Judging on the test rows", done, len(ids))
+    )
+    tell("Comparing with the baselines")
+    guesses = [baseline(prepared) for baseline in baselines.ALL]
+    judged = evaluate.evaluate(prepared.test, chances, prepared.classes, guesses, step=outcome.best_step or outcome.step)
+    lines = [
+        json.dumps({"row": row, "text": text, "label": prepared.classes[label], "predicted": prepared.classes[chance.argmax()],
+                    "probabilities": dict(zip(prepared.classes, map(float, chance), strict=True))}, ensure_ascii=False)
+        for row, text, label, chance in zip(prepared.test.numbers, prepared.test.texts, prepared.test.labels, chances, strict=True)
+    ]  # fmt: skip
+    write_whole(folder / "predictions.jsonl", "".join(line + "\n" for line in lines).encode("utf-8", "replace"))
+    write_whole(folder / "evaluation.json", evaluate.to_json(judged).encode())
+    emit(Evaluated(time.time(), "test", judged.step, evaluate.scores(prepared.test.labels, chances, prepared.classes)))
+    emit(Sampled(time.time(), tuple(judged.samples)))
+
+
+def _be_considerate() -> None:
+    """Lower priority than the page, and first in line should the system run out of memory."""
+    os.nice(NICENESS)
+    adjust = Path("/proc/self/oom_score_adj")
+    if adjust.exists():
+        adjust.write_text("500")
+
+
+def _watch_resources(me: psutil.Process, emit: Callable[[Event], None], done: threading.Event, cuda: bool) -> None:
+    peak = 0
+    while True:
+        now = me.memory_info().rss
+        peak = max(peak, now)
+        video = _video_memory() if cuda else (None, None)
+        emit(Resources(time.time(), now, peak, *video))
+        if done.wait(RESOURCE_SECONDS):
+            return
+
+
+def _video_memory() -> tuple[int | None, int | None]:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None, None
+    return torch.cuda.memory_reserved(), torch.cuda.max_memory_reserved()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0], "shur": engine.__version__}
+    for name in ("torch", "transformers", "peft", "tokenizers", "numpy", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
