@@ -1,4 +1,4 @@
-"""The training loop: `fit` takes a prepared model and encoded rows through all steps, and can go on from a checkpoint as if it had never stopped.
+"""The training loop: `fit` takes a prepared model and encoded rows through all steps, or on from a checkpoint as if it had never stopped.
 
 A loop of our own and not transformers' Trainer, because every property that a run here promises is one the Trainer lacks: rows
 come in an order that is a pure function of (seed, epoch), so resuming needs no replay and ends on the same loss; checkpoints are

@@ -27,7 +27,7 @@ class ClassifyKnobs:
         low=8,
         high=8192,
         unit="tokens",
-        help="Longer texts are cut. Time and memory grow with it. Empty: what nearly all of your texts need, up to a bound for this hardware.",
+        help="Longer texts are cut. Time and memory grow with it. Empty: what nearly all texts need, within a bound for this hardware.",
     )
     keep: str = knob(
         "ends",
