@@ -1,0 +1,146 @@
+"""Small real models, made here: random weights in transformers' own classes, real tokenizers, saved as safetensors.
+
+    folder = tiny("qwen2", tmp_path / "qwen2")
+
+A tokenizer takes about 0.1 s to train and a model has some tens of thousands of parameters, so a test makes its own.
+Encoders are saved bare and decoders with their language head, as the Hub's checkpoints are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+LINES = (
+    "A good film with a great cast, and the best ending I have seen this year.",
+    "A bad film: dull, long and poorly acted. I want my money and my evening back!",
+    "The plot is neither good nor bad; it was okay, I suppose, but nothing more.",
+    "জিনিসটা খুব ভালো, দামও কম। আবার কিনব।",
+    "একদম বাজে পণ্য, টাকা নষ্ট। কেউ কিনবেন না!",
+    "মোটামুটি, চলে আরকি। খুব ভালো না, খারাপও না।",
+    "khub bhalo jinish, dam o kom. abar kinbo inshallah",
+    "ekdom baje, taka noshto. bhai keu kinben na please",
+)
+_ENCODER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 130}
+_DECODER = {**_ENCODER, "num_key_value_heads": 2, "max_position_embeddings": 256}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "bert": _ENCODER,
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 130},
+    "roberta": {**_ENCODER, "type_vocab_size": 1},
+    "xlm-roberta": {**_ENCODER, "type_vocab_size": 1},
+    "electra": {**_ENCODER, "embedding_size": 16},
+    "deberta-v2": {
+        **_ENCODER,
+        "relative_attention": True,
+        "position_buckets": 16,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "type_vocab_size": 0,
+    },
+    "modernbert": _ENCODER,
+    "qwen2": {**_DECODER, "tie_word_embeddings": True},
+    "qwen3": {**_DECODER, "head_dim": 16, "tie_word_embeddings": True},
+    "llama": _DECODER,
+    "mistral": _DECODER,
+    "gemma3_text": {**_DECODER, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 64},
+}
+DECODERS = ("qwen2", "qwen3", "llama", "mistral", "gemma3_text")
+
+
+def tiny(architecture: str, folder: Path, *, seed: int = 0, **config: Any) -> Path:
+    """A tiny random model of this family with its tokenizer, as a folder. `config` overrides entries of its config.json."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    tokenizer = tiny_tokenizer(architecture, folder)
+    ids = {f"{name}_token_id": tokenizer.convert_tokens_to_ids(token) for name, token in _specials(architecture).items() if name != "unk"}
+    settings = {**CONFIGS[architecture], "vocab_size": len(tokenizer), **ids, **config}
+    if architecture == "qwen2":  # the real one has no padding token in its config either
+        settings.pop("pad_token_id")
+    auto = AutoModelForCausalLM if architecture in DECODERS else AutoModel
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = auto.from_config(AutoConfig.for_model(architecture, **settings))
+    model.save_pretrained(folder)
+    return folder
+
+
+def tiny_tokenizer(architecture: str, folder: Path) -> Any:
+    """A tokenizer of the family's kind, trained on LINES, saved in the folder as tokenizer.json and its config."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    specials = _specials(architecture)
+    names = list(dict.fromkeys(specials.values()))
+    trainer: Any
+    if architecture in ("bert", "distilbert", "electra"):
+        backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        backend.normalizer = normalizers.BertNormalizer(lowercase=False)
+        backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        backend.decoder = decoders.WordPiece()
+        trainer = trainers.WordPieceTrainer(vocab_size=320, special_tokens=names, show_progress=False)
+    elif architecture in ("xlm-roberta", "deberta-v2"):
+        backend = Tokenizer(models.Unigram())
+        backend.pre_tokenizer = pre_tokenizers.Metaspace()
+        backend.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=320, special_tokens=names, unk_token=specials["unk"], show_progress=False)
+    else:
+        backend = Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=320, special_tokens=names, initial_alphabet=alphabet, show_progress=False)
+    backend.train_from_iterator(LINES, trainer)
+    before, after = _around(architecture)
+    if before or after:
+        around = [(token, backend.token_to_id(token)) for token in before + after]
+        backend.post_processor = processors.TemplateProcessing(single=" ".join([*before, "$A", *after]), special_tokens=around)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **{f"{name}_token": token for name, token in specials.items()})
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def as_bin(folder: Path, *, old_format: bool = False) -> Path:
+    """The same folder with its weights in the old .bin format instead of safetensors."""
+    import torch
+    from safetensors.torch import load_file
+
+    weights = folder / "model.safetensors"
+    torch.save(load_file(weights), folder / "pytorch_model.bin", _use_new_zipfile_serialization=not old_format)
+    weights.unlink()
+    return folder
+
+
+def as_vocab_txt(folder: Path, *, lowercase: bool = False) -> Path:
+    """The same folder of a BERT kin with vocab.txt instead of tokenizer.json, as old repositories have it."""
+    path = folder / "tokenizer.json"
+    vocab: dict[str, int] = json.loads(path.read_text("utf-8"))["model"]["vocab"]
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(vocab, key=vocab.__getitem__)), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": lowercase}))
+    path.unlink()
+    return folder
+
+
+def _specials(architecture: str) -> dict[str, str]:
+    match architecture:
+        case "bert" | "distilbert" | "electra" | "deberta-v2" | "modernbert":
+            return {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+        case "roberta" | "xlm-roberta":
+            return {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
+        case "qwen2" | "qwen3":
+            return {"eos": "<|endoftext|>", "pad": "<|endoftext|>"}
+        case "gemma3_text":
+            return {"pad": "<pad>", "eos": "<eos>", "bos": "<bos>", "unk": "<unk>"}
+        case _:  # Llama and Mistral have no padding token
+            return {"bos": "<s>", "eos": "</s>", "unk": "<unk>"}
+
+
+def _around(architecture: str) -> tuple[list[str], list[str]]:
+    """The special tokens that the tokenizer puts before and after a text."""
+    specials = _specials(architecture)
+    if "cls" in specials:
+        return [specials["cls"]], [specials["sep"]]
+    return ([specials["bos"]] if "bos" in specials else []), []
