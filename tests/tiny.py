@@ -47,6 +47,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mistral": _DECODER,
     "gemma3_text": {**_DECODER, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 64},
 }
+ARCHITECTURES = tuple(CONFIGS)
 DECODERS = ("qwen2", "qwen3", "llama", "mistral", "gemma3_text")
 
 
