@@ -1,0 +1,88 @@
+"""How a tokenizer cuts a sample of texts, counted with the `tokenizers` library alone: no torch, no transformers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")  # what counting can read
+ANY_OF = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model", "tokenizer.model", "spiece.model")
+BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """How a model's tokenizer cuts a sample of texts."""
+
+    tokens_per_word: float  # words are what blanks separate
+    unknown_share: float  # 0 to 1: tokens that the vocabulary does not know
+    lengths: tuple[int, ...]  # tokens of each text, special tokens included, ascending
+
+
+def count(folder: Path, texts: Sequence[str]) -> TokenFacts | None:
+    """The facts of these texts; None where the folder holds neither a tokenizer.json nor a vocab.txt that can be read."""
+    tokenizer = _open(folder)
+    if tokenizer is None or not texts:
+        return None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    unknown = _unknown_id(tokenizer)
+    specials = len(tokenizer.encode("").ids)
+    lengths = []
+    tokens = unknowns = 0
+    for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False):
+        tokens += len(encoding.ids)
+        unknowns += encoding.ids.count(unknown) if unknown is not None else 0
+        lengths.append(len(encoding.ids) + specials)
+    words = sum(len(text.split()) for text in texts)
+    return TokenFacts(tokens / max(words, 1), unknowns / max(tokens, 1), tuple(sorted(lengths)))
+
+
+def _open(folder: Path) -> Tokenizer | None:
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if path.exists():
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception for a damaged file
+            if type(error) is not Exception:
+                raise
+            return None
+    return _from_vocabulary(folder) if (folder / "vocab.txt").exists() else None
+
+
+def _from_vocabulary(folder: Path) -> Tokenizer:
+    """BERT's tokenizer from vocab.txt, as transformers makes it: with lower-casing go the accents, unless it is told otherwise."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    try:
+        told: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        told = {}
+    lines = (folder / "vocab.txt").read_text("utf-8").removesuffix("\n").split("\n")  # splitlines() would also split at U+2028
+    vocabulary = {token: at for at, token in enumerate(lines)}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(
+        handle_chinese_chars=bool(told.get("tokenize_chinese_chars", True)),
+        strip_accents=told.get("strip_accents"),
+        lowercase=bool(told.get("do_lower_case", True)),
+    )
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    around = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]") if name in vocabulary]
+    if len(around) == 2:
+        backend.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=around)
+    return backend
+
+
+def _unknown_id(tokenizer: Tokenizer) -> int | None:
+    told = json.loads(tokenizer.to_str())["model"]
+    if told.get("unk_id") is not None:
+        return int(told["unk_id"])
+    return tokenizer.token_to_id(told["unk_token"]) if told.get("unk_token") else None
