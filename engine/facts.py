@@ -1,0 +1,205 @@
+"""Facts about data, models and hardware, found out once and remembered: what `plan` needs and the page asks for again and again.
+
+Several viewers may ask at the same time; each fact is found out by one of them while the others wait for it. A refusal is
+remembered for a few seconds only, so that a network that comes back, or a file put right, is noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from engine import hardware as machine
+from engine import models
+from engine.data.profile import DataFacts, profile
+from engine.data.sources import Table, load
+from engine.data.split import Split
+from engine.errors import Problem, Refused
+from engine.hardware import Hardware
+from engine.knobs import Value, knobs_of, read
+from engine.models import ModelFacts, TokenFacts
+from engine.spec import DataSpec
+
+REFUSAL_SECONDS = 15.0
+HARDWARE_SECONDS = 5.0  # free memory and disk are asked for again after this
+MEASURING_SECONDS = 30.0  # to wait for the measurement at most; it takes about 3
+TABLE_BYTES = 200_000_000  # the last table is kept, so that picking another column does not read the file again
+FILE = "file:"
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass
+class _Slot(Generic[V]):
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    found: list[V] = field(default_factory=list)  # empty, or the one value
+    refused: tuple[Problem, ...] = ()
+    refused_at: float = 0.0
+
+
+class Remembered(Generic[K, V]):
+    """The newest `limit` values by key. `get` makes a missing one once, however many ask at the same time."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._slots: OrderedDict[K, _Slot[V]] = OrderedDict()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value of this key. Raises what `make` raises; a Refused is raised again for some seconds without asking."""
+        with self._guard:
+            slot = self._slots.setdefault(key, _Slot())
+            self._slots.move_to_end(key)
+            while len(self._slots) > self._limit:
+                self._slots.popitem(last=False)
+        with slot.guard:
+            if slot.found:
+                return slot.found[0]
+            if slot.refused and self._clock() - slot.refused_at < REFUSAL_SECONDS:
+                raise Refused(*slot.refused)
+            try:
+                slot.found.append(make())
+            except Refused as error:
+                slot.refused, slot.refused_at = error.problems, self._clock()
+                raise
+            return slot.found[0]
+
+
+class Facts:
+    """What is known of the machine and of everything that was asked for. In share mode only uploads and Hub ids are let through."""
+
+    def __init__(self, home: Path, *, share: bool, limit_bytes: int) -> None:
+        self.home = home
+        self.share = share
+        self.limit_bytes = limit_bytes
+        self._tables: Remembered[Hashable, tuple[Table, Table | None]] = Remembered(1)
+        self._data: Remembered[Hashable, DataFacts] = Remembered(32)
+        self._models: Remembered[Hashable, ModelFacts] = Remembered(64)
+        self._tokens: Remembered[Hashable, TokenFacts | None] = Remembered(64)
+        self._guard = threading.Lock()
+        self._hardware: Hardware | None = None
+        self._hardware_at = 0.0
+        self._refreshing = False
+        self._measuring: threading.Thread | None = None
+
+    # Data
+
+    def data(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> DataFacts:
+        """What is in the data. Raises Refused with everything that keeps it from being used."""
+        data = self.located(data)
+        clean_html = _clean_html(settings)
+        key = (data, _stamp(data.source), _stamp(data.test))
+
+        def look() -> DataFacts:
+            table, test = self._table(data, key, token)
+            return profile(table, test, data, clean_html=clean_html)
+
+        return self._data.get((key, clean_html), look)
+
+    def _table(self, data: DataSpec, key: tuple[Hashable, ...], token: str | None) -> tuple[Table, Table | None]:
+        def open_it() -> tuple[Table, Table | None]:
+            return load(data, home=self.home, token=token, limit_bytes=self.limit_bytes)
+
+        whose = replace(data, text=None, label=None)
+        opened = self._tables.get((whose, *key[1:]), open_it)
+        if sum(table.data.nbytes for table in opened if table is not None) > TABLE_BYTES:
+            self._tables = Remembered(1)
+        return opened
+
+    def located(self, data: DataSpec) -> DataSpec:
+        """The same data with every "file:" path whole. Raises Refused in share mode for a file that was not uploaded here."""
+        test = self._located(data.test, "data.test") if data.test else None
+        return replace(data, source=self._located(data.source, "data.source"), test=test)
+
+    def _located(self, source: str, place: str) -> str:
+        if not source:
+            raise Refused(Problem(place, "No data is chosen yet.", "Choose a data set or upload a file."))
+        if not source.startswith(FILE):
+            return source
+        told = Path(source.removeprefix(FILE))
+        in_home = (self.home / told).resolve()
+        if self.share:
+            if not in_home.is_relative_to((self.home / "uploads").resolve()):
+                raise Refused(Problem(place, "In a shared app only uploaded files can be used.", "Upload the file on this page."))
+            return f"{FILE}{in_home}"
+        path = told.expanduser().absolute()
+        return f"{FILE}{path if path.exists() or not in_home.exists() else in_home}"
+
+    # Models
+
+    def model(self, model: str, token: str | None) -> ModelFacts:
+        """What is known of a model. Raises Refused with the fix where it cannot be used."""
+        if not model:
+            raise Refused(Problem("model", "No model is chosen yet.", "Choose a model."))
+        if self.share and model != models.EMBEDDED and (model.startswith((".", "/", "~", "\\")) or Path(model).is_dir()):
+            raise Refused(Problem("model", "In a shared app a folder cannot be used as a model.", "Choose one of the list, or a Hub id."))
+        return self._models.get((model, token), lambda: models.find(model, token=token, home=self.home))
+
+    def tokens(self, model: ModelFacts, data: DataFacts, token: str | None) -> TokenFacts | None:
+        """How the model's tokenizer cuts this data; None where it cannot be known beforehand."""
+        key = (model.id, model.revision, model.folder, data.sha256, data.text, hash(data.texts_sample))
+        return self._tokens.get(key, lambda: models.count_tokens(model, data.texts_sample, home=self.home, token=token))
+
+    # Hardware
+
+    def hardware(self) -> Hardware:
+        """The machine as it was a few seconds ago; asked anew in the background, because nvidia-smi can take a second."""
+        with self._guard:
+            known, old = self._hardware, time.monotonic() - self._hardware_at > HARDWARE_SECONDS
+            refresh = old and not self._refreshing
+            self._refreshing = self._refreshing or refresh
+        if known is None:
+            return self._detect()
+        if refresh:
+            threading.Thread(target=self._detect, name="hardware", daemon=True).start()
+        return known
+
+    def measure(self, *, wait: bool) -> None:
+        """Has the processor's speed measured, once for this home: in a process of its own, in the background unless `wait`."""
+        with self._guard:
+            if self._measuring is None:
+                self._measuring = threading.Thread(target=self._measure, name="measuring", daemon=True)
+                self._measuring.start()
+        if wait:
+            self._measuring.join(MEASURING_SECONDS)
+
+    def _measure(self) -> None:
+        if self.hardware().fp32_flops is None:
+            self._keep(machine.probe(self.home))
+
+    def _detect(self) -> Hardware:
+        try:
+            return self._keep(machine.detect(self.home))
+        finally:
+            self._refreshing = False
+
+    def _keep(self, found: Hardware) -> Hardware:
+        with self._guard:
+            self._hardware, self._hardware_at = found, time.monotonic()
+        return found
+
+
+def _clean_html(settings: Mapping[str, Value]) -> bool:
+    """The knob as it was set, or its default; a value that is none is `check`'s to tell."""
+    knob = next(one for one in knobs_of(Split) if one.name == "clean_html")
+    value, _ = read(knob, settings["clean_html"]) if "clean_html" in settings else (None, None)
+    return bool(knob.default if value is None else value)
+
+
+def _stamp(source: str | None) -> tuple[int, int] | None:
+    """Size and time of a file, so that a changed one is looked at anew."""
+    if not source or not source.startswith(FILE):
+        return None
+    try:
+        told = os.stat(source.removeprefix(FILE))
+    except (OSError, ValueError):
+        return None
+    return told.st_size, told.st_mtime_ns
