@@ -6,14 +6,16 @@ that was fetched before is found there. The token is passed on to the Hub and ke
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.errors import Problem, Refused, redact
+from engine.store import write_whole
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -30,7 +32,7 @@ class Repository:
     files: dict[str, int]
     licence: str | None = None
     languages: tuple[str, ...] = ()
-    offline: bool = False  # seen in the cache only: `files` are those that were fetched
+    offline: bool = False  # the Hub did not answer: this is what is known from before
 
 
 def repository(model_id: str, *, revision: str | None, token: str | None, home: Path) -> Repository:
@@ -45,26 +47,30 @@ def repository(model_id: str, *, revision: str | None, token: str | None, home: 
                 "Write an id as the Hub shows it, such as distilbert/distilbert-base-uncased, or the path of a folder.",
             )
         )
-    if revision and COMMIT.fullmatch(revision) and (known := _cached(model_id, revision, home)):
+    if revision and COMMIT.fullmatch(revision) and (known := _listing(model_id, revision, home)):
         return known  # a commit never changes: no need to ask
     api = HfApi(endpoint=_endpoint(), token=token or False)
     try:
         with told(model_id, token):
             info = api.model_info(model_id, revision=revision, files_metadata=True, timeout=ANSWER_SECONDS)
     except Unreachable:
-        if known := _cached(model_id, revision, home):
-            return known
+        if known := _listing(model_id, revision, home) or _scanned(model_id, revision):
+            return replace(known, offline=True)
         raise
     card = info.card_data.to_dict() if info.card_data else {}
     languages = card.get("language") or ()
     licence = card.get("license_name") or card.get("license")
-    return Repository(
+    found = Repository(
         id=model_id,
         commit=info.sha or "main",
         files={one.rfilename: one.size or 0 for one in info.siblings or ()},
         licence=str(licence) if licence else None,
         languages=(languages,) if isinstance(languages, str) else tuple(str(one) for one in languages),
     )
+    path = _listing_path(model_id, found.commit, home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(asdict(found), ensure_ascii=False).encode())
+    return found
 
 
 def download(repo: Repository, names: Iterable[str], *, token: str | None, home: Path, say: Said) -> Path:
@@ -149,15 +155,14 @@ def told(repo_id: str, token: str | None, field: str = "model") -> Iterator[None
     except errors.HfHubHTTPError as error:
         raise _http(repo_id, field, error.response.status_code) from error
     except (httpx2.HTTPError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
-        raise Unreachable(
-            Problem(
-                field,
-                f"The Hub cannot be reached, and {repo_id} is not on this machine yet.",
-                "Check the network, or choose all-MiniLM-L6-v2, which needs none." if field == "model" else "Check the network.",
-            )
-        ) from error
+        raise unreachable(repo_id, field) from error
     except (errors.HFValidationError, errors.FileMetadataError) as error:
         raise Refused(Problem(field, f"{repo_id} cannot be read: {redact(str(error)).splitlines()[0][:200]}", "Choose another.")) from error
+
+
+def unreachable(repo_id: str, field: str = "model") -> Unreachable:
+    fix = "Check the network, or choose all-MiniLM-L6-v2, which needs none." if field == "model" else "Check the network."
+    return Unreachable(Problem(field, f"The Hub cannot be reached, and {repo_id} is not on this machine yet.", fix))
 
 
 def _http(repo_id: str, field: str, status: int) -> Refused:
@@ -191,17 +196,37 @@ def _snapshots(cache: Path, model_id: str) -> Path:
     return cache / f"models--{model_id.replace('/', '--')}" / "snapshots"
 
 
-def _cached(model_id: str, revision: str | None, home: Path) -> Repository | None:
-    """The repository as far as a cache has it: at `revision`, or at the commit that was fetched last."""
-    for cache in _caches(home):
-        folders = [one for one in _snapshots(cache, model_id).glob("*") if (one / "config.json").exists()]
-        if revision:
-            folders = [one for one in folders if one.name == revision]
-        if folders:
-            newest = max(folders, key=lambda one: one.stat().st_mtime)
-            files = {str(one.relative_to(newest)): one.stat().st_size for one in newest.rglob("*") if one.is_file()}
-            return Repository(model_id, newest.name, files, offline=True)
-    return None
+def _listing_path(model_id: str, commit: str, home: Path) -> Path:
+    return home / "cache" / "listings" / model_id.replace("/", "--") / f"{commit}.json"
+
+
+def _listing(model_id: str, revision: str | None, home: Path) -> Repository | None:
+    """What the Hub said of this commit before, or of the commit that was looked at last."""
+    known = [one for one in _listing_path(model_id, "", home).parent.glob("*.json") if revision in (None, one.stem)]
+    if not known:
+        return None
+    try:
+        told = json.loads(max(known, key=lambda one: one.stat().st_mtime).read_text("utf-8"))
+        return Repository(**{**told, "languages": tuple(told["languages"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _scanned(model_id: str, revision: str | None) -> Repository | None:
+    """The repository as far as another program fetched it into the machine's own Hub cache."""
+    from huggingface_hub import constants
+
+    folders = [
+        one
+        for one in _snapshots(Path(constants.HF_HUB_CACHE), model_id).glob("*")
+        if (one / "config.json").exists() and revision in (None, one.name)
+    ]
+    if not folders:
+        return None
+    newest = max(folders, key=lambda one: one.stat().st_mtime)
+    return Repository(
+        model_id, newest.name, {str(one.relative_to(newest)): one.stat().st_size for one in newest.rglob("*") if one.is_file()}
+    )
 
 
 def _meter(message: str, say: Said, before: int, total: int) -> type:
@@ -210,9 +235,8 @@ def _meter(message: str, say: Said, before: int, total: int) -> type:
 
     class Meter(tqdm):  # type: ignore[misc]
         def __init__(self, *args: object, **kwargs: object) -> None:
-            known = ("total", "initial")
-            super().__init__(disable=True, **{name: kwargs[name] for name in known if name in kwargs})
-            self.got = before
+            super().__init__(disable=True)
+            self.got = before + int(str(kwargs.get("initial") or 0))  # a download that was broken off goes on
             self.said = before
 
         def update(self, n: float | None = 1) -> bool | None:

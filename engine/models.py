@@ -10,8 +10,8 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,8 +106,6 @@ def fetch(facts: ModelFacts, *, token: str | None, home: Path, say: Said) -> Pat
         names = [*_small_files(_listed(folder)), *facts.weight_files]
     else:
         repo = hub.repository(facts.id, revision=facts.revision, token=token, home=home)
-        if repo.offline and not all(name in repo.files for name in facts.weight_files):
-            repo = Repository(repo.id, repo.commit, dict.fromkeys(facts.weight_files, 0) | repo.files)
         names = [*_small_files(repo.files), *facts.weight_files]
         folder = hub.download(repo, names, token=token, home=home, say=say)
     if not facts.needs_conversion:
@@ -179,7 +177,7 @@ def _embedded(home: Path) -> ModelFacts:
 def _in_folder(model: str, folder: Path) -> ModelFacts:
     files = _listed(folder)
     _refuse_incomplete(model, files)
-    weights = _weights(model, files)
+    weights = _weights_among(files)
     for name in weights:
         if name.endswith(".safetensors") and not _whole(folder / name):
             raise Refused(Problem("model", f"The file {name} in {model} is cut short or damaged.", "Copy it again from where it came."))
@@ -190,43 +188,29 @@ def _in_folder(model: str, folder: Path) -> ModelFacts:
 
 
 def _on_hub(repo: Repository, *, token: str | None, home: Path) -> ModelFacts:
-    _refuse_incomplete(repo.id, repo.files, weights=not repo.offline)
+    _refuse_incomplete(repo.id, repo.files)
     config = hub.download(repo, ["config.json"], token=token, home=home, say=lambda *_: None) / "config.json"
     told = {"source": "hub", "revision": repo.commit, "licence": repo.licence, "languages": repo.languages}
-    if repo.offline:
-        converted = _converted_folder(repo.id, repo.commit, home)
-        if converted.is_dir():
-            return _in_cache(repo.id, converted, told)
-    try:
-        weights = _weights(repo.id, repo.files)
-    except Refused as error:
-        if not repo.offline:
-            raise
-        problem = Problem("model", f"{repo.id} is not on this machine yet, and the Hub cannot be reached.", "Check the network.")
-        raise hub.Unreachable(problem) from error
+    weights = _weights_among(repo.files)
+    names = [*_small_files(repo.files), *weights]
     facts = _facts(
         repo.id, _config(config, repo.id), **told, weight_files=weights, folder=None,
-        download_bytes=hub.missing_bytes(repo, [*_small_files(repo.files), *weights], home),
-        weights_bytes=sum(repo.files[name] for name in weights),
+        download_bytes=hub.missing_bytes(repo, names, home), weights_bytes=sum(repo.files[name] for name in weights),
     )  # fmt: skip
-    if facts.needs_conversion and (converted := _converted(facts, home)).is_dir():
-        return _in_cache(repo.id, converted, told)
-    folder = hub.present(repo, [*_small_files(repo.files), *weights], home)
-    return facts if folder is None else _moved(facts, folder)
-
-
-def _in_cache(model: str, folder: Path, told: Mapping[str, Any]) -> ModelFacts:
-    """A Hub model whose .bin was converted before."""
-    files = _listed(folder)
-    weights = _weights(model, files)
-    return _facts(
-        model, _config(folder / "config.json", model), **told, folder=str(folder), weight_files=weights, download_bytes=0,
-        weights_bytes=sum(files[name] for name in weights),
-    )  # fmt: skip
-
-
-def _moved(facts: ModelFacts, folder: Path) -> ModelFacts:
-    return ModelFacts(**{**vars(facts), "folder": str(folder), "download_bytes": 0})
+    converted = _converted(facts, home)
+    if facts.needs_conversion and converted.is_dir():
+        files = _listed(converted)
+        weights = _weights_among(files)
+        return _facts(
+            repo.id, _config(converted / "config.json", repo.id), **told, weight_files=weights, folder=str(converted),
+            download_bytes=0, weights_bytes=sum(files[name] for name in weights),
+        )  # fmt: skip
+    folder = hub.present(repo, names, home)
+    if folder is not None:
+        return replace(facts, folder=str(folder))
+    if repo.offline:
+        raise hub.unreachable(repo.id)
+    return facts
 
 
 def _facts(model: str, config: dict[str, Any], *, weight_files: tuple[str, ...], **rest: Any) -> ModelFacts:
@@ -266,7 +250,7 @@ def _listed(folder: Path) -> dict[str, int]:
     return {one.name: one.stat().st_size for one in folder.iterdir() if one.is_file()}
 
 
-def _refuse_incomplete(model: str, files: Collection[str], *, weights: bool = True) -> None:
+def _refuse_incomplete(model: str, files: Collection[str]) -> None:
     """Raises Refused with every reason why these files are no model that can be trained."""
     if "config.json" not in files:
         if "adapter_config.json" in files:
@@ -279,19 +263,12 @@ def _refuse_incomplete(model: str, files: Collection[str], *, weights: bool = Tr
     problems = []
     if not any(name in files for name in wordpieces.ANY_OF):
         problems.append(Problem("model", f"{model} has no tokenizer.", "Add the tokenizer's files, or choose another model."))
-    if weights and not _weights_among(files):
+    if not _weights_among(files):
         problems.append(
             Problem("model", f"{model} has no weights as safetensors or .bin.", "Choose a repository that has them, or another model.")
         )
     if problems:
         raise Refused(*problems)
-
-
-def _weights(model: str, files: Collection[str]) -> tuple[str, ...]:
-    found = _weights_among(files)
-    if not found:
-        raise Refused(Problem("model", f"{model} has no weights as safetensors or .bin.", ELSEWHERE))
-    return found
 
 
 def _weights_among(files: Collection[str]) -> tuple[str, ...]:

@@ -1,0 +1,33 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub import Hub
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data that lies beside this repository on some machines; never part of it."""
+    folder = Path(__file__).parents[1].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the folder shared/data beside the repository")
+    return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty stand-in Hub that engine/hub.py takes for the real one; put repositories under `hub.root`.
+
+    The machine's own Hub cache is out of sight. For the `datasets` library start a process with `tests.hub.environment(hub.url, ...)`.
+    """
+    from huggingface_hub import constants
+
+    with Hub(tmp_path / "hub-root") as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        yield served
