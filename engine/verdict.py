@@ -1,0 +1,124 @@
+"""What the figures mean, in plain words: one sentence that a lay person understands and an expert accepts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.scoring import BaselineScore, ClassScore, Interval
+
+FEW_ROWS = 100  # below it a 95 % interval of accuracy is 10 points wide to either side at 50 % right
+CHANCE = 0.05
+
+
+def percent(share: float) -> str:
+    """91.2 % with a no-break space. 100.0 % only where all is right, 0.0 % only where nothing is."""
+    return f"{_points(share)}\u00a0%"
+
+
+def _points(share: float) -> str:
+    shown = f"{100 * share:.1f}"
+    if shown == "100.0" and share < 1:
+        return "99.9"
+    return "0.1" if shown == "0.0" and share > 0 else shown
+
+
+def p_words(p_value: float) -> str:
+    """p = 0.0003, p = 0.031, p = 0.42; p < 0.0001 where it is smaller than that."""
+    if p_value < 0.0001:
+        return "p\u00a0<\u00a00.0001"
+    places = 4 if p_value < 0.01 else 3 if p_value < 0.1 else 2
+    return f"p\u00a0=\u00a0{p_value:.{places}f}"
+
+
+def with_interval(figure: Interval) -> str:
+    """91.2 % (90.0 to 92.4)."""
+    return f"{percent(figure.value)} ({_points(figure.low)} to {_points(figure.high)})"
+
+
+def sentence(
+    rows: int, accuracy: Interval, macro_f1: Interval, baselines: Sequence[BaselineScore], *, uneven: bool, seen_rows: int = 0
+) -> str:
+    """What a person should take from the test, in a line. `uneven`: more than two classes or one that prevails, so macro F1 is told too."""
+    what = "test rows" if seen_rows else "unseen rows"
+    told = [f"{percent(accuracy.value)} right on {rows:,} {what} ({_points(accuracy.low)} to {_points(accuracy.high)})"]
+    told[0] += f", macro F1 {with_interval(macro_f1)}." if uneven else "."
+    if rows < FEW_ROWS:
+        told.append(f"So few test rows (under {FEW_ROWS}) give only a rough idea.")
+    by_id = {one.id: one for one in baselines}
+    majority, tfidf = by_id.get("majority"), by_id.get("tfidf")
+    if majority and _sign(majority) <= 0:
+        told.append(_no_better_than_guessing(majority, macro_f1, uneven=uneven))
+    if tfidf:
+        figure = percent(tfidf.accuracy) + (f" (macro F1 {percent(tfidf.macro_f1)})" if uneven else "")
+        told.append(f"TF-IDF reaches {figure}: {_against(tfidf, uneven=uneven)}.")
+    return " ".join(told)
+
+
+def _sign(against: BaselineScore) -> int:
+    """1 where the model has more rows right than chance allows, -1 where fewer, 0 where chance explains it."""
+    if against.p_value >= CHANCE:
+        return 0
+    return 1 if against.only_model_right > against.only_baseline_right else -1
+
+
+def _gain_sign(against: BaselineScore) -> int:
+    return 1 if against.macro_f1_gain.low > 0 else -1 if against.macro_f1_gain.high < 0 else 0
+
+
+def _no_better_than_guessing(majority: BaselineScore, macro_f1: Interval, *, uneven: bool) -> str:
+    guessing = f"guessing the largest class ({percent(majority.accuracy)})"
+    if _sign(majority) < 0:
+        said = f"Right less often than {guessing}"
+    elif majority.only_model_right > majority.only_baseline_right:
+        said = f"Not better than {guessing} by more than chance"
+    else:
+        said = f"Not better than {guessing}"
+    if uneven and _gain_sign(majority) > 0:
+        said += f", but it does find the other classes (macro F1 {percent(macro_f1.value)} against {percent(majority.macro_f1)})"
+    return said + "."
+
+
+def _against(tfidf: BaselineScore, *, uneven: bool) -> str:
+    p = f"(McNemar {p_words(tfidf.p_value)})"
+    right = _sign(tfidf)
+    balanced = _gain_sign(tfidf) if uneven else right
+    match right, balanced:
+        case 1, -1:
+            return f"the model is right more often, by more than chance {p}, but treats the classes less evenly"
+        case 1, _:
+            return f"the model is better, by more than chance {p}"
+        case -1, 1:
+            return f"the model is right less often, by more than chance {p}, but treats the classes more evenly"
+        case -1, _:
+            return f"the model is worse, by more than chance {p}"
+        case 0, 1:
+            return f"the model's macro F1 is better by more than chance, but not its share of right rows {p}"
+        case 0, -1:
+            return f"the model's macro F1 is worse by more than chance, but not its share of right rows {p}"
+    if tfidf.only_model_right == tfidf.only_baseline_right:
+        return "the model is no better and no worse"
+    nominal = "better" if tfidf.only_model_right > tfidf.only_baseline_right else "worse"
+    return f"the model is {nominal}, but not by more than chance {p}"
+
+
+def warnings(per_class: Sequence[ClassScore], seen_rows: int, unseen_accuracy: float | None) -> tuple[str, ...]:
+    """What limits the figures, a sentence each."""
+    rows = sum(one.rows for one in per_class)
+    told = []
+    if rows < FEW_ROWS:
+        told.append(f"There {_are(rows)}: the interval is wide, and another split would give another figure.")
+    absent = [one.label for one in per_class if one.rows == 0]
+    if absent:
+        told.append(f"No test row has the label {', '.join(absent)}: nothing is known of the model there.")
+    never = [one.label for one in per_class if one.rows and not one.predicted]
+    if never:
+        told.append(f"The model never answers {', '.join(never)}.")
+    if seen_rows:
+        told.append(f"{seen_rows:,} of the {rows:,} test texts stand among the training rows too, so the figures flatter.")
+        if unseen_accuracy is not None:
+            told[-1] += f" On the other {rows - seen_rows:,}: {percent(unseen_accuracy)} right."
+    return tuple(told)
+
+
+def _are(rows: int) -> str:
+    return "is only 1 test row" if rows == 1 else f"are only {rows:,} test rows"
