@@ -1,0 +1,112 @@
+"""Starts the page: flags or environment variables, a login where others can reach it, then the server.
+
+    python app.py [--host HOST] [--port PORT] [--share] [--auth USER:PASSWORD] [--home DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import ipaddress
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SPACE_DISK = Path("/data")
+LOGIN = "shur"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. `auth` is None where only this machine can reach the page."""
+
+    host: str
+    port: int
+    share: bool
+    auth: tuple[str, str] | None
+    home: Path
+    made_password: bool = False
+
+
+def options(arguments: Sequence[str], environment: Mapping[str, str], space_disk: Path = SPACE_DISK) -> Options:
+    """The flags, else the environment variables, else the defaults. Exits with a usage message for what cannot be read."""
+    on_space = "SPACE_ID" in environment
+    parser = argparse.ArgumentParser(description="Shur: fine-tune language models without code.", allow_abbrev=False)
+    parser.add_argument("--host", default=environment.get("SHUR_HOST") or ("0.0.0.0" if on_space else "127.0.0.1"), help="address to listen on")
+    parser.add_argument("--port", type=_port, default=environment.get("SHUR_PORT") or "7860", help="port (7860)")
+    parser.add_argument("--share", action="store_true", default=_yes(environment.get("SHUR_SHARE")), help="a public link, with a password")
+    parser.add_argument("--auth", type=_login, default=environment.get("SHUR_AUTH") or None, metavar="USER:PASSWORD", help="ask for a login")
+    parser.add_argument("--home", type=Path, default=environment.get("SHUR_HOME") or None, help="where runs, uploads and caches lie (workspace/)")
+    told = parser.parse_args(arguments)
+    reachable = told.share or not (on_space or _is_loopback(told.host))  # a Space has its own gate: public or private
+    made = reachable and told.auth is None
+    auth = (LOGIN, secrets.token_urlsafe(12)) if made else told.auth
+    home = told.home or (space_disk / "shur" if on_space and _is_writable(space_disk) else Path("workspace"))
+    return Options(told.host, told.port, told.share, auth, home.expanduser().resolve(), made)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; a port is a number from 1 to 65535")
+    return int(text)
+
+
+def _login(text: str) -> tuple[str, str]:
+    user, _, password = text.partition(":")
+    if not user or not password:
+        raise argparse.ArgumentTypeError("write it as USER:PASSWORD, neither of them empty")
+    return user, password
+
+
+def _yes(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+def silence(environment: dict[str, str] | os._Environ[str]) -> None:
+    """Nothing phones home: to be called before gradio or huggingface_hub is imported, for both read these once."""
+    environment["GRADIO_ANALYTICS_ENABLED"] = "False"
+    environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    environment["DO_NOT_TRACK"] = "1"
+    environment["GRADIO_SHARE"] = "False"  # the flag decides, also on Colab
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    told = options(sys.argv[1:] if arguments is None else arguments, os.environ)
+    page_files = Path(tempfile.mkdtemp(prefix="shur-page-"))  # uploads on their way in and files on their way out; nothing else is served
+    atexit.register(shutil.rmtree, page_files, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(page_files)
+    silence(os.environ)
+
+    from engine.studio import Studio
+    from ui import shell
+
+    told.home.mkdir(parents=True, exist_ok=True)
+    studio = Studio(told.home, share=told.share)
+    page = shell.build(studio, page_files)
+    print(f"Shur listens on http://{told.host}:{told.port} and keeps its runs in {told.home}", flush=True)
+    if told.made_password and told.auth:
+        print(f"Others can reach this page, so it asks for a login: user {told.auth[0]}, password {told.auth[1]}", flush=True)
+    try:
+        page.launch(server_name=told.host, server_port=told.port, share=told.share, auth=told.auth, **shell.launch_options(studio))
+    finally:
+        studio.close()
+
+
+if __name__ == "__main__":
+    main()

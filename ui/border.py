@@ -1,0 +1,29 @@
+"""The page's border for errors: whatever a handler raises reaches the viewer in words, and the terminal with its traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from engine.errors import Refused, explain
+
+log = logging.getLogger("shur.page")
+
+
+def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+    """The handler with its first arguments filled in, and the border around it."""
+
+    def run(*values: Any) -> Any:
+        try:
+            return handler(*first, *values)
+        except Refused as refused:
+            raise gr.Error(str(refused), title="That is not possible", print_exception=False) from refused
+        except Exception as error:
+            log.exception("%s failed", handler.__name__)
+            raise gr.Error(str(explain(error)), title="Something went wrong", print_exception=False) from error
+
+    run.__name__ = handler.__name__
+    return run

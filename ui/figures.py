@@ -1,0 +1,195 @@
+"""Plotly figures of a run, as the plain data that Plotly's own JSON holds. Pure: no file, no clock, no plotly import.
+
+The page process stays small without the plotly package; a test builds every figure with it, so that an unknown property is caught.
+Colours are named by the page's style sheet where it can (text, grid), so that one figure suits light and dark. The two series
+colours differ in brightness as well as in hue (blue #2f7fb8, orange #d9822b), and in dash, so that they can be told apart without colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from engine.evaluate import Evaluation
+from engine.events import Step
+from engine.store import RunRecord
+
+Figure = dict[str, Any]
+POINTS = 400  # a curve on the page is about 500 pixels wide
+BLUE, ORANGE, GREY = "#2f7fb8", "#d9822b", "#8a929c"
+FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans Bengali', 'Nirmala UI', 'Kohinoor Bangla', sans-serif"
+METRICS = {"macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss"}
+NAMES = ("loss", "metric", "rate", "norm", "memory")
+
+
+def curves(record: RunRecord, metric: str = "macro_f1") -> dict[str, Figure]:
+    """Every live figure of a run, by name."""
+    return {
+        "loss": loss(record),
+        "metric": held_out(record, metric),
+        "rate": learning_rate(record),
+        "norm": gradient_norm(record),
+        "memory": memory(record),
+    }
+
+
+def loss(record: RunRecord) -> Figure:
+    """Training loss, smoothed over the steps that share a point, beside the held-out loss."""
+    steps = thinned(record.steps)
+    checks = [one for one in record.evaluations if one.split == "validation"]
+    series = [
+        _line("Training", [one[-1].step for one in steps], [_mean([step.loss for step in one]) for one in steps], BLUE),
+        _line("Held-out", [one.step for one in checks], [one.metrics.get("loss") for one in checks], ORANGE, dash="dot", markers=True),
+    ]
+    return _figure(series, "Steps", "Loss (nats a row)", record.id)
+
+
+def held_out(record: RunRecord, metric: str) -> Figure:
+    """The metric on the validation rows at every check; the best one is marked."""
+    checks = [one for one in record.evaluations if one.split == "validation"]
+    values = [one.metrics.get(metric) for one in checks]
+    name = METRICS.get(metric, metric)
+    series = [_line(name, [one.step for one in checks], values, ORANGE, markers=True)]
+    best = next((one for one in reversed(checks) if one.best), None)
+    if best is not None:
+        series.append(_dot("Best, kept", best.step, best.metrics.get(metric)))
+    return _figure(series, "Steps", f"{name}, held-out rows", record.id)
+
+
+def learning_rate(record: RunRecord) -> Figure:
+    steps = thinned(record.steps)
+    return _figure(
+        [_line("Learning rate", [one[-1].step for one in steps], [one[-1].learning_rate for one in steps], BLUE)],
+        "Steps",
+        "Learning rate",
+        record.id,
+    )
+
+
+def gradient_norm(record: RunRecord) -> Figure:
+    steps = thinned(record.steps)
+    highest = [_finite(max(step.grad_norm for step in one)) for one in steps]
+    return _figure([_line("Gradient norm", [one[-1].step for one in steps], highest, BLUE)], "Steps", "Gradient norm", record.id)
+
+
+def memory(record: RunRecord) -> Figure:
+    """Memory in use over the minutes of the run, and its peak so far: the GPU's where there is one, else the process's."""
+    told = _every(record.resources, POINTS)
+    start = told[0].time if told else 0.0
+    minutes = [(one.time - start) / 60 for one in told]
+    on_gpu = any(one.vram_bytes is not None for one in told)
+    series = []
+    if on_gpu:
+        series.append(_line("GPU, used", minutes, [_gigabytes(one.vram_bytes) for one in told], BLUE))
+        series.append(_line("GPU, peak", minutes, [_gigabytes(one.vram_peak_bytes) for one in told], ORANGE, dash="dot"))
+    series.append(_line("RAM, used", minutes, [_gigabytes(one.ram_bytes) for one in told], GREY if on_gpu else BLUE))
+    if not on_gpu:
+        series.append(_line("RAM, peak", minutes, [_gigabytes(one.ram_peak_bytes) for one in told], ORANGE, dash="dot"))
+    figure = _figure(series, "Minutes", "Memory (GB)", record.id)
+    figure["layout"]["yaxis"]["rangemode"] = "tozero"
+    return figure
+
+
+def confusion(evaluation: Evaluation) -> Figure:
+    """Rows: the true label; columns: what the model said. A cell's shade is its share of the row, its text the number of rows."""
+    names = [_shortened(name) for name in evaluation.classes]
+    shares = [[cell / sum(row) if sum(row) else 0.0 for cell in row] for row in evaluation.confusion]
+    few = len(names) <= 12
+    cells: Figure = {
+        "type": "heatmap",
+        "x": list(range(len(names))),  # numbers, for two long names may be shortened alike
+        "y": list(range(len(names))),
+        "z": shares,
+        "customdata": [[[names[i], names[j], cell] for j, cell in enumerate(row)] for i, row in enumerate(evaluation.confusion)],
+        "text": [[f"{cell:,}" for cell in row] for row in evaluation.confusion],
+        "texttemplate": "%{text}" if few else "",
+        "textfont": {"size": 14},
+        "hovertemplate": "%{customdata[0]}, called %{customdata[1]}: %{customdata[2]} rows (%{z:.0%})<extra></extra>",
+        "colorscale": [[0, "#f2f6fa"], [0.5, "#8fbadb"], [1, "#17527d"]],
+        "zmin": 0,
+        "zmax": 1,
+        "xgap": 2,
+        "ygap": 2,
+        "showscale": False,
+    }
+    figure = _figure([cells], "What the model said", "True label", "confusion")
+    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "zeroline": False}
+    figure["layout"]["xaxis"].update(ticks, side="bottom")
+    figure["layout"]["yaxis"].update(ticks, autorange="reversed", automargin=True)
+    figure["layout"]["height"] = max(300, min(900, 110 + 56 * len(names)) if few else min(1400, 160 + 16 * len(names)))
+    return figure
+
+
+def thinned(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps in at most POINTS groups of neighbours, so that a long run costs no more to draw than a short one."""
+    width = max(1, math.ceil(len(steps) / POINTS))
+    return [list(steps[at : at + width]) for at in range(0, len(steps), width)]
+
+
+def _every(items: Sequence[Any], most: int) -> list[Any]:
+    """At most `most` of them, evenly spread; the last is always there."""
+    width = max(1, math.ceil(len(items) / most))
+    return [*items[:-1:width], items[-1]] if items else []
+
+
+def _mean(values: list[float]) -> float | None:
+    finite = [one for one in values if math.isfinite(one)]
+    return sum(finite) / len(finite) if finite else None
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _gigabytes(amount_bytes: int | None) -> float | None:
+    return None if amount_bytes is None else round(amount_bytes / 1e9, 3)
+
+
+def _shortened(name: str, most: int = 22) -> str:
+    return name if len(name) <= most else name[: most - 1].rstrip() + "…"
+
+
+def _line(name: str, x: list[Any], y: list[Any], colour: str, *, dash: str = "solid", markers: bool = False) -> Figure:
+    return {
+        "type": "scatter",
+        "name": name,
+        "mode": "lines+markers" if markers or len(x) == 1 else "lines",
+        "x": x,
+        "y": [_finite(one) for one in y],
+        "line": {"color": colour, "width": 2, "dash": dash},
+        "marker": {"color": colour, "size": 6},
+    }
+
+
+def _dot(name: str, x: float, y: float | None) -> Figure:
+    return {
+        "type": "scatter",
+        "name": name,
+        "mode": "markers",
+        "x": [x],
+        "y": [y],
+        "marker": {"color": BLUE, "size": 12, "symbol": "circle-open", "line": {"width": 2}},
+    }
+
+
+def _figure(series: list[Figure], x_title: str, y_title: str, revision: str) -> Figure:
+    """A figure in the house style. `uirevision` stays the same for a run, so that a viewer's zoom outlives a redraw."""
+    axis = {"showgrid": True, "gridcolor": "rgba(128,136,148,0.18)", "zeroline": False, "automargin": True, "fixedrange": False}
+    return {
+        "data": series,
+        "layout": {
+            "uirevision": revision,
+            "height": 240,
+            "margin": {"l": 56, "r": 12, "t": 28, "b": 44},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 12},
+            "xaxis": {**axis, "title": {"text": x_title, "standoff": 8}},
+            "yaxis": {**axis, "title": {"text": y_title, "standoff": 8}},
+            "showlegend": len(series) > 1,
+            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+            "hovermode": "x unified" if series and series[0]["type"] == "scatter" else "closest",
+            "dragmode": "zoom",
+        },
+    }

@@ -1,0 +1,79 @@
+// Which place is shown stands in the address (?place=runs, ?run=ID, ?place=try) and on <html data-place data-run>, where theme.css reads it.
+// Switching is done here at once; the server only hears of it and fills in what is shown.
+(() => {
+  const titles = { train: "Train · Shur", runs: "Runs · Shur", try: "Try · Shur" };
+  const root = document.documentElement;
+
+  const here = () => {
+    const query = new URLSearchParams(location.search);
+    const run = query.get("run") || "";
+    const place = query.get("place") || (run ? "runs" : "train");
+    return { place: place in titles ? place : "train", run };
+  };
+
+  const show = ({ place, run }) => {
+    root.dataset.place = place;
+    root.dataset.run = place === "runs" ? run : "";
+    document.title = titles[place];
+    document.querySelectorAll("nav.places a").forEach((link) =>
+      link.dataset.place === place ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current"));
+    window.dispatchEvent(new Event("resize")); // a chart drawn while hidden has no width
+  };
+
+  const shur = (window.shur = { tell: null, charts: {} });
+
+  shur.go = (place, run = "") => {
+    const query = new URLSearchParams(location.search);
+    ["place", "run"].forEach((name) => query.delete(name));
+    if (run) query.set(place === "try" ? "place" : "run", place === "try" ? "try" : run);
+    else if (place !== "train") query.set("place", place);
+    if (run && place === "try") query.set("run", run);
+    const text = query.toString();
+    history.pushState({}, "", location.pathname + (text ? "?" + text : ""));
+    show(here());
+    window.scrollTo(0, 0);
+    shur.tell?.(here());
+  };
+
+  // Called by the header once it stands: `trigger` sends an event to the server.
+  shur.start = (element, trigger) => {
+    shur.tell = (where) => trigger("click", where);
+    show(here());
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest?.("a[data-place]");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      event.preventDefault();
+      shur.go(link.dataset.place, link.dataset.run || "");
+    });
+  };
+  window.addEventListener("popstate", () => { show(here()); shur.tell?.(here()); });
+
+  // Charts: figures arrive as plain data and are drawn into the element with the same data-chart. Plotly comes with Gradio's own
+  // plot component, which makes a new plot for every value; react() keeps the old one, so a viewer's zoom outlives a redraw.
+  shur.draw = (figures) => { Object.assign(shur.charts, figures || {}); drawn(); };
+  const drawn = () => {
+    const waiting = Object.entries(shur.charts).filter(([name, figure]) => {
+      const element = document.querySelector(`[data-chart="${name}"]`);
+      if (!window.Plotly || !element || !element.offsetParent) return true;
+      if (figure) window.Plotly.react(element, figure.data, figure.layout, { responsive: true, displayModeBar: false, showTips: false });
+      return false;
+    });
+    shur.charts = Object.fromEntries(waiting);
+    cancelAnimationFrame(shur.frame);
+    if (waiting.length && root.dataset.place === "runs") shur.frame = requestAnimationFrame(() => setTimeout(drawn, 60));
+  };
+  window.addEventListener("resize", drawn);
+
+  shur.download = (name, text) => {
+    if (!text) return;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+
+  const where = here(); // before the first paint
+  root.dataset.place = where.place;
+  root.dataset.run = where.place === "runs" ? where.run : "";
+})();

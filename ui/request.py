@@ -1,0 +1,100 @@
+"""Between the fields of the Train place and a RunSpec, both ways. Pure: plain values in, plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.knobs import Knob
+from engine.spec import DataSpec, RunSpec
+from ui import form
+
+UPLOAD, HUB = "upload", "hub"  # choices of "Data" besides those of the catalogue
+OTHER = "other"  # choice of "Model" besides the catalogue's
+FIELDS = (
+    "data", "file", "test_file", "hub_id", "config", "train_split", "test_split", "resplit", "text", "label",
+    "model", "other_model", "method", "preset", "name",
+)  # fmt: skip
+TASK = "classify"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What can be chosen: ids of the catalogue, and every knob by its method ("" for those that all share)."""
+
+    sources: tuple[str, ...]
+    models: tuple[str, ...]
+    knobs: dict[str, tuple[Knob, ...]]
+
+    @property
+    def all_knobs(self) -> tuple[Knob, ...]:
+        return tuple({knob.name: knob for group in self.knobs.values() for knob in group}.values())
+
+    def knobs_for(self, method: str) -> tuple[Knob, ...]:
+        return (*self.knobs[""], *self.knobs.get(method, ()))
+
+    def told(self, values: Sequence[Any]) -> dict[str, Any]:
+        """The values that a handler was given, in the order of its inputs, by name."""
+        return dict(zip((*FIELDS, *(f"knob {knob.name}" for knob in self.all_knobs)), values, strict=True))
+
+
+def data_spec(told: dict[str, Any]) -> DataSpec:
+    """The data that the fields ask for; an empty source where there is none yet."""
+    text, label, resplit = _given(told["text"]), _given(told["label"]), bool(told["resplit"])
+    match told["data"]:
+        case "upload":
+            return DataSpec(source=told["file"] or "", test=_given(told["test_file"]), text=text, label=label, resplit=resplit)
+        case "hub":
+            name = _given(told["hub_id"])
+            return DataSpec(
+                source=f"hub:{name}" if name else "", config=_given(told["config"]), train_split=_given(told["train_split"]),
+                test_split=_given(told["test_split"]), text=text, label=label, resplit=resplit,
+            )  # fmt: skip
+        case source:
+            return DataSpec(source=source or "", text=text, label=label, resplit=resplit)
+
+
+def run_spec(told: dict[str, Any], offer: Offer) -> RunSpec:
+    """What the fields ask for, whether or not it can be done."""
+    typed = {knob.name: told[f"knob {knob.name}"] for knob in offer.all_knobs}
+    return RunSpec(
+        data=data_spec(told),
+        model=(_given(told["other_model"]) or "") if told["model"] == OTHER else told["model"] or "",
+        method=told["method"],
+        task=TASK,
+        preset=told["preset"] or None,
+        settings=form.settings(offer.knobs_for(told["method"]), typed),
+        name=_given(told["name"]),
+    )
+
+
+def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
+    """The reverse: what each field shows for this spec."""
+    data, listed = spec.data, spec.model in offer.models
+    plain = data.source in offer.sources and not (data.config or data.train_split or data.test_split)
+    kind = data.source if plain else HUB if data.source.startswith("hub:") else UPLOAD
+    values: dict[str, Any] = {
+        "data": kind,
+        "file": data.source if kind == UPLOAD else "",
+        "test_file": data.test or "",
+        "hub_id": data.source.removeprefix("hub:") if kind == HUB else "",
+        "config": data.config or "",
+        "train_split": data.train_split or "",
+        "test_split": data.test_split or "",
+        "resplit": data.resplit,
+        "text": data.text,
+        "label": data.label,
+        "model": spec.model if listed else OTHER,
+        "other_model": "" if listed else spec.model,
+        "method": spec.method,
+        "preset": spec.preset or "",
+        "name": spec.name or "",
+    }
+    typed = form.typed(offer.all_knobs, spec.settings)
+    return {**values, **{f"knob {name}": text for name, text in typed.items()}}
+
+
+def _given(text: object) -> str | None:
+    """What was typed, without blanks around it; None for nothing."""
+    return str(text).strip() or None if text is not None else None

@@ -1,0 +1,93 @@
+"""The page as a whole: its head, the three places, and what it tells the server when another place is opened."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from engine.hardware import device_words
+from ui import theme, words
+from ui.border import bind
+from ui.tabs import runs, runs_events, train, train_events, try_
+
+if TYPE_CHECKING:
+    from engine.studio import Studio
+
+HEAD = """<header><a class="name" href="?place=train" data-place="train">Shur<span lang="bn">সুর</span></a>
+<nav class="places" aria-label="Places"><a href="?place=train" data-place="train">Train</a><a href="?place=runs" data-place="runs">Runs</a>
+<a href="?place=try" data-place="try">Try</a></nav><span class="machine">${machine}</span></header>"""
+GONE = "This Space has no persistent disk: runs, uploads and models go when it restarts. Take home what you want to keep, or add persistent storage."
+
+
+def build(studio: Studio, page_files: Path) -> gr.Blocks:
+    """The page. `page_files` is the one folder that Gradio may serve files from."""
+    with gr.Blocks(title="Train · Shur", analytics_enabled=False) as page, gr.Column(elem_id="shur"):
+        head = gr.HTML(
+            "", html_template=HEAD, machine="", elem_id="head",
+            js_on_load="shur.start(element, where => { props.value = JSON.stringify(where); trigger('click'); });",
+        )  # fmt: skip
+        notice = gr.HTML("", elem_id="notice")
+        with gr.Column(elem_classes=["place", "train"]):
+            training = train.build(studio)
+        with gr.Column(elem_classes=["place", "runs"]):
+            watching = runs.build()
+        with gr.Column(elem_classes=["place", "try"]):
+            trying = try_.build()
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        places = [watching.opened, watching.timer, watching.plotly, watching.seen, watching.judged, trying.run, trying.none]
+        opened = head.click(bind(on_place, studio), [head, trying.run], places, **quiet)
+        opened.then(bind(runs_events.on_tick, studio), [watching.opened], [watching.seen, watching.judged], **quiet)
+        train_events.wire(studio, training)
+        runs_events.wire(studio, watching, training, page_files)
+        try_.wire(studio, trying)
+        page.load(bind(on_load, studio), None, [head, notice], **quiet)
+        page.load(
+            bind(train_events.on_change, studio, training), [training.token, *training.inputs], train_events.outputs(training), **quiet
+        )
+    return page
+
+
+def on_load(studio: Studio) -> tuple[Any, str]:
+    """What the machine is, in the head of the page, and whether its disk lasts."""
+    hardware = studio.hardware
+    memory = words.of_sizes(hardware.ram_free_bytes, hardware.ram_bytes)
+    told = f"{device_words(hardware)} · {memory} free"
+    if hardware.gpus:
+        told = f"{hardware.gpus[0].name} · {words.of_sizes(hardware.gpus[0].free_bytes, hardware.gpus[0].total_bytes)} free"
+    notice = GONE if hardware.persistent is False else studio.trouble
+    return gr.update(machine=escape(told)), f"<p>{escape(notice)}</p>" if notice else ""
+
+
+def on_place(studio: Studio, where: str, chosen: str | None) -> tuple[Any, ...]:
+    """Another place was opened, or this one at another run. Only the Runs place ticks."""
+    told = json.loads(where or "{}")
+    place, run_id = told.get("place", "train"), str(told.get("run", ""))
+    if place == "runs":
+        return (*runs_events.on_open(run_id), gr.skip(), gr.skip())
+    stopped = (gr.skip(), gr.update(active=False), gr.skip(), gr.skip(), gr.skip())
+    return (*stopped, *try_.on_open(studio, run_id, chosen)) if place == "try" else (*stopped, gr.skip(), gr.skip())
+
+
+def launch_options(studio: Studio) -> dict[str, Any]:
+    """What keeps Gradio's page ours and its server shut: no footer, no history of calls, nothing of the home served."""
+    home = studio.home
+    return {
+        "theme": theme.theme(),
+        "head": theme.head(),
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "blocked_paths": [str(home / name) for name in ("runs", "uploads", "cache")],
+        "max_file_size": studio.limit_bytes,
+        "favicon_path": Path(__file__).parent / "favicon.svg",
+        "quiet": True,
+        "show_error": True,
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": False,
+        "strict_cors": True,
+    }

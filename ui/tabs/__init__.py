@@ -1,0 +1,1 @@
+"""The three places: Train, Runs, Try."""

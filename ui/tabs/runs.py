@@ -1,0 +1,122 @@
+"""The Runs place: the list of runs, and one run's page. Its handlers are in runs_events.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+TICK_SECONDS = 1.5
+CHARTS = (
+    ("loss", "Loss"),
+    ("metric", "Quality on held-out rows"),
+    ("memory", "Memory"),
+    ("rate", "Learning rate"),
+    ("norm", "Gradient norm"),
+)
+ASK = {
+    "kill": ("Kill the run now?", "Its process ends at once. What it saved last stays, and you can resume from there.", "Kill it"),
+    "delete": ("Delete this run?", "Its model, checkpoints and figures are removed from the disk. This cannot be undone.", "Delete it"),
+}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The components that handlers read and write."""
+
+    timer: Any
+    opened: Any  # the id of the run that is shown; "" for the list
+    seen: Any  # what was drawn last, so that a tick redraws only what is new
+    judged: Any  # the run whose verdict was drawn last
+    listing: Any
+    heading: Any
+    now: Any
+    buttons: dict[str, Any]  # "stop", "resume", "kill", "clone", "export", "try", "delete"
+    ask: Any
+    question: Any
+    asked: Any  # "kill" or "delete" while the question stands
+    yes: Any
+    no: Any
+    figures: Any
+    plotly: Any
+    warnings: Any
+    verdict: Any
+    tables: Any
+    matrix: Any
+    classes: Any
+    samples: Any
+    settings: Any
+    log: Any
+    file: Any
+    cloned: Any
+    gone: Any
+
+
+def build() -> Runs:
+    """Draws the place inside the Blocks that is open."""
+    parts: dict[str, Any] = {
+        "timer": gr.Timer(TICK_SECONDS, active=False),
+        "opened": gr.Textbox(visible=False),
+        "seen": gr.State(""),
+        "judged": gr.State(""),
+        "asked": gr.Textbox(visible=False),
+        "cloned": gr.Textbox(visible=False),
+        "gone": gr.Textbox(visible=False),
+    }
+    with gr.Column(elem_classes=["all-runs"]):
+        gr.HTML("<h1>Runs</h1>")
+        parts["listing"] = gr.HTML("", elem_id="run-list")
+    with gr.Column(elem_classes=["one-run"], elem_id="run-page"):
+        parts["heading"] = gr.HTML("", elem_id="run-heading")
+        parts["now"] = gr.HTML("", elem_id="run-now")
+        _buttons(parts)
+        parts["warnings"] = gr.HTML("", elem_id="run-warnings", elem_classes=["slot"])
+        parts["verdict"] = gr.HTML("", elem_id="verdict", elem_classes=["slot"])
+        _evidence(parts)
+        parts["figures"] = gr.HTML(None, html_template="", js_on_load="watch('value', () => shur.draw(props.value));", elem_id="figures")
+        boxes = "".join(
+            f'<figure class="chart"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
+            for name, title in CHARTS
+        )
+        gr.HTML(
+            f'<h3>How training went</h3><div class="charts">{boxes}</div><p class="soft">Drag to zoom, double-click to see all.</p>',
+            elem_id="charts",
+        )
+        parts["plotly"] = gr.Plot(visible="hidden", elem_id="plotly", show_label=False, container=False)
+        with gr.Accordion("Settings of this run", open=False):
+            parts["settings"] = gr.HTML("")
+        with gr.Accordion("Log", open=False):
+            parts["log"] = gr.HTML("", elem_id="log", autoscroll=True, max_height=360)
+    return Runs(**parts)
+
+
+def _buttons(parts: dict[str, Any]) -> None:
+    with gr.Row(elem_classes=["actions"]):
+        made = {
+            "stop": gr.Button("Stop and save", variant="primary", visible=False, elem_id="run-stop"),
+            "resume": gr.Button("Resume", variant="primary", visible=False, elem_id="run-resume"),
+            "try": gr.Button("Try it", variant="primary", visible=False, elem_id="run-try"),
+            "export": gr.Button("Take it home", visible=False, elem_id="run-export"),
+            "clone": gr.Button("Clone", elem_id="run-clone"),
+            "kill": gr.Button("Kill", visible=False, elem_id="run-kill"),
+            "delete": gr.Button("Delete", visible=False, elem_id="run-delete"),
+        }
+    parts["buttons"] = made
+    parts["file"] = gr.File(label="Ready to download", visible=False, interactive=False, elem_id="run-file")
+    with gr.Row(visible=False, elem_classes=["ask"], elem_id="ask") as parts["ask"]:
+        parts["question"] = gr.HTML("")
+        parts["yes"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="ask-yes")
+        parts["no"] = gr.Button("Keep it", size="sm", elem_id="ask-no")
+
+
+def _evidence(parts: dict[str, Any]) -> None:
+    parts["tables"] = gr.HTML("", elem_id="scores", elem_classes=["slot"])
+    with gr.Row(visible=False, elem_id="evidence") as parts["matrix"]:
+        with gr.Column(min_width=320):
+            gr.HTML(
+                '<h3>Where it goes wrong</h3><div data-chart="confusion" role="img" aria-label="Confusion matrix" id="confusion"></div>'
+            )
+        with gr.Column(min_width=320):
+            parts["classes"] = gr.HTML("", elem_id="classes")
+    parts["samples"] = gr.HTML("", elem_id="samples", elem_classes=["slot"])

@@ -1,0 +1,189 @@
+"""What happens on the Runs place. A tick looks at the size of the run's events and redraws only what is new; nothing is kept per viewer."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.components.plot import PlotData
+
+from engine.errors import Refused
+from ui import figures, result, words
+from ui.border import bind
+from ui.tabs import train_events
+from ui.tabs.runs import ASK, Runs
+from ui.tabs.train import Train
+
+if TYPE_CHECKING:
+    from engine.store import RunRecord
+    from engine.studio import RunSummary, Studio
+
+NO_FIGURE = PlotData(type="plotly", plot=json.dumps({"data": [], "layout": {"height": 10}}))  # brings Gradio's own copy of Plotly
+
+
+def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
+    """Connects the list, the run's page and its buttons with handlers."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
+    button, opened = runs.buttons, runs.opened
+    runs.timer.tick(bind(on_tick, studio), [opened], [runs.seen, runs.judged], **quiet)
+    runs.seen.change(bind(on_news, studio), [opened], _live(runs), **quiet)
+    runs.judged.change(bind(on_judged, studio), [opened], _verdict(runs), **quiet)
+    look: dict[str, Any] = {"fn": bind(on_tick, studio), "inputs": [opened], "outputs": [runs.seen, runs.judged], **quiet}
+    button["stop"].click(bind(on_stop, studio), opened, button["stop"], **quiet).then(**look)
+    button["resume"].click(bind(on_resume, studio), [opened, train.token], None, **quiet).then(**look)
+    for what in ("kill", "delete"):
+        button[what].click(bind(on_ask, what), None, [runs.ask, runs.question, runs.yes, runs.asked], **quiet)
+    runs.no.click(lambda: gr.update(visible=False), None, runs.ask, **quiet)
+    runs.yes.click(bind(on_yes, studio), [opened, runs.asked], [runs.ask, runs.gone], **quiet).then(**look).then(
+        None, runs.gone, None, js="gone => gone && shur.go('runs')"
+    )
+    button["clone"].click(bind(on_clone, studio, train), opened, [runs.cloned, *train.inputs], **quiet).then(
+        None, runs.cloned, None, js="cloned => cloned && shur.go('train')"
+    )
+    button["try"].click(None, opened, None, js="run => shur.go('try', run)")
+    button["export"].click(
+        bind(on_export, studio, page_files), opened, runs.file, **{**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
+    )
+
+
+def _live(runs: Runs) -> list[Any]:
+    return [runs.listing, runs.heading, runs.now, *runs.buttons.values(), runs.warnings, runs.figures, runs.log]
+
+
+def _verdict(runs: Runs) -> list[Any]:
+    return [runs.verdict, runs.tables, runs.matrix, runs.classes, runs.samples, runs.settings, runs.file, runs.ask, runs.figures]
+
+
+def on_open(run_id: str) -> tuple[Any, ...]:
+    """The Runs place was opened at this run, or at the list. Whatever was drawn before is drawn anew."""
+    fresh = secrets.token_hex(4)
+    return run_id, gr.update(active=True), NO_FIGURE, fresh, fresh
+
+
+def on_tick(studio: Studio, run_id: str) -> tuple[str, str]:
+    """A cheap look: what is on disk, in a few words. Only when they differ from the last ones is anything drawn."""
+    if not run_id:
+        return " ".join(f"{one.id}:{one.state}:{one.step}:{one.name}:{one.accuracy}" for one in studio.runs()) or "none", ""
+    try:
+        folder = studio.store.folder(run_id)
+    except Refused:
+        return f"{run_id} gone", run_id
+    sizes = [_size(folder / name) for name in ("events.jsonl", "log.txt", "evaluation.json", "spec.json")]
+    return f"{run_id} {sizes}", f"{run_id} {sizes[2]}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def on_news(studio: Studio, run_id: str) -> list[Any]:
+    """Everything that moves while a run goes; for the list, the list."""
+    if not run_id:
+        return [result.runs_table(studio.runs()), *(gr.skip() for _ in range(12))]
+    summary = next((one for one in studio.runs() if one.id == run_id), None)
+    if summary is None:
+        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(7)), "", {}, ""]
+    record = studio.record(run_id)
+    log = f'<pre tabindex="0">{escape(studio.log_tail(run_id)) or "Nothing yet."}</pre>'
+    live = figures.curves(record, _metric(studio, run_id))
+    return [
+        gr.skip(),
+        result.heading(summary),
+        result.progress(record, time.time()),
+        *_shown(summary, record),
+        result.warnings(record),
+        live,
+        log,
+    ]
+
+
+def _nowhere(run_id: str) -> str:
+    return f'<h1>There is no run {escape(run_id)}</h1><p>It may have been deleted. <a href="?place=runs" data-place="runs">See all runs.</a></p>'
+
+
+def _metric(studio: Studio, run_id: str) -> str:
+    try:
+        chosen = str(studio.plan(run_id).settings.get("select_by", "macro_f1"))
+    except Refused:
+        return "macro_f1"
+    return "macro_f1" if chosen == "loss" else chosen
+
+
+def _shown(summary: RunSummary, record: RunRecord) -> list[Any]:
+    """Which buttons make sense now, in the order of Runs.buttons."""
+    going = summary.state in ("queued", "running")
+    finished = summary.state == "finished"
+    kept = any(one.what == "model" for one in record.saved)
+    return [
+        gr.update(visible=going, interactive=True),
+        gr.update(visible=summary.state in ("stopped", "failed", "killed")),
+        gr.update(visible=finished and kept),
+        gr.update(visible=finished and kept),
+        gr.update(visible=True),
+        gr.update(visible=summary.state == "running"),
+        gr.update(visible=not going),
+    ]
+
+
+def on_judged(studio: Studio, run_id: str) -> list[Any]:
+    """The verdict and its evidence, drawn once when they are there."""
+    try:
+        evaluation = studio.evaluation(run_id) if run_id else None
+        plan = studio.plan(run_id) if run_id else None
+    except Refused:
+        evaluation = plan = None
+    matrix = {"confusion": figures.confusion(evaluation)} if evaluation else gr.skip()
+    return [
+        result.verdict(evaluation), result.scores_table(evaluation), gr.update(visible=evaluation is not None), result.classes_table(evaluation),
+        result.samples_table(evaluation), result.plan_lines(plan), gr.update(value=None, visible=False), gr.update(visible=False), matrix,
+    ]  # fmt: skip
+
+
+def on_stop(studio: Studio, run_id: str) -> Any:
+    studio.stop(run_id)
+    return gr.update(interactive=False)
+
+
+def on_resume(studio: Studio, run_id: str, token: str) -> None:
+    studio.resume(run_id, token or None)
+
+
+def on_ask(what: str) -> tuple[Any, ...]:
+    """The question before something that cannot be taken back."""
+    question, cost, answer = ASK[what]
+    return gr.update(visible=True), f"<p><b>{question}</b> {cost}</p>", answer, what
+
+
+def on_yes(studio: Studio, run_id: str, what: str) -> tuple[Any, str]:
+    if what == "kill":
+        studio.kill(run_id)
+        return gr.update(visible=False), ""
+    studio.delete(run_id)
+    return gr.update(visible=False), run_id
+
+
+def on_clone(studio: Studio, train: Train, run_id: str) -> list[Any]:
+    """The run's spec, back in the fields of the Train place."""
+    return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(train, studio.clone(run_id))]
+
+
+def on_export(studio: Studio, page_files: Path, run_id: str) -> Any:
+    """The zip, linked into the one folder that Gradio may serve from."""
+    made = studio.export(run_id)
+    folder = page_files / secrets.token_hex(16)
+    folder.mkdir(parents=True)
+    try:
+        os.link(made, folder / made.name)
+    except OSError:  # another file system
+        shutil.copy2(made, folder / made.name)
+    return gr.update(value=str(folder / made.name), label=f"Ready to download: {words.size(made.stat().st_size)}", visible=True)

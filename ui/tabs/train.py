@@ -1,0 +1,230 @@
+"""The Train place: three cards, and beside them what will happen. Its handlers are in train_events.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from engine.data.split import Split
+
+from engine.knobs import Knob, knobs_of
+from engine.spec import Training
+from ui import form
+from ui.request import FIELDS, HUB, OTHER, TASK, UPLOAD, Offer
+
+if TYPE_CHECKING:
+    from engine.studio import Studio
+
+FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quick"
+SIMPLE, ADVANCED = "Simple", "Advanced"
+SLOTS = ("source", "columns", "model", "method")  # places for problems, beside the fields that they name
+
+
+@dataclass(frozen=True)
+class Train:
+    """The components that handlers read and write."""
+
+    offer: Offer
+    fields: dict[str, Any]  # by the names in FIELDS
+    knobs: dict[str, Any]  # knob name -> its field
+    groups: tuple[tuple[form.Group, Any], ...]  # with the column of each
+    rows: dict[str, Any]  # parts that come and go: "upload", "hub", "resplit", "other_model", "token", "advanced", "suggestion"
+    slots: dict[str, Any]  # problems beside the fields, by SLOTS
+    token: Any
+    detail: Any
+    facts: Any
+    model_line: Any
+    recipe_line: Any
+    preview: Any
+    start: Any
+    refused: Any
+    started: Any  # the id of the run that Start made, for page.js
+    upload: Any
+    test_upload: Any
+    spec_text: Any
+    download: Any
+    load: Any
+
+    @property
+    def inputs(self) -> list[Any]:
+        return [*(self.fields[name] for name in FIELDS), *self.knobs.values()]
+
+
+def groups(studio: Studio) -> tuple[form.Group, ...]:
+    """Every knob, in the order of the page."""
+    task = studio.tasks[TASK]
+    shared = (
+        form.Group("Training", knobs_of(Training)),
+        form.Group("Texts", knobs_of(task.knobs)),
+        form.Group("Splitting the rows", knobs_of(Split)),
+    )
+    return (
+        *(form.Group(method.name, knobs_of(method.knobs), method.id) for method in studio.methods.values() if knobs_of(method.knobs)),
+        *shared,
+    )
+
+
+def offer(studio: Studio) -> Offer:
+    knobs: dict[str, tuple[Knob, ...]] = {"": ()}
+    for group in groups(studio):
+        knobs[group.method or ""] = (*knobs.get(group.method or "", ()), *group.knobs)
+    catalog = studio.catalog
+    return Offer(tuple(one.source for one in catalog.datasets), tuple(one.id for one in catalog.models), knobs)
+
+
+def build(studio: Studio) -> Train:
+    """Draws the place inside the Blocks that is open."""
+    parts: dict[str, Any] = {}
+    with gr.Row(elem_id="train-columns"):
+        with gr.Column(elem_id="cards"):
+            _data_card(studio, parts)
+            _model_card(studio, parts)
+            _method_card(studio, parts)
+        with gr.Column(elem_id="side"):
+            _side(parts)
+    return Train(offer=offer(studio), **parts)
+
+
+def _card(number: int, title: str) -> None:
+    gr.HTML(f'<h2><span class="number" aria-hidden="true">{number}</span>{title}</h2>')
+
+
+def _slot(parts: dict[str, Any], name: str) -> None:
+    parts.setdefault("slots", {})[name] = gr.HTML("", elem_classes=["slot"], elem_id=f"problems-{name}")
+
+
+def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
+    fields, rows = parts.setdefault("fields", {}), parts.setdefault("rows", {})
+    listed = [(f"{one.name} · {', '.join(one.languages)}", one.source) for one in studio.catalog.datasets]
+    more = [("A file of mine: CSV or TSV", UPLOAD), ("Another data set of the Hugging Face Hub", HUB)]
+    with gr.Column(elem_classes=["card"], elem_id="card-data"):
+        _card(1, "Data")
+        fields["data"] = gr.Dropdown([*listed, *more], value=FIRST_DATA, label="Texts with labels", filterable=False, elem_id="data")
+        with gr.Row(visible=False, elem_id="upload-row") as rows["upload"]:
+            kinds = [".csv", ".tsv", ".txt"]
+            parts["upload"] = gr.File(label="Your file", file_types=kinds, height=112, elem_id="upload")
+            parts["test_upload"] = gr.File(
+                label="A second file for testing, if you have one", file_types=kinds, height=112, elem_id="test-upload"
+            )
+        fields["file"] = gr.Textbox(visible=False)
+        fields["test_file"] = gr.Textbox(visible=False)
+        with gr.Column(visible=False) as rows["hub"]:
+            fields["hub_id"] = gr.Textbox(label="Its id on the Hub", placeholder="owner/name", max_lines=1, elem_id="hub-id")
+            with gr.Row():
+                any_split: dict[str, Any] = {"allow_custom_value": True, "min_width": 150}
+                fields["config"] = gr.Dropdown([""], value="", label="Subset", info="Empty: the only one, or the default.", **any_split)
+                fields["train_split"] = gr.Dropdown([""], value="", label="Split to train on", info="Empty: train.", **any_split)
+                fields["test_split"] = gr.Dropdown(
+                    [""], value="", label="Split to test on", info="Empty: test, if it is there.", **any_split
+                )
+        _slot(parts, "source")
+        parts["facts"] = gr.HTML("", elem_id="facts")
+        with gr.Row():
+            column: dict[str, Any] = {"allow_custom_value": True, "min_width": 200}
+            fields["text"] = gr.Dropdown([], value=None, label="Text column", elem_id="text-column", **column)
+            fields["label"] = gr.Dropdown([], value=None, label="Label column", elem_id="label-column", **column)
+        _slot(parts, "columns")
+        fields["resplit"] = gr.Checkbox(
+            False, label="Mix the given test rows with the others and split again", visible=False, elem_id="resplit",
+            info="Off: the given test rows stay the test.",
+        )  # fmt: skip
+        rows["resplit"] = fields["resplit"]
+
+
+def _model_card(studio: Studio, parts: dict[str, Any]) -> None:
+    fields, rows = parts["fields"], parts["rows"]
+    from engine.models import EMBEDDED
+    from ui import words
+
+    listed = [(f"{one.name} · {words.short_count(one.parameters)} · {_languages(one.languages)}", one.id) for one in studio.catalog.models]
+    with gr.Column(elem_classes=["card"], elem_id="card-model"):
+        _card(2, "Model")
+        fields["model"] = gr.Dropdown(
+            [*listed, ("Another model: of the Hub, or in a folder", OTHER)],
+            value=EMBEDDED,
+            label="What is tuned",
+            filterable=True,
+            elem_id="model",
+        )
+        fields["other_model"] = gr.Textbox(
+            label="Its id on the Hub, or a folder on this machine",
+            placeholder="owner/name",
+            max_lines=1,
+            visible=False,
+            elem_id="other-model",
+        )
+        rows["other_model"] = fields["other_model"]
+        parts["token"] = gr.Textbox(
+            label="Hub token", type="password", max_lines=1, visible=False, elem_id="token",
+            info="Only for models and data sets that ask for one. Kept in memory until you close the page; never written down.",
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
+        )  # fmt: skip
+        rows["token"] = parts["token"]
+        parts["model_line"] = gr.HTML("", elem_id="model-line")
+        _slot(parts, "model")
+
+
+def _languages(languages: tuple[str, ...]) -> str:
+    return ", ".join(languages[:2]) + (" and more" if len(languages) > 2 else "")
+
+
+def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
+    fields, rows = parts["fields"], parts["rows"]
+    knobs: dict[str, Any] = {}
+    with gr.Column(elem_classes=["card"], elem_id="card-method"):
+        _card(3, "Method and preset")
+        presets = [(one.name, one.id) for one in studio.catalog.recipes]
+        fields["preset"] = gr.Radio(presets, value=FIRST_PRESET, label="Preset", elem_classes=["segments"], elem_id="preset")
+        parts["recipe_line"] = gr.HTML("", elem_id="recipe-line")
+        rows["suggestion"] = gr.Button("Take this preset's own model and data", visible=False, size="sm", elem_id="suggestion")
+        with gr.Row():
+            methods = [(one.name, one.id) for one in studio.methods.values()]
+            fields["method"] = gr.Dropdown(methods, value=FIRST_METHOD, label="Method", filterable=False, min_width=200, elem_id="method")
+            parts["detail"] = gr.Radio(
+                [SIMPLE, ADVANCED], value=SIMPLE, label="Settings shown", elem_classes=["segments"], min_width=200, elem_id="detail"
+            )
+        _slot(parts, "method")
+        shown: list[tuple[form.Group, Any]] = []
+        with gr.Row(elem_id="basic"):
+            for group, knob in _basic(groups(studio)):
+                with gr.Column(min_width=180, visible=group.method in (None, FIRST_METHOD)) as column:
+                    knobs[knob.name] = form.widget(knob)
+                if group.method:
+                    shown.append((group, column))
+        with gr.Column(visible=False, elem_id="advanced") as rows["advanced"]:
+            for group in groups(studio):
+                with gr.Column(visible=group.method in (None, FIRST_METHOD), elem_classes=["group"]) as column:
+                    gr.HTML(f"<h3>{group.title}</h3>")
+                    with gr.Row():
+                        for knob in group.knobs:
+                            if knob.name not in knobs:
+                                knobs[knob.name] = form.widget(knob)
+                if group.method:
+                    shown.append((group, column))
+            fields["name"] = gr.Textbox(
+                label="Name of the run", info="Empty: made from data, model and method.", max_lines=1, elem_id="run-name"
+            )
+    parts["knobs"] = {name: knobs[name] for name in (knob.name for knob in offer(studio).all_knobs)}
+    parts["groups"] = tuple(shown)
+
+
+def _basic(all_groups: tuple[form.Group, ...]) -> Iterator[tuple[form.Group, Knob]]:
+    """The knobs that Simple shows: those that all methods share first."""
+    for group in sorted(all_groups, key=lambda one: one.method is not None):
+        yield from ((group, knob) for knob in group.knobs if knob.basic)
+
+
+def _side(parts: dict[str, Any]) -> None:
+    gr.HTML("<h2>What will happen</h2>")
+    parts["preview"] = gr.HTML("", elem_id="preview")
+    parts["refused"] = gr.HTML("", elem_classes=["slot"], elem_id="refused")
+    parts["start"] = gr.Button("Reading the data …", variant="primary", size="lg", interactive=False, elem_id="start")
+    with gr.Row(elem_id="spec-row"):
+        parts["download"] = gr.Button("Download as JSON", size="sm", elem_classes=["link"], min_width=120, elem_id="spec-download")
+        parts["load"] = gr.UploadButton(
+            "Load from JSON", size="sm", file_types=[".json"], elem_classes=["link"], min_width=120, elem_id="spec-load"
+        )
+    parts["spec_text"] = gr.Textbox(visible=False)
+    parts["started"] = gr.Textbox(visible=False)
