@@ -133,7 +133,7 @@ def to_line(event: Event) -> str:
 def from_line(line: str) -> Event:
     """The event that `to_line` wrote. Raises ValueError when the line is none; a null number comes back as NaN."""
     told = json.loads(line)
-    kind = KINDS.get(told.pop("event", "")) if isinstance(told, dict) else None
+    kind = KINDS.get(str(told.pop("event", ""))) if isinstance(told, dict) else None
     if kind is None:
         raise ValueError(f"not an event: {line[:80]!r}")
     known = {one.name: one for one in dataclasses.fields(kind)}

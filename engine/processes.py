@@ -5,6 +5,8 @@ A worker has a session of its own, so that neither Ctrl-C in the app's terminal 
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import re
 import signal
@@ -17,6 +19,7 @@ import psutil
 
 from engine.events import Ended, Queued, Started, from_line
 from engine.obituary import Marks
+from engine.store import write_whole
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CLOCK_SLACK_SECONDS = 2.0  # a process's creation time moves when the machine's clock is set
@@ -28,6 +31,7 @@ class Trail:
     """How far a run's events have been read, and the newest of those that change its state."""
 
     offset: int = 0  # bytes
+    last_at: int = 0  # the byte after the newest such event
     last: Queued | Started | Ended | None = None
 
     def follow(self, events: Path) -> None:
@@ -37,22 +41,42 @@ class Trail:
             if size == self.offset:
                 return
             if size < self.offset:
-                self.offset, self.last = 0, None
+                self.offset, self.last_at, self.last = 0, 0, None
             with events.open("rb") as file:
                 file.seek(self.offset)
                 grown = file.read()
         except FileNotFoundError:
-            self.offset, self.last = 0, None
+            self.offset, self.last_at, self.last = 0, 0, None
             return
         whole = grown[: grown.rfind(b"\n") + 1]
-        self.offset += len(whole)
-        for line in MILESTONE.findall(whole):
+        for line in MILESTONE.finditer(whole):
             try:
-                event = from_line(line.decode())
+                event = from_line(line[0].decode())
             except ValueError:
                 continue
             if isinstance(event, (Queued, Started, Ended)):
-                self.last = event
+                self.last, self.last_at = event, self.offset + line.end()
+        self.offset += len(whole)
+
+
+@dataclass(frozen=True)
+class Birth:
+    """What was the case when a worker was started; born.json in the run's folder, for a later app."""
+
+    marks: Marks
+    events_bytes: int  # the length of events.jsonl: what stands behind it was told by this worker, or after its end
+
+    def write(self, folder: Path) -> None:
+        write_whole(folder / "born.json", json.dumps(dataclasses.asdict(self)).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Birth | None:
+        """What `write` wrote; None where it cannot be read."""
+        try:
+            told = json.loads((folder / "born.json").read_text("utf-8"))
+            return cls(Marks(**told["marks"]), int(told["events_bytes"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
 
 
 @dataclass
@@ -60,9 +84,15 @@ class Worker:
     """A live worker process. `child` is None for one that an earlier app started."""
 
     process: psutil.Process
-    born: Marks | None
+    birth: Birth | None
     child: subprocess.Popen[bytes] | None = None
     leaving_since: float | None = None  # it has told its end and is still there
+
+    def is_over(self, trail: Trail) -> bool:
+        """Whether this worker has told its end; also when the run was queued again before the worker had left."""
+        if self.birth is None:
+            return isinstance(trail.last, Ended)
+        return trail.last_at > self.birth.events_bytes and isinstance(trail.last, (Ended, Queued))
 
     def is_alive(self) -> bool:
         if self.child is not None:
@@ -80,7 +110,7 @@ class Worker:
             return
 
 
-def spawn(command: Sequence[str], folder: Path, environment: Mapping[str, str], born: Marks) -> Worker:
+def spawn(command: Sequence[str], folder: Path, environment: Mapping[str, str], birth: Birth) -> Worker:
     """A new worker on the run's folder, its output going to the run's log. Raises OSError where the system gives no process."""
     with (folder / "log.txt").open("ab") as log:
         child = subprocess.Popen(
@@ -92,7 +122,7 @@ def spawn(command: Sequence[str], folder: Path, environment: Mapping[str, str], 
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Worker(psutil.Process(child.pid), born, child)
+    return Worker(psutil.Process(child.pid), birth, child)
 
 
 def same_process(started: Started) -> psutil.Process | None:

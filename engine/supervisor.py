@@ -12,8 +12,6 @@ may be killed at any moment and the next one goes on:
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import sys
 import threading
@@ -21,16 +19,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import filelock
 import psutil
 
 from engine.errors import Problem, Refused, ShurError, explain
 from engine.events import Ended, Progress, Queued, Started
-from engine.obituary import Marks, inquire, marks, obituary
-from engine.processes import Trail, Worker, running, same_process, spawn
-from engine.store import Store, write_whole
+from engine.obituary import inquire, marks, obituary
+from engine.processes import Birth, Trail, Worker, running, same_process, spawn
+from engine.store import Store
 
 WORKER = (sys.executable, "-m", "engine.worker")
 WATCH_SECONDS = 0.2  # between looks at a live worker; one look takes about 20 us
@@ -59,6 +56,7 @@ class Supervisor:
     _thread: threading.Thread | None = None
     _bell_seen: tuple[int, int] = (-1, -1)
     _swept: float = 0.0
+    _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.store.home.mkdir(parents=True, exist_ok=True)
@@ -106,7 +104,8 @@ class Supervisor:
     def delete(self, run_id: str) -> None:
         """Removes a run for good. Raises Refused while its worker is at work."""
         with self._guard:
-            if run_id in self._live or isinstance(self.last(run_id), Started):
+            last, worker = self.last(run_id), self._live.get(run_id)
+            if isinstance(last, Started) or (worker and not worker.is_over(self._trails[run_id])):
                 raise Refused(Problem("run", "This run is at work.", "Stop it first, then delete it."))
             self.store.delete(run_id)
             self._tokens.pop(run_id, None)
@@ -153,16 +152,16 @@ class Supervisor:
         while not self._closing:
             try:
                 self.tick()
-                self.trouble = ""
             except (OSError, ShurError, ValueError, psutil.Error) as error:
                 self._say(explain(error).message)
             self._wake.wait(WATCH_SECONDS if self._live else IDLE_SECONDS)
             self._wake.clear()
 
     def _say(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            print(f"Shur: the queue has trouble: {trouble}", file=sys.stderr)
         self.trouble = trouble
+        if trouble not in self._said:
+            print(f"Shur: the queue has trouble: {trouble}", file=sys.stderr)
+            self._said.add(trouble)
 
     def tick(self) -> None:
         """One look at everything that may have changed; starts, ends and buries what is due. Does nothing without the lock."""
@@ -183,7 +182,7 @@ class Supervisor:
             return False
         try:
             for run_id, process in running(self.command, self.store.runs).items():
-                self._live[run_id] = Worker(process, _born(self.store.runs / run_id))
+                self._live[run_id] = Worker(process, Birth.read(self.store.runs / run_id))
         except (OSError, psutil.Error):
             self._lock.release()  # a dispatcher that missed a live worker would start a second one
             raise
@@ -213,21 +212,24 @@ class Supervisor:
         del self._live[run_id]
         self._swept = 0.0
         with self._tolerating(run_id):
-            if not isinstance(self.last(run_id), Ended):
-                self._bury(run_id, worker.child.returncode if worker.child else None, worker.born)
+            self.last(run_id)
+            if not worker.is_over(self._trails[run_id]):
+                self._bury(run_id, worker.child.returncode if worker.child else None, worker.birth)
 
     def _see_out(self, run_id: str, worker: Worker) -> None:
         """Kills a worker that has told its end but does not leave, so that it cannot hold up the queue."""
         with self._tolerating(run_id):
-            if not isinstance(self.last(run_id), Ended):
-                worker.leaving_since = None
-            elif worker.leaving_since is None:
+            self.last(run_id)
+            if not worker.is_over(self._trails[run_id]):
+                return
+            if worker.leaving_since is None:
                 worker.leaving_since = self.clock()
             elif self.clock() - worker.leaving_since > self.exit_seconds:
                 worker.kill()
 
     def _sweep(self) -> None:
         """Ends the runs that wait no longer, died unseen, or were never quite submitted."""
+        self.trouble = ""
         present = self.store.ids()
         for gone in self._trails.keys() - set(present):
             del self._trails[gone]
@@ -242,9 +244,9 @@ class Supervisor:
             case Started() as started:
                 process = same_process(started)
                 if process is not None:
-                    self._live[run_id] = Worker(process, _born(folder))
+                    self._live[run_id] = Worker(process, Birth.read(folder))
                 else:
-                    self._bury(run_id, None, _born(folder))
+                    self._bury(run_id, None, Birth.read(folder))
             case Queued() if (folder / "kill").exists() or (folder / "stop").exists():
                 ended = Ended(self.clock(), "stopped", "Taken out of the queue before its turn came.", "Press Resume to queue it again.")
                 self.store.append(run_id, ended)
@@ -257,10 +259,11 @@ class Supervisor:
                 else:
                     self._swept = 0.0  # look again soon
 
-    def _bury(self, run_id: str, exit_code: int | None, born: Marks | None) -> None:
+    def _bury(self, run_id: str, exit_code: int | None, birth: Birth | None) -> None:
         """Writes the end of a run whose worker died without telling it."""
         folder, last = self.store.folder(run_id), self.last(run_id)
-        evidence = inquire(folder, exit_code, born, asked=(folder / "kill").exists(), began=isinstance(last, Started))
+        began = isinstance(last, Started)
+        evidence = inquire(folder, exit_code, birth.marks if birth else None, asked=(folder / "kill").exists(), began=began)
         heard = (folder / "events.jsonl").stat().st_mtime
         seconds = max(0.0, heard - last.time) if isinstance(last, Started) else 0.0
         self.store.append(run_id, obituary(evidence, self.clock(), seconds))
@@ -281,11 +284,11 @@ class Supervisor:
         self._settle(run_id)
         if not isinstance(self.last(run_id), Queued):
             return False
-        born = marks()
-        write_whole(folder / "born.json", json.dumps(dataclasses.asdict(born)).encode())
         self.store.append(run_id, Progress(self.clock(), "data", "Starting"))
+        birth = Birth(marks(), (folder / "events.jsonl").stat().st_size)
+        birth.write(folder)
         try:
-            self._live[run_id] = spawn(self.command, folder, self._environment(run_id), born)
+            self._live[run_id] = spawn(self.command, folder, self._environment(run_id), birth)
         except OSError as error:
             problem = explain(error)
             self.store.append(
@@ -314,10 +317,3 @@ class Supervisor:
         except (OSError, ShurError, ValueError, psutil.Error) as error:
             if (self.store.runs / run_id).is_dir():
                 self._say(f"{run_id}: {explain(error).message}")
-
-
-def _born(folder: Path) -> Marks | None:
-    try:
-        return Marks(**json.loads((folder / "born.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
