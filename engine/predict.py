@@ -1,0 +1,327 @@
+"""Try: a trained model answers texts from a process of its own, so that the page never loads torch.
+
+`Predictor` is the page's side. `python -m engine.predict RUN_FOLDER HOME [IDLE_SECONDS]` is the other side: it loads the run's model
+once and answers one JSON object a line on stdout for each on stdin, until stdin closes or nothing was asked for a while.
+
+    <- {"ready": true, "classes": ["Negative", …]}         or {"problems": […]}, and it ends
+    -> {"texts": ["…"]}
+    <- {"probabilities": [[0.1, …]], "milliseconds": 12.3}       or {"problems": […]}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from engine.errors import Problem, Refused, explain, redact
+
+IDLE_SECONDS = 300.0
+LOAD_SECONDS = 180.0  # a 1.8B model from a slow disk; MiniLM takes 4
+ANSWER_SECONDS = 120.0
+MAX_TEXTS = 1000
+MAX_CHARACTERS = 100_000  # of one text
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one text."""
+
+    label: str
+    probabilities: dict[str, float]  # of every class, by label name, in the model's own order
+    milliseconds: float  # of the model's work: the request's time divided by its texts
+
+    @property
+    def confidence(self) -> float:
+        return self.probabilities[self.label]
+
+
+def served_by_python(run_folder: Path, home: Path) -> list[str]:
+    """The command of the real server."""
+    return [sys.executable, "-m", "engine.predict", str(run_folder.resolve()), str(home.resolve()), str(IDLE_SECONDS)]
+
+
+class Predictor:
+    """Answers texts by a run's model. One model is loaded at a time; any thread may ask; no torch here.
+
+    `command(run_folder, home)` is what starts the server.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        command: Callable[[Path, Path], list[str]] = served_by_python,
+        load_seconds: float = LOAD_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self.home = home
+        self._command = command
+        self._load_seconds = load_seconds
+        self._answer_seconds = answer_seconds
+        self._asking = threading.Lock()  # held for a whole question: one at a time
+        self._changing = threading.Lock()  # held for a moment, around _server and _closed
+        self._server: _Server | None = None
+        self._closed = False
+
+    def ask(self, run_folder: Path, texts: Sequence[str]) -> list[Prediction]:
+        """What the run's model says of each text. Starts its process, or uses the one that is there. Raises Refused with the reason."""
+        _check(texts)
+        if not self._asking.acquire(timeout=self._load_seconds + self._answer_seconds):
+            raise Refused(Problem("try", "The model is busy with other texts.", "Try again in a moment."))
+        try:
+            server = self._running(run_folder)
+            try:
+                return server.ask(texts, self._answer_seconds)
+            except _IdleEndError:  # it ended, being idle, just as it was asked
+                return self._running(run_folder).ask(texts, self._answer_seconds)
+        except _IdleEndError as error:
+            raise Refused(Problem("try", "The model's process ended before it answered.", "Try again.")) from error
+        finally:
+            self._asking.release()
+
+    def close(self) -> None:
+        """Ends the process at once, also in the middle of a question. Nothing can be asked after it."""
+        with self._changing:
+            self._closed = True
+            server = self._server
+        if server:
+            server.kill()
+
+    def _running(self, run_folder: Path) -> _Server:
+        """The server of this run's model, ready to be asked. Another is ended first, so that two models never share the memory."""
+        which = (run_folder.resolve(), _written(run_folder / "model"))
+        server = self._server
+        if server and (server.which != which or not server.is_alive()):
+            server.kill()
+            server = None
+        if server is None:
+            with self._changing:
+                if self._closed:
+                    raise Refused(Problem("try", "Shur is closing.", "Start it again."))
+                server = self._server = _Server(which, self._command(run_folder, self.home))
+            server.wait_until_ready(self._load_seconds)
+        return server
+
+
+def _written(folder: Path) -> int:
+    """Changes when a resumed run has written its model anew; 0 where there is none."""
+    return folder.stat().st_mtime_ns if folder.exists() else 0
+
+
+def _check(texts: Sequence[str]) -> None:
+    problems = []
+    if not texts:
+        problems.append(Problem("try", "There is no text.", "Type one."))
+    if len(texts) > MAX_TEXTS:
+        problems.append(Problem("try", f"These are {len(texts):,} texts.", f"Try up to {MAX_TEXTS:,} at once."))
+    for number, text in enumerate(texts[:MAX_TEXTS], 1):
+        which = "The text" if len(texts) == 1 else f"Text {number}"
+        if not text.strip():
+            problems.append(Problem("try", f"{which} is blank.", "Type something."))
+        elif len(text) > MAX_CHARACTERS:
+            problems.append(Problem("try", f"{which} has {len(text):,} characters.", f"Shorten it to {MAX_CHARACTERS:,}."))
+    if problems:
+        raise Refused(*problems)
+
+
+class _IdleEndError(Exception):
+    """The process ended by itself, cleanly, before it took the question."""
+
+
+class _Server:
+    """One server process and the two threads that read it."""
+
+    def __init__(self, which: tuple[Path, int], command: list[str]) -> None:
+        self.which = which
+        self.classes: tuple[str, ...] = ()
+        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()  # None: the process has ended
+        self._last_words: deque[str] = deque(maxlen=20)
+        self._killed = False
+        # No token: the base lies in the cache since the training.
+        environment = {name: value for name, value in os.environ.items() if name not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
+        environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=Path(__file__).parents[1],
+            start_new_session=True,  # Ctrl+C in the app's terminal is the app's to handle
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._stdin: IO[bytes] = self._process.stdin
+        threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True).start()
+        self._listener = threading.Thread(target=self._read_words, args=(self._process.stderr,), daemon=True)
+        self._listener.start()
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._killed = True
+        self._process.kill()
+        self._process.wait()
+
+    def wait_until_ready(self, seconds: float) -> None:
+        try:
+            self.classes = tuple(self._next(seconds, "load")["classes"])
+        except Refused:
+            self.kill()
+            raise
+        except _IdleEndError as error:
+            raise Refused(Problem("try", "The model's process ended before it was ready.", "Try again.")) from error
+
+    def ask(self, texts: Sequence[str], seconds: float) -> list[Prediction]:
+        line = json.dumps({"texts": list(texts)}).encode() + b"\n"  # ASCII, so that no separator within a text breaks the line
+        # Writing to a process that reads no more would wait for ever once the pipe is full; the timeout below then ends both.
+        threading.Thread(target=self._write, args=(line,), daemon=True).start()
+        answer = self._next(seconds, "answer")
+        each = answer["milliseconds"] / len(texts)
+        told = [dict(zip(self.classes, row, strict=True)) for row in answer["probabilities"]]
+        return [Prediction(max(one, key=lambda name: one[name]), one, each) for one in told]
+
+    def _write(self, line: bytes) -> None:
+        try:
+            self._stdin.write(line)
+            self._stdin.flush()
+        except (OSError, ValueError):  # it has ended; the reader says so
+            return
+
+    def _next(self, seconds: float, what: str) -> dict[str, Any]:
+        """The process's next line. Raises Refused with its problems, or with how it ended; _IdleEndError where it just stopped."""
+        try:
+            answer = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            self.kill()  # else this answer might come in the middle of the next
+            message = f"The model did not {what} within {seconds:,.0f} seconds."
+            raise Refused(Problem("try", message, "Try fewer or shorter texts, or free some memory, and try again.")) from None
+        if answer is None:
+            raise self._ended()
+        if "problems" in answer:
+            raise Refused(*(Problem(**one) for one in answer["problems"]))
+        return answer
+
+    def _ended(self) -> Refused | _IdleEndError:
+        code = self._process.wait()
+        self._lines.put(None)  # for whoever asks again
+        if self._killed:
+            return Refused(Problem("try", "The model was put away.", "Try again."))
+        if code == 0:
+            return _IdleEndError()
+        if code in (-9, 137):
+            return Refused(
+                Problem(
+                    "try", "The system ended the model's process, most likely for want of memory.", "Close other programs and try again."
+                )
+            )
+        self._listener.join(1)
+        words = next((redact(line.strip()) for line in reversed(self._last_words) if line.strip()), "")
+        return Refused(Problem("try", f"The model's process broke off (code {code}). {words[:300]}".strip(), "Try again."))
+
+    def _read_answers(self, stdout: IO[bytes]) -> None:
+        with stdout:
+            for line in stdout:
+                with contextlib.suppress(ValueError):  # half a line, of a process that was killed in the middle of it
+                    self._lines.put(json.loads(line))
+        self._lines.put(None)
+        with contextlib.suppress(OSError):  # what was not yet written has no reader any more
+            self._stdin.close()
+
+    def _read_words(self, stderr: IO[bytes]) -> None:
+        with stderr:
+            for line in stderr:
+                self._last_words.append(line.decode("utf-8", "replace"))
+
+
+# The other side
+
+
+def serve(
+    load: Callable[[], tuple[Sequence[str], Callable[[list[str]], Any]]], requests: IO[bytes], answers: IO[bytes], idle_seconds: float
+) -> int:
+    """Answers requests until they end or stay out for `idle_seconds`. `load` gives the class names and texts -> probabilities.
+
+    Returns the exit code: 0, or 1 where the model could not be loaded.
+    """
+
+    def tell(answer: dict[str, Any]) -> None:
+        answers.write(json.dumps(answer, allow_nan=False).encode() + b"\n")
+        answers.flush()
+
+    try:
+        classes, probabilities = load()
+        probabilities(["a"])  # the first call is slow; it shall not stand in a person's milliseconds
+    except Exception as error:  # the border: told in words, the traceback on stderr
+        traceback.print_exc()
+        tell({"problems": _told(error)})
+        return 1
+    tell({"ready": True, "classes": list(classes)})
+    waiting: queue.Queue[bytes | None] = queue.Queue()
+    threading.Thread(target=_read_requests, args=(requests, waiting), daemon=True).start()
+    while True:
+        try:
+            line = waiting.get(timeout=idle_seconds)
+        except queue.Empty:
+            return 0
+        if line is None:
+            return 0
+        try:
+            begun = time.perf_counter()
+            found = probabilities(json.loads(line)["texts"])
+            spent = 1000 * (time.perf_counter() - begun)
+            answer = {"probabilities": [[float(one) for one in row] for row in found], "milliseconds": spent}
+        except Exception as error:  # the border of one request
+            traceback.print_exc()
+            answer = {"problems": _told(error)}
+        tell(answer)
+
+
+def _told(error: Exception) -> list[dict[str, str]]:
+    if isinstance(error, Refused):
+        problems: tuple[Problem, ...] = error.problems
+    else:
+        problems = (dataclasses.replace(explain(error, "try"), fix="Try fewer or shorter texts, or another run."),)
+    return [dataclasses.asdict(problem) for problem in problems]
+
+
+def _read_requests(requests: IO[bytes], waiting: queue.Queue[bytes | None]) -> None:
+    for line in requests:
+        waiting.put(line)
+    waiting.put(None)
+
+
+def load_model(run_folder: Path, home: Path) -> tuple[Sequence[str], Callable[[list[str]], Any]]:
+    """The run's class names, and texts -> (texts, classes) probabilities. The one place here that loads a model."""
+    from engine.trained import open_trained
+
+    trained = open_trained(run_folder / "model", home=home)
+    return trained.classes, trained.probabilities
+
+
+def main(run_folder: Path, home: Path, idle_seconds: float) -> int:
+    adjust = Path("/proc/self/oom_score_adj")
+    if adjust.exists():
+        adjust.write_text("500")  # before the page, should the system run out of memory
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not stand among the answers
+    return serve(lambda: load_model(run_folder, home), sys.stdin.buffer, answers, idle_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else IDLE_SECONDS))
