@@ -1,0 +1,191 @@
+"""A data set of the Hub as a Table: parquet and the like, never a data set's own code. Every failure is told in words.
+
+Revision first: one question to the Hub pins the commit and finds out in a second what the library would retry for half a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.data.table import Table, listed, shown, without_controls
+from engine.errors import Problem, Refused, redact
+from engine.hub import Unreachable, told
+
+if TYPE_CHECKING:
+    from datasets import DatasetBuilder
+
+DATASET_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+# Names that the `datasets` library takes for file formats of this machine, not for data sets of the Hub.
+NOT_ON_THE_HUB = frozenset(("arrow", "audiofolder", "csv", "imagefolder", "json", "pandas", "parquet", "sql", "text", "webdataset", "xml"))
+ANSWER_SECONDS = 15.0  # that the Hub may take to answer before we say that it cannot be reached
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Where on the page a problem belongs: to the data set, its subset and its split."""
+
+    source: str = "data.source"
+    config: str = "data.config"
+    split: str = "data.train_split"
+
+
+def hub_layout(dataset_id: str, token: str | None) -> dict[str, tuple[str, ...]]:
+    """The data set's subsets with their splits, the default subset first. Raises Refused."""
+    fields = Fields()
+    revision = _revision(dataset_id, token, fields)
+    with _told(dataset_id, token, fields):
+        from datasets import get_dataset_config_names, get_dataset_default_config_name
+
+        path = f"hf://datasets/{dataset_id}"
+        names = get_dataset_config_names(path, revision=revision, token=token or False)
+        usual = get_dataset_default_config_name(path, revision=revision, token=token or False)
+    names = sorted(names, key=lambda name: name != usual)  # a stable sort: the others keep their order
+    builder = _builder(dataset_id, names[0] if names else None, token, revision, fields)
+    layout = {}
+    for name in names:
+        files = getattr(builder.builder_configs.get(name), "data_files", None)
+        if not files and name != builder.config.name:
+            builder = _builder(dataset_id, name, token, revision, fields)
+        layout[name] = tuple(map(str, files)) if files else _splits(builder)
+    return layout
+
+
+def open_hub(
+    dataset_id: str,
+    config: str | None,
+    split: str,
+    token: str | None,
+    *,
+    limit_bytes: int = 500_000_000,
+    fields: Fields = Fields(),
+) -> Table:
+    """The rows of one split, labels as names. Raises Refused: unknown, gated, no network, another subset or split, too large."""
+    revision = _revision(dataset_id, token, fields)
+    builder = _builder(dataset_id, config, token, revision, fields)
+    splits, whole = _splits(builder), split.partition("[")[0]
+    if splits and whole not in splits:
+        message = f"{dataset_id} has no split {shown(split)!r}; it has {listed(splits, 10)}."
+        raise Refused(Problem(fields.split, message, f"Choose one of {listed(splits, 10)}."))
+    size = (builder.info.splits or {}).get(split)
+    if size is not None and (size.num_bytes or 0) > limit_bytes:
+        message = f"The split {split!r} of {dataset_id} has {size.num_bytes / 1e6:,.0f} MB; the limit is {limit_bytes / 1e6:,.0f} MB."
+        raise Refused(Problem(fields.split, message, f"Choose a smaller split, or a part of it: {split}[:10%]."))
+    with _told(dataset_id, token, fields):
+        import datasets
+
+        datasets.disable_progress_bars()
+        loaded = datasets.load_dataset(
+            f"hf://datasets/{dataset_id}", builder.config.name, split=split, revision=revision, token=token or False
+        )
+        rows, features = loaded.with_format("arrow")[:], loaded.features
+    commit = revision or str(builder.hash)
+    told_as = f"{dataset_id}, {builder.config.name}, {split}" if builder.config.name != "default" else f"{dataset_id}, {split}"
+    return as_table(rows, features, hashlib.sha256(f"{dataset_id}@{commit}:{builder.config.name}:{split}".encode()).hexdigest(), told_as)
+
+
+def as_table(rows: pa.Table, features: Any, sha256: str, origin: str) -> Table:
+    """The rows with every value as text: class numbers as their names, no label (-1) as null; what is no text is left out and said."""
+    from datasets import ClassLabel
+
+    columns, odd, controls = {}, [], 0
+    for name in rows.column_names:
+        values, feature = rows.column(name), features[name]
+        if isinstance(feature, ClassLabel):
+            known = pa.array(feature.names or [], pa.string())
+            there = pc.and_(pc.greater_equal(values, 0), pc.less(values, len(known)))
+            values = pc.take(known, pc.if_else(there, values, pa.scalar(None, values.type)).cast(pa.int64()))
+        elif pa.types.is_nested(values.type) or pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+            odd.append(name)
+            continue
+        values = values.cast(pa.string())
+        chunks = []
+        for chunk in values.chunks if isinstance(values, pa.ChunkedArray) else [values]:
+            cleaned, found = without_controls(chunk)
+            controls += found
+            chunks.append(pc.if_else(pc.equal(cleaned, ""), pa.scalar(None, pa.string()), cleaned))
+        columns[name] = pa.chunked_array(chunks, pa.string())
+    notes = ["From the Hub"]
+    if odd:
+        notes.append(f"Columns that hold no plain text were left out: {listed(odd)}")
+    if controls:
+        notes.append(f"{controls:,} control characters became spaces")
+    return Table(tuple(columns), pa.table(columns), sha256, origin, tuple(notes))
+
+
+def _revision(dataset_id: str, token: str | None, fields: Fields) -> str | None:
+    """The newest commit; None where the Hub cannot be reached but the data set was fetched before. Raises Refused."""
+    if not DATASET_ID.fullmatch(dataset_id) or ".." in dataset_id or "--" in dataset_id or dataset_id in NOT_ON_THE_HUB:
+        message = f"{shown(dataset_id)!r} is not the id of a data set on the Hub."
+        raise Refused(Problem(fields.source, message, "Write it as the Hub shows it, such as stanfordnlp/imdb."))
+    from datasets import config
+    from huggingface_hub import HfApi
+
+    try:
+        with told(dataset_id, token, fields.source):
+            return HfApi(endpoint=config.HF_ENDPOINT, token=token or False).dataset_info(dataset_id, timeout=ANSWER_SECONDS).sha
+    except Unreachable:
+        if (config.HF_DATASETS_CACHE / dataset_id.replace("/", "___")).is_dir():
+            return None
+        raise
+
+
+def _builder(dataset_id: str, name: str | None, token: str | None, revision: str | None, fields: Fields) -> DatasetBuilder:
+    with _told(dataset_id, token, fields):
+        from datasets import load_dataset_builder
+
+        return load_dataset_builder(f"hf://datasets/{dataset_id}", name, revision=revision, token=token or False)
+
+
+def _splits(builder: DatasetBuilder) -> tuple[str, ...]:
+    """The splits of the builder's subset; () where only loading would tell."""
+    files = getattr(builder.config, "data_files", None)
+    return tuple(map(str, files or builder.info.splits or ()))
+
+
+@contextmanager
+def _told(dataset_id: str, token: str | None, fields: Fields) -> Iterator[None]:
+    """Whatever the `datasets` library raises within becomes a Refused in words."""
+    from datasets.exceptions import DatasetsError
+
+    try:
+        with told(dataset_id, token, fields.source):
+            yield
+    except (DatasetsError, OSError, ValueError, RuntimeError, pa.ArrowException) as error:
+        raise Refused(problem_of(error, dataset_id, token, fields)) from error
+
+
+def problem_of(error: Exception, dataset_id: str, token: str | None, fields: Fields) -> Problem:
+    """What a failed load means, in words."""
+    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+
+    said = redact(str(error))
+    if isinstance(error, DatasetNotFoundError) and "gated" in said:
+        page = f"https://huggingface.co/datasets/{dataset_id}"
+        fix = f"Accept its terms at {page}" + (" with the account that your token belongs to." if token else ", then give a Hub token.")
+        return Problem(fields.source, f"{dataset_id} is gated: its owner wants its terms accepted first.", fix)
+    if isinstance(error, DatasetNotFoundError):
+        fix = "Check the spelling." if token else "Check the spelling; if it is private, give a Hub token."
+        return Problem(fields.source, f"The Hub knows no {dataset_id!r}, or does not show it to you.", fix)
+    if isinstance(error, (DataFilesNotFoundError, FileNotFoundError)):
+        return Problem(fields.source, f"{dataset_id} holds no files that can be read as a table.", "Choose a data set with a table.")
+    if "scripts are no longer supported" in said:
+        fix = "Choose a copy of it that holds Parquet files, or download it and upload it as CSV."
+        return Problem(fields.source, f"{dataset_id} can only be read by running its own code, which Shur does not do.", fix)
+    if "onfig" in said and isinstance(error, ValueError):
+        names = re.findall(r"'([^']+)'", said.partition("[")[2])
+        of = f" one of {listed(names, 10)}" if names else ""
+        return Problem(
+            fields.config, f"{dataset_id} has several subsets, and the one asked for is not among them.", f"Choose{of or ' one'}."
+        )
+    if "nknown split" in said or "plits" in type(error).__name__:
+        return Problem(fields.split, f"{dataset_id} does not have the split that was asked for.", "Choose another split.")
+    first_line = (said.strip().split("\n") or [""])[0][:200]
+    return Problem(fields.source, f"{dataset_id} could not be read: {first_line or type(error).__name__}", "Choose another data set.")

@@ -1,0 +1,322 @@
+"""What is in the data, and everything that keeps it from being used: counted, said in words, all at once.
+
+Pure: tables in, facts and problems out. The columns are judged in columns.py, the rows in rows.py.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, guess_text, look_at, not_a_label
+from engine.data.rows import Usable, leaked, pooled, usable, words_in
+from engine.data.sources import with_defaults
+from engine.data.table import Table, counted, listed, shown
+from engine.errors import Problem, Refused
+from engine.spec import DataSpec
+
+SAMPLE_ROWS = 8
+SAMPLE_TEXTS = 512
+SHOWN_CHARACTERS = 1000  # of a cell in `sample`
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is in the data. Rows count the given test rows only where they are pooled (`resplit`)."""
+
+    origin: str  # in words
+    sha256: str  # of the rows and the given test rows
+    rows: int
+    usable: int
+    dropped: dict[str, int]  # reason in words, as in "3 left out: without a label" -> rows
+    columns: tuple[ColumnFacts, ...]
+    text: str  # "" where none was found
+    label: str
+    text_why: str
+    label_why: str
+    classes: dict[str, int]  # usable rows of each class, the largest first
+    given_test: int | None  # usable rows of the given test set; None: there is none, or it is pooled
+    test_classes: dict[str, int]
+    chars: tuple[int, int, int]  # 5th percentile, median, 95th of the usable texts
+    words: tuple[int, int, int]
+    longest_words: int
+    sample: tuple[dict[str, str], ...]  # the first rows as they are, long cells cut
+    texts_sample: tuple[str, ...]  # up to 512 usable texts, cleaned, evenly spread
+    notes: tuple[str, ...]
+    script_shares: dict[str, float]  # "Bengali", "Latin" -> share of the letters, the largest first
+
+
+def profile(table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True) -> DataFacts:
+    """What is in the data. Raises Refused with everything that keeps it from being used."""
+    facts, problems = inspect(table, test, data, clean_html=clean_html)
+    if any(problem.severity == "error" for problem in problems):
+        raise Refused(*problems)
+    return facts
+
+
+def inspect(table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True) -> tuple[DataFacts, tuple[Problem, ...]]:
+    """What is in the data as far as it can be told, so that other columns can be picked, and every problem with it. Raises nothing."""
+    chosen = Chosen.of(table, data)
+    problems = list(chosen.problems)
+    rows = given = None
+    if chosen.text and chosen.label:
+        rows = usable(table, chosen.text, chosen.label, clean_html=clean_html)
+        if test is not None:
+            missing = _missing_in_test(table, test, chosen)
+            problems += missing
+            if not missing:
+                given = usable(test, chosen.text, chosen.label, clean_html=clean_html)
+        if given is not None and data.resplit:
+            rows, given = pooled(rows, given), None
+    notes = [*table.notes, *(f"Test rows: {note}" for note in (test.notes if test else ()))]
+    if rows is not None:
+        problems += _unusable(rows, chosen)
+        notes += [*rows.notes, *_spilt(chosen, table), *_doubts(rows)]
+        if given is not None:
+            problems += _unusable_test(rows, given, chosen, test.origin if test else "")
+            notes += _doubts_of_test(rows, given)
+    lengths = _lengths(rows)
+    texts = tuple(evenly(rows.texts, SAMPLE_TEXTS).to_pylist()) if rows else ()
+    facts = DataFacts(
+        origin=table.origin if test is None else f"{table.origin} and {test.origin}",
+        sha256=fingerprint(table, test),
+        rows=_all_rows(table) + (_all_rows(test) if test and data.resplit else 0),
+        usable=len(rows.texts) if rows else 0,
+        dropped=rows.dropped if rows else dict(table.left_out),
+        columns=chosen.columns,
+        text=chosen.text,
+        label=chosen.label,
+        text_why=chosen.text_why,
+        label_why=chosen.label_why,
+        classes=rows.classes() if rows else {},
+        given_test=len(given.texts) if given else None,
+        test_classes=given.classes() if given else {},
+        chars=lengths[0],
+        words=lengths[1],
+        longest_words=lengths[2],
+        sample=tuple(_shown_row(row) for row in table.data.slice(0, SAMPLE_ROWS).to_pylist()),
+        texts_sample=texts,
+        notes=tuple(notes),
+        script_shares=scripts(texts),
+    )
+    return facts, tuple(problems)
+
+
+def fingerprint(table: Table, test: Table | None) -> str:
+    """One sum for the rows and the given test rows."""
+    return table.sha256 if test is None else hashlib.sha256(f"{table.sha256}+{test.sha256}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The text and the label column, as told or guessed, and what is wrong with them."""
+
+    text: str
+    label: str
+    text_why: str
+    label_why: str
+    columns: tuple[ColumnFacts, ...]
+    problems: tuple[Problem, ...]
+
+    @classmethod
+    def of(cls, table: Table, data: DataSpec) -> Chosen:
+        columns, known = look_at(table), with_defaults(data)
+        problems = _no_rows(table) or _one_column(table)
+        if problems:
+            return cls("", "", "", "", columns, tuple(problems))
+        label, label_why = _told(known.label, data.label) if known.label in table.columns else guess_label(columns, known.text)
+        text, text_why = _told(known.text, data.text) if known.text in table.columns else guess_text(columns, label or data.label)
+        if not (known.label and known.label in table.columns) and label == text:
+            label, label_why = guess_label(columns, text)
+        for field, told in (("data.text", data.text), ("data.label", data.label)):
+            if told is not None and told not in table.columns:
+                problems.append(_no_column(field, told, table))
+        if data.text is not None and data.text not in table.columns:
+            text, text_why = "", ""
+        if data.label is not None and data.label not in table.columns:
+            label, label_why = "", ""
+        if not text and data.text is None:
+            problems.append(
+                Problem("data.text", f"{text_why} The columns are {listed(table.columns, 10)}.", "Pick the column that holds the texts.")
+            )
+        if not label and data.label is None:
+            told_of = "; ".join(f"{one.name!r} has {one.distinct:,} different values" for one in columns[:6])
+            fix = "Pick the label column, or add one with a class for each row."
+            problems.append(Problem("data.label", f"No column looks like a label: {told_of} in {counted(table.rows, 'row')}.", fix))
+        if text and text == label:
+            problems.append(
+                Problem("data.label", f"Column {label!r} is chosen as the text and as the label.", "Pick another label column.")
+            )
+            label, label_why = "", ""
+        return cls(text, label, text_why, label_why, columns, tuple(problems))
+
+
+def _told(known: str | None, told: str | None) -> tuple[str, str]:
+    return known or "", "You chose it." if told else "The list of data sets names it."
+
+
+def _no_rows(table: Table) -> list[Problem]:
+    if table.rows:
+        return []
+    message = f"{table.origin} holds no rows, only a header: {listed(table.columns, 10)}."
+    return [Problem("data.source", message, "Choose a file with a row for each text.")]
+
+
+def _one_column(table: Table) -> list[Problem]:
+    if len(table.columns) > 1:
+        return []
+    message = f"{table.origin} has one column, {table.columns[0]!r}; it needs two, the text and its label."
+    return [Problem("data.source", message, "Add a column with a label for each row; separate the columns with a comma, semicolon or tab.")]
+
+
+def _no_column(field: str, told: str, table: Table) -> Problem:
+    near = difflib.get_close_matches(told, table.columns, n=1, cutoff=0.6) or [one for one in table.columns if one.lower() == told.lower()]
+    fix = f"Did you mean {near[0]!r}?" if near else "Pick one of these."
+    header = "" if table.has_header else " (it has no header row)"
+    return Problem(field, f"{table.origin} has no column {shown(told)!r}{header}; its columns are {listed(table.columns, 10)}.", fix)
+
+
+def _missing_in_test(table: Table, test: Table, chosen: Chosen) -> list[Problem]:
+    missing = [name for name in dict.fromkeys((chosen.text, chosen.label)) if name not in test.columns]
+    if not missing:
+        return []
+    wanted = " and ".join(repr(name) for name in missing)
+    if not test.has_header and table.has_header:
+        first = listed([str(value) for value in test.data.slice(0, 1).to_pylist()[0].values()], 3) if test.rows else ""
+        message = f"{test.origin} has no header row (its first row is {first}), so its columns {wanted} cannot be found."
+        return [Problem("data.test", message, f"Give it this first line: {','.join(table.columns)}")]
+    if not table.has_header and test.has_header:
+        message = f"{test.origin} has a header row and {table.origin} has none, so their columns cannot be matched."
+        return [Problem("data.test", message, f"Give {table.origin} a header row with the same names: {listed(test.columns, 10)}.")]
+    noun = "column" if len(missing) == 1 else "columns"
+    message = f"{test.origin} lacks the {noun} {wanted}; it has {listed(test.columns, 10)}."
+    return [Problem("data.test", message, "Name the columns of both files alike.")]
+
+
+def _unusable(rows: Usable, chosen: Chosen) -> list[Problem]:
+    column = next(one for one in chosen.columns if one.name == chosen.label)
+    if problem := not_a_label(column):
+        return [problem]
+    problems, classes, count = [], rows.classes(), len(rows.texts)
+    if count < FEW_ROWS:
+        lost = sum(rows.dropped.values())
+        left_out = (
+            f" ({counted(lost, 'row')} left out: {', '.join(f'{number:,} {reason}' for reason, number in rows.dropped.items())})"
+            if lost
+            else ""
+        )
+        message = f"There {'is' if count == 1 else 'are'} {counted(count, 'usable row')}{left_out}; at least {FEW_ROWS} are needed."
+        problems.append(Problem("data.source", message, "Add rows; 500 or more give a useful model, 1,000 a good one."))
+    if len(classes) == 1:
+        only = next(iter(classes))
+        message = (
+            f"Column {chosen.label!r} holds one class only: {shown(only)!r} in {'the one row' if count == 1 else f'all {count:,} rows'}."
+        )
+        problems.append(Problem("data.label", message, "Add rows of another class, or pick another label column."))
+    elif count >= FEW_ROWS and (alone := [name for name, rows_of in classes.items() if rows_of == 1]):
+        several = len(alone) > 1
+        places = {
+            label: number
+            for label, number in zip(rows.labels.to_pylist(), rows.numbers.to_pylist(), strict=True)
+            if label in set(alone[:5])
+        }
+        told = listed([f"'{shown(name, 40)}' (row {places[name]:,})" for name in alone[:5]] + alone[5:])
+        message = f"{'These classes have' if several else 'This class has'} one row only: {told}. One row cannot be both learnt and tested."
+        problems.append(
+            Problem("data.label", message, "Add rows of it, correct its spelling if it is meant to be another class, or remove the row.")
+        )
+    return problems
+
+
+def _unusable_test(rows: Usable, given: Usable, chosen: Chosen, origin: str) -> list[Problem]:
+    if len(given.texts) == 0:
+        lost = ", ".join(f"{number:,} {reason}" for reason, number in given.dropped.items()) or "it is empty"
+        fix = "Choose another test set, or none: then a part of the rows is kept for testing."
+        return [Problem("data.test", f"{origin} has no usable rows: {lost}.", fix)]
+    unseen = [name for name in given.classes() if name not in rows.classes()]
+    if unseen and len(rows.texts):
+        noun = "a class that does not stand" if len(unseen) == 1 else "classes that do not stand"
+        message = f"Column {chosen.label!r} of {origin} has {noun} in the training rows: {listed(unseen)}."
+        known = listed(list(rows.classes()))
+        return [Problem("data.test", message, f"Name the classes as in the training rows ({known}), or remove these rows.")]
+    return []
+
+
+def _doubts(rows: Usable) -> list[str]:
+    """What a person should know though it keeps nothing from starting."""
+    notes = []
+    count = len(rows.texts)
+    if repeated := count - (pc.count_distinct(rows.texts).as_py() if count else 0):
+        notes.append(f"{counted(repeated, 'row')} with a text that stands in an earlier row too")
+    alike: dict[str, list[str]] = {}
+    for name in list(rows.classes())[:1000]:
+        alike.setdefault(name.casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            notes.append(f"Classes that differ only in capital letters are kept apart: {listed(names)}")
+    return notes
+
+
+def _spilt(chosen: Chosen, table: Table) -> list[str]:
+    """Nameless columns that a few rows reach: most often a delimiter inside a text that stands in no quotation marks."""
+    reached = [one for one in chosen.columns if re.fullmatch(r"column \d+", one.name) and 0 < one.filled < table.rows / 2]
+    if not reached or not table.has_header:
+        return []
+    most = max(one.filled for one in reached)
+    return [
+        f"{counted(most, 'row')} reach into columns without a name ({listed([one.name for one in reached])}); what stands there is not used"
+    ]
+
+
+def _doubts_of_test(rows: Usable, given: Usable) -> list[str]:
+    notes = [f"Test rows left out: {count:,} {reason}" for reason, count in given.dropped.items()]
+    if both := leaked(rows, given):
+        stand = "stands" if both == 1 else "stand"
+        of = f"{both:,} of the {counted(len(given.texts), 'test text')}"
+        notes.append(f"{of} {stand} in the training rows too: the result will look better than it is")
+    return notes
+
+
+def _all_rows(table: Table) -> int:
+    return table.rows + sum(table.left_out.values())
+
+
+Lengths = tuple[tuple[int, int, int], tuple[int, int, int], int]
+
+
+def _lengths(rows: Usable | None) -> Lengths:
+    if rows is None or len(rows.texts) == 0:
+        return (0, 0, 0), (0, 0, 0), 0
+    words = words_in(rows.texts).to_numpy()
+    return _spread(pc.utf8_length(rows.texts).to_numpy()), _spread(words), int(words.max())
+
+
+def _spread(lengths: np.ndarray[Any, Any]) -> tuple[int, int, int]:
+    few, middle, many = np.percentile(lengths, (5, 50, 95))
+    return round(few), round(middle), round(many)
+
+
+def _shown_row(row: dict[str, str | None]) -> dict[str, str]:
+    cut = {name: value or "" for name, value in row.items()}
+    return {name: value if len(value) <= SHOWN_CHARACTERS else value[: SHOWN_CHARACTERS - 1] + "…" for name, value in cut.items()}
+
+
+def scripts(texts: Sequence[str]) -> dict[str, float]:
+    """The scripts that the letters belong to, by the names that Unicode gives them, with their shares; those under 1 % are left out."""
+    found: Counter[str] = Counter()
+    for character, count in Counter("".join(texts)).items():
+        if unicodedata.category(character)[0] in "LM":
+            name = unicodedata.name(character, "").split(" ")[0].split("-")[0]
+            if name not in ("", "COMBINING", "MODIFIER", "VARIATION", "FULLWIDTH"):
+                found[name.capitalize()] += count
+    whole = sum(found.values())
+    return {name: count / whole for name, count in found.most_common() if count / whole >= 0.01}

@@ -1,0 +1,86 @@
+"""The rows that can be learnt from: those with a text and a label, cleaned; the others counted by reason. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.data.table import Table, counted, without_tags
+
+# What programs write for "nothing here". "None" and "NA" may be meant as class names and stay.
+MISSING = ("nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A")
+
+
+@dataclass(frozen=True)
+class Usable:
+    """Rows with text and label, in the source's order."""
+
+    texts: pa.ChunkedArray  # cleaned
+    labels: pa.ChunkedArray  # names without blanks around them
+    numbers: pa.ChunkedArray  # of the row in its source, from 1
+    dropped: dict[str, int]  # reason in words -> rows
+    notes: tuple[str, ...]
+
+    def classes(self) -> dict[str, int]:
+        """Rows of each class, the largest first, those of equal size by name."""
+        told = {one["values"]: one["counts"] for one in pc.value_counts(self.labels).to_pylist()}
+        return dict(sorted(told.items(), key=lambda item: (-item[1], item[0])))
+
+
+def usable(table: Table, text: str, label: str, *, clean_html: bool) -> Usable:
+    """The rows of this table that have a text and a label."""
+    texts, tagged = without_tags(table.column(text)) if clean_html else (table.column(text), 0)
+    told = table.column(label)
+    labels = pc.utf8_trim_whitespace(told)
+    trimmed = pc.sum(pc.not_equal(labels, told)).as_py() or 0
+    labelled = pc.and_(pc.greater(_length(labels), 0), pc.invert(pc.is_in(labels, pa.array(MISSING))))
+    written = pc.greater(_length(pc.utf8_trim_whitespace(texts)), 0)
+    keep = pc.and_(labelled, written)
+    dropped = dict(table.left_out)
+    for reason, rows in (
+        ("without a label", pc.invert(labelled)),
+        ("with an empty text", pc.and_(labelled, pc.invert(written))),
+    ):
+        if count := pc.sum(rows).as_py():
+            dropped[reason] = count
+    notes = []
+    if tagged:
+        notes.append(f"<br /> became a space in {counted(tagged, 'text')}")
+    if trimmed:
+        notes.append(f"Blanks around {counted(trimmed, 'label')} were removed")
+    return Usable(texts.filter(keep), labels.filter(keep), table.row_numbers().filter(keep), dropped, tuple(notes))
+
+
+def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.utf8_length(values), 0)
+
+
+def pooled(first: Usable, second: Usable) -> Usable:
+    """Both, one after the other, as if they had been one table."""
+    return Usable(
+        _joined(first.texts, second.texts),
+        _joined(first.labels, second.labels),
+        _joined(first.numbers, second.numbers),
+        dict(Counter(first.dropped) + Counter(second.dropped)),
+        tuple(dict.fromkeys(first.notes + second.notes)),
+    )
+
+
+def _joined(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([*first.chunks, *second.chunks], first.type)
+
+
+def words_in(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """How many words each text has, between blanks. Splitting chunk by chunk takes 0.8 s for 100 MB, counting a pattern 2.2 s."""
+    counts = [pc.list_value_length(pc.ascii_split_whitespace(pc.ascii_trim_whitespace(chunk))) for chunk in texts.chunks]
+    return pa.chunked_array(
+        [pc.if_else(pc.equal(pc.binary_length(chunk), 0), 0, count) for chunk, count in zip(texts.chunks, counts, strict=True)], pa.int32()
+    )
+
+
+def leaked(train: Usable, test: Usable) -> int:
+    """How many test rows have a text that stands in the training rows as well."""
+    return int(pc.sum(pc.is_in(test.texts, pc.unique(train.texts))).as_py() or 0)
