@@ -89,6 +89,7 @@ def prepare(model: torch.nn.Module, knobs: LoraKnobs, facts: ModelFacts) -> torc
         revision=facts.revision,
         bias="none",
     )
+    model.name_or_path = facts.id  # type: ignore[assignment]  # else PEFT writes the local folder into the adapter
     return get_peft_model(model, config)  # type: ignore[arg-type]
 
 

@@ -6,6 +6,7 @@ padded on the right and the model is told its padding token.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,22 @@ def load_model(folder: Path, classes: Sequence[str], *, dtype: str = "float32", 
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
+        **_without_attention_dropout(folder),
     )
     if pad_token_id is not None:
         model.config.pad_token_id = pad_token_id
     model.config.use_cache = False
     return model  # type: ignore[no-any-return]
+
+
+def _without_attention_dropout(folder: Path) -> dict[str, float]:
+    """What turns off dropout inside attention, and there alone, for this folder's architecture.
+
+    Torch's fused attention has no dropout on a CPU; with it, every layer keeps its (heads, length, length) matrix. MiniLM with LoRA
+    at batch 16 x 256 tokens took 1.7 times the processor time and 2.5 instead of 1.55 GB. The other dropouts stay.
+    """
+    told = json.loads((folder / "config.json").read_text("utf-8"))
+    return {name: 0.0 for name in ("attention_probs_dropout_prob", "attention_dropout") if name in told}
 
 
 def load_tokenizer(folder: Path) -> Any:
