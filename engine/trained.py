@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import models
-from engine.data.sources import clean
+from engine.data.table import clean
 from engine.errors import Problem, Refused
 from engine.knobs import settle
 from engine.methods import all_methods

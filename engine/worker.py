@@ -6,13 +6,16 @@ with a sentence, here at the border; the traceback goes to the run's log.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -96,14 +99,11 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     torch.manual_seed(training.seed)
     tell("tokens", "Turning texts into tokens")
     tokenizer = task.load_tokenizer(model_folder)
-    knobs = settle(task.knobs, plan.settings)
-    rows = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    knobs: Any = settle(task.knobs, plan.settings)
     ids: dict[str, list[list[int]]] = {}
-    for name, part in rows.items():
-        ids[name] = encoded(
-            task, tokenizer, part.texts, knobs, model_folder=model_folder, cache=home / "cache",
-            said=lambda done, part=part: tell("tokens", "Turning texts into tokens", done, len(part.texts)),
-        )  # fmt: skip
+    for name, part in {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}.items():
+        said = partial(tell, "tokens", "Turning texts into tokens", total=len(part.texts))
+        ids[name] = encoded(task, tokenizer, part.texts, knobs, model_folder=model_folder, cache=home / "cache", said=said)
 
     tell("model", "Loading the model")
     model = trained.open_base(model_folder, prepared.classes, plan, tokenizer, precision)
@@ -132,7 +132,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
     _judge(folder, prepared, task, model, tokenizer, ids["test"], autocast, outcome, emit)
-    models.remove_tree(folder / "checkpoints")
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
     return Ended(time.time(), "finished", outcome.why)
 
 
@@ -167,7 +167,7 @@ def _judge(
     write_whole(folder / "predictions.jsonl", "".join(line + "\n" for line in lines).encode("utf-8", "replace"))
     write_whole(folder / "evaluation.json", evaluate.to_json(judged).encode())
     emit(Evaluated(time.time(), "test", judged.step, evaluate.scores(prepared.test.labels, chances, prepared.classes)))
-    emit(Sampled(time.time(), tuple(judged.samples)))
+    emit(Sampled(time.time(), tuple(dataclasses.asdict(sample) for sample in judged.samples)))
 
 
 def _be_considerate() -> None:
