@@ -78,7 +78,7 @@ def damage(path: Path) -> str | None:
 
 def newest(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that verifies, and a sentence for each damaged one, which is renamed out of the way."""
-    set_aside = []
+    set_aside: list[str] = []
     for path in reversed(saved(folder)):
         wrong = damage(path)
         if wrong is None:

@@ -117,7 +117,7 @@ def fit(work: Work) -> Outcome:
 
     trained = {name: one for name, one in work.model.named_parameters() if one.requires_grad}
     optimizer = _optimizer(trained, work.training)
-    scaler = torch.amp.GradScaler(enabled=work.autocast == "float16")  # type: ignore[attr-defined]
+    scaler = torch.amp.GradScaler(enabled=work.autocast == "float16")
     going = _resume(work, trained, optimizer, scaler)
     lengths = [len(ids) for ids in work.train.ids]
     accumulation, batch_size = work.training.accumulation or 1, work.training.batch_size or 1
@@ -166,7 +166,7 @@ def _step(
     step_batches: list[list[int]],
     trained: dict[str, torch.nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,  # type: ignore[name-defined]
+    scaler: torch.amp.GradScaler,
     rate: float,
     number: int,
 ) -> tuple[float, float]:

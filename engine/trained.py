@@ -89,7 +89,7 @@ class Trained:
         task = all_tasks()[self.kept.task]
         cleaned = [clean(text, clean_html=bool(self.kept.settings["clean_html"])) for text in texts]
         ids = task.encode(self.tokenizer, cleaned, settle(task.knobs, self.kept.settings))
-        return task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)  # type: ignore[no-any-return]
+        return task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)
 
 
 def open_trained(folder: Path, *, home: Path, token: str | None = None) -> Trained:

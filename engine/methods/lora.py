@@ -90,7 +90,7 @@ def prepare(model: torch.nn.Module, knobs: LoraKnobs, facts: ModelFacts) -> torc
         bias="none",
     )
     model.name_or_path = facts.id  # type: ignore[assignment]  # else PEFT writes the local folder into the adapter
-    return get_peft_model(model, config)  # type: ignore[arg-type]
+    return get_peft_model(model, config)
 
 
 def save(model: torch.nn.Module, folder: Path) -> None:
@@ -100,7 +100,7 @@ def save(model: torch.nn.Module, folder: Path) -> None:
 def load(saved: Path, base: Path, open_model: Callable[[Path], torch.nn.Module]) -> torch.nn.Module:
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(open_model(base), str(saved))  # type: ignore[arg-type]
+    return PeftModel.from_pretrained(open_model(base), str(saved))
 
 
 METHOD = Method(
