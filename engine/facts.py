@@ -17,8 +17,8 @@ from typing import Generic, TypeVar
 
 from engine import hardware as machine
 from engine import models
-from engine.data.profile import DataFacts, profile
-from engine.data.sources import Table, load
+from engine.data.profile import DataFacts, inspect
+from engine.data.sources import Table, hub_layout, load
 from engine.data.split import Split
 from engine.errors import Problem, Refused
 from engine.hardware import Hardware
@@ -81,7 +81,8 @@ class Facts:
         self.share = share
         self.limit_bytes = limit_bytes
         self._tables: Remembered[Hashable, tuple[Table, Table | None]] = Remembered(1)
-        self._data: Remembered[Hashable, DataFacts] = Remembered(32)
+        self._data: Remembered[Hashable, tuple[DataFacts, tuple[Problem, ...]]] = Remembered(32)
+        self._layouts: Remembered[Hashable, dict[str, tuple[str, ...]]] = Remembered(32)
         self._models: Remembered[Hashable, ModelFacts] = Remembered(64)
         self._tokens: Remembered[Hashable, TokenFacts | None] = Remembered(64)
         self._guard = threading.Lock()
@@ -94,22 +95,34 @@ class Facts:
 
     def data(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> DataFacts:
         """What is in the data. Raises Refused with everything that keeps it from being used."""
+        facts, problems = self.look(data, settings, token)
+        if any(problem.severity == "error" for problem in problems):
+            raise Refused(*problems)
+        return facts
+
+    def look(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> tuple[DataFacts, tuple[Problem, ...]]:
+        """What is in the data as far as it can be told, and what is wrong with it. Raises Refused where it cannot be opened."""
         data = self.located(data)
         clean_html = _clean_html(settings)
-        key = (data, _stamp(data.source), _stamp(data.test))
 
-        def look() -> DataFacts:
-            table, test = self._table(data, key, token)
-            return profile(table, test, data, clean_html=clean_html)
+        def look() -> tuple[DataFacts, tuple[Problem, ...]]:
+            table, test = self._opened(data, token)
+            return inspect(table, test, data, clean_html=clean_html)
 
-        return self._data.get((key, clean_html), look)
+        return self._data.get((*_key(data), clean_html, token), look)
 
-    def _table(self, data: DataSpec, key: tuple[Hashable, ...], token: str | None) -> tuple[Table, Table | None]:
-        def open_it() -> tuple[Table, Table | None]:
-            return load(data, home=self.home, token=token, limit_bytes=self.limit_bytes)
+    def columns(self, data: DataSpec, token: str | None) -> tuple[str, ...]:
+        """The names of the data's columns, whether or not it can be used. Raises Refused where it cannot be opened."""
+        return self._opened(self.located(data), token)[0].columns
 
-        whose = replace(data, text=None, label=None)
-        opened = self._tables.get((whose, *key[1:]), open_it)
+    def hub_layout(self, dataset_id: str, token: str | None) -> dict[str, tuple[str, ...]]:
+        """A Hub data set's subsets with their splits. Raises Refused."""
+        return self._layouts.get((dataset_id, token), lambda: hub_layout(dataset_id, token))
+
+    def _opened(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
+        tables = self._tables
+        key = (*_key(replace(data, text=None, label=None)), token)
+        opened = tables.get(key, lambda: load(data, home=self.home, token=token, limit_bytes=self.limit_bytes))
         if sum(table.data.nbytes for table in opened if table is not None) > TABLE_BYTES:
             self._tables = Remembered(1)
         return opened
@@ -192,6 +205,10 @@ def _clean_html(settings: Mapping[str, Value]) -> bool:
     knob = next(one for one in knobs_of(Split) if one.name == "clean_html")
     value, _ = read(knob, settings["clean_html"]) if "clean_html" in settings else (None, None)
     return bool(knob.default if value is None else value)
+
+
+def _key(data: DataSpec) -> tuple[Hashable, ...]:
+    return data, _stamp(data.source), _stamp(data.test)
 
 
 def _stamp(source: str | None) -> tuple[int, int] | None:

@@ -14,10 +14,10 @@ import psutil
 
 from engine.errors import OUT_OF_MEMORY_FIX, redact
 from engine.events import Ended, Resources, from_line
+from engine.limits import container_limits
 
 NEAR_LIMIT = 0.8  # of all memory: at the last look, up to 2 s before its death, a worker that runs out is seldom higher
 TAIL_BYTES = 64 * 1024  # of events and log; a Resources event comes every 2 s and takes about 130 bytes
-UNLIMITED = 1 << 60  # a cgroup without a limit says a number near 2**63
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,8 @@ def _by_signal(number: int) -> str:
 
 def memory_limit() -> int:
     """Bytes of memory that a worker can have at most: the machine's, or its cgroup's where that is less."""
-    limits: list[int] = [psutil.virtual_memory().total]
-    for folder in _cgroups():
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            told = _first_line(folder / name)
-            if told and told.isdigit() and int(told) < UNLIMITED:
-                limits.append(int(told))
-    return min(limits)
+    total = int(psutil.virtual_memory().total)
+    return min(total, container_limits().memory_bytes or total)
 
 
 def _rose(born: Marks, now: Marks) -> bool:

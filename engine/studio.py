@@ -6,25 +6,20 @@ see the same.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import secrets
-import threading
-import time
 import unicodedata
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine import catalog as presets
 from engine import plan as planning
 from engine import spec as specs
+from engine import uploads
 from engine.catalog import Catalog
 from engine.data.profile import DataFacts
-from engine.errors import Problem, Refused, explain, redact
+from engine.errors import Problem, Refused
+from engine.evaluate import Evaluation
 from engine.events import Event
 from engine.facts import FILE, Facts
 from engine.hardware import Hardware
@@ -32,19 +27,18 @@ from engine.knobs import Value
 from engine.methods import Method, all_methods
 from engine.models import ModelFacts
 from engine.plan import Plan
+from engine.predict import Prediction, Predictor
+from engine.reading import Reader, RunSummary
 from engine.spec import DataSpec, RunSpec
-from engine.store import RunRecord, State, Store, fold, write_whole
+from engine.store import RunRecord, Store, write_whole
 from engine.supervisor import WORKER, Supervisor
 from engine.tasks import Task, all_tasks
 
-if TYPE_CHECKING:
-    from engine.evaluate import Evaluation
-    from engine.predict import Prediction
-
 LIMIT_BYTES = 500_000_000
 SHARED_LIMIT_BYTES = 100_000_000
-RECORDS_KEPT = 16
 NAME_CHARACTERS = 80
+
+__all__ = ["Preview", "RunSummary", "Studio"]
 
 
 @dataclass(frozen=True)
@@ -61,46 +55,12 @@ class Preview:
         return self.plan is not None and all(problem.severity != "error" for problem in self.problems)
 
 
-@dataclass(frozen=True)
-class RunSummary:
-    """One line of the list of runs."""
-
-    id: str
-    name: str
-    state: State
-    message: str  # what it does now, or why it ended
-    created: float  # seconds since the epoch
-    seconds: float  # worked so far, over all attempts
-    data: str  # as in its spec: "sample:…", "hub:…", "file:…"
-    model: str
-    method: str
-    preset: str | None
-    step: int
-    total_steps: int  # 0: not known yet
-    accuracy: float | None  # on the test rows, 0 to 1; None until it is judged
-    macro_f1: float | None
-    sentence: str | None  # the verdict
-
-    @property
-    def progress(self) -> float:
-        """Share of the steps done, 0 to 1; 1 only for a finished run."""
-        if self.state == "finished":
-            return 1.0
-        return min(0.999, self.step / self.total_steps) if self.total_steps else 0.0
-
-
-@dataclass
-class _Followed:
-    """A run's record as far as its events were read."""
-
-    record: RunRecord
-    offset: int = 0
-
-
 class Studio:
-    """Everything that a person can do, on one home folder."""
+    """Everything that a person can do, on one home folder. Without `dispatch` it only looks: nothing that waits is started."""
 
-    def __init__(self, home: Path, *, share: bool = False, limit_bytes: int | None = None, worker: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self, home: Path, *, share: bool = False, limit_bytes: int | None = None, dispatch: bool = True, worker: Sequence[str] = WORKER
+    ) -> None:
         self.home = Path(home).resolve()
         self.share = share
         self.limit_bytes = limit_bytes or (SHARED_LIMIT_BYTES if share else LIMIT_BYTES)
@@ -109,11 +69,11 @@ class Studio:
         self.tasks: Mapping[str, Task] = all_tasks()
         self.store = Store(self.home)
         self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes)
-        self._guard = threading.RLock()
-        self._followed: OrderedDict[str, _Followed] = OrderedDict()
-        self._summaries: dict[str, tuple[tuple[int, ...], RunSummary]] = {}
+        self.reader = Reader(self.store)
         self._supervisor = Supervisor(self.store, worker)
-        self._supervisor.start()
+        self._predictor = Predictor(self.home)
+        if dispatch:
+            self._supervisor.start()
 
     @property
     def hardware(self) -> Hardware:
@@ -128,23 +88,21 @@ class Studio:
     # Before a run
 
     def add_upload(self, path: str | Path, name: str) -> str:
-        """Takes a file in and returns its source, "file:uploads/…". The same bytes are kept once. Raises Refused above the limit."""
-        uploads = self.home / "uploads"
-        uploads.mkdir(parents=True, exist_ok=True)
-        beside = uploads / f".{secrets.token_hex(8)}"
-        try:
-            sha256 = _copy(Path(path), beside, self.limit_bytes)
-            folder = uploads / sha256[:16]
-            folder.mkdir(exist_ok=True)
-            target = folder / _safe_name(name)
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
-        return f"{FILE}{target.relative_to(self.home).as_posix()}"
+        """Takes a file in and returns its source, "file:uploads/…". Raises Refused above the limit."""
+        kept = uploads.keep(Path(path), name, self.home, self.limit_bytes)
+        return f"{FILE}{kept.relative_to(self.home).as_posix()}"
 
     def inspect(self, data: DataSpec, settings: Mapping[str, Value] | None = None, token: str | None = None) -> DataFacts:
         """What is in the data. Raises Refused with everything that is wrong with it."""
         return self.facts.data(data, settings or {}, _token(token))
+
+    def columns(self, data: DataSpec, token: str | None = None) -> tuple[str, ...]:
+        """The names of the data's columns, also where it cannot be used as it is. Raises Refused where it cannot be opened."""
+        return self.facts.columns(data, _token(token))
+
+    def hub_layout(self, dataset_id: str, token: str | None = None) -> dict[str, tuple[str, ...]]:
+        """A Hub data set's subsets with their splits, the default one first. Raises Refused."""
+        return self.facts.hub_layout(dataset_id, _token(token))
 
     def model(self, model: str, token: str | None = None) -> ModelFacts:
         """What is known of a model. Raises Refused, with the fix, for one that cannot be used."""
@@ -161,7 +119,9 @@ class Studio:
         model: ModelFacts | None = None
         tokens = None
         try:
-            data = self.facts.data(spec.data, spec.settings, token)
+            found, told = self.facts.look(spec.data, spec.settings, token)
+            problems += told
+            data = None if any(problem.severity == "error" for problem in told) else found
         except Refused as error:
             problems += error.problems
         try:
@@ -218,9 +178,7 @@ class Studio:
     def delete(self, run_id: str) -> None:
         """Removes a run and all that it made. Raises Refused while it is at work."""
         self._supervisor.delete(run_id)
-        with self._guard:
-            self._followed.pop(run_id, None)
-            self._summaries.pop(run_id, None)
+        self.reader.forget(run_id)
 
     def rename(self, run_id: str, name: str) -> None:
         """Gives a run another name. Raises Refused for a blank one."""
@@ -240,102 +198,27 @@ class Studio:
 
     def record(self, run_id: str) -> RunRecord:
         """The run as it stands. Only what was added since the last call is read."""
-        with self._guard:
-            followed = self._followed.setdefault(run_id, _Followed(RunRecord(run_id)))
-            self._followed.move_to_end(run_id)
-            while len(self._followed) > RECORDS_KEPT:
-                self._followed.popitem(last=False)
-            try:
-                events, followed.offset = self.store.read(run_id, followed.offset)
-            except Refused:
-                self._followed.pop(run_id, None)
-                raise
-            if events:
-                followed.record = fold(followed.record, events)
-            return followed.record
+        return self.reader.record(run_id)
 
     def runs(self) -> list[RunSummary]:
-        """All runs, newest first. A run is read again only when its files have changed."""
-        found = []
-        for run_id in self.store.ids():
-            try:
-                found.append(self._summary(run_id))
-            except (OSError, Refused):  # deleted while the list is made
-                continue
-        return sorted(found, key=lambda one: (one.created, one.id), reverse=True)
-
-    def _summary(self, run_id: str) -> RunSummary:
-        folder = self.store.folder(run_id)
-        stamp = tuple(_size_and_time(folder / name) for name in ("events.jsonl", "spec.json", "evaluation.json"))
-        flat = tuple(number for pair in stamp for number in pair)
-        with self._guard:
-            known = self._summaries.get(run_id)
-            if known is None or known[0] != flat:
-                known = flat, self._summarise(run_id, folder)
-                self._summaries[run_id] = known
-        summary = known[1]
-        if summary.state == "running":
-            begun = self.record(run_id).begun
-            return replace(summary, seconds=summary.seconds + max(0.0, time.time() - begun))
-        return summary
-
-    def _summarise(self, run_id: str, folder: Path) -> RunSummary:
-        record = self.record(run_id)
-        try:
-            spec = specs.from_json(self.spec_json(run_id))
-        except Refused:
-            spec = RunSpec(DataSpec(""), "", method="", preset=None, name=f"{run_id} (its spec is damaged)")
-        judged = self.evaluation(run_id)
-        return RunSummary(
-            id=run_id,
-            name=spec.name or run_id,
-            state=record.state,
-            message=record.message,
-            created=record.created or (folder / "spec.json").stat().st_mtime,
-            seconds=record.seconds,
-            data=spec.data.source,
-            model=spec.model,
-            method=spec.method,
-            preset=spec.preset,
-            step=record.step,
-            total_steps=record.total_steps,
-            accuracy=judged.accuracy.value if judged else None,
-            macro_f1=judged.macro_f1.value if judged else None,
-            sentence=judged.sentence if judged else None,
-        )
+        """All runs, newest first."""
+        return self.reader.runs()
 
     def evaluation(self, run_id: str) -> Evaluation | None:
         """The verdict on the test rows; None until the run is judged."""
-        from engine import evaluate
-
-        try:
-            return evaluate.from_json((self.store.folder(run_id) / "evaluation.json").read_text("utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
+        return self.reader.evaluation(run_id)
 
     def plan(self, run_id: str) -> Plan:
         """What was decided for the run. Raises Refused where its plan cannot be read."""
-        try:
-            return planning.from_json((self.store.folder(run_id) / "plan.json").read_text("utf-8"))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise Refused(Problem("run", "This run's plan cannot be read.", "Clone the run to plan it anew.")) from error
+        return self.reader.plan(run_id)
 
     def spec_json(self, run_id: str) -> str:
         """The run's spec as JSON text, for `python -m engine train --spec FILE`."""
-        try:
-            return (self.store.folder(run_id) / "spec.json").read_text("utf-8")
-        except (OSError, ValueError) as error:
-            raise Refused(explain(error)) from error
+        return self.reader.spec_json(run_id)
 
     def log_tail(self, run_id: str, limit_bytes: int = 20_000) -> str:
         """The end of the run's log, without anything that looks like a token."""
-        path = self.store.folder(run_id) / "log.txt"
-        try:
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - limit_bytes))
-                return redact(file.read().decode("utf-8", "replace"))
-        except FileNotFoundError:
-            return ""
+        return self.reader.log_tail(run_id, limit_bytes)
 
     # Afterwards
 
@@ -347,10 +230,11 @@ class Studio:
 
     def predict(self, run_id: str, texts: Sequence[str]) -> list[Prediction]:
         """What the run's model says of each text. Raises Refused for a run without a model."""
-        raise NotImplementedError
+        return self._predictor.ask(self.store.folder(run_id), texts)
 
     def close(self) -> None:
         """Ends the background work of this process. Runs go on."""
+        self._predictor.close()
         self._supervisor.close()
 
 
@@ -369,36 +253,3 @@ def _name_of(spec: RunSpec) -> str:
 def _clean_name(name: str) -> str:
     printable = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in name)
     return " ".join(printable.split())[:NAME_CHARACTERS].strip()
-
-
-def _safe_name(name: str) -> str:
-    """A file name that is one on every system: no folders, no control characters, at most 120 bytes, its ending kept."""
-    last = re.split(r"[/\\]", name)[-1]
-    plain = re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", unicodedata.normalize("NFC", last)).strip(" .")
-    stem, dot, ending = plain.rpartition(".") if len(plain.rpartition(".")[2]) <= 8 else (plain, "", "")
-    short = (stem or ending).encode()[:100].decode("utf-8", "ignore").strip(" .")
-    return f"{short}{dot}{ending}" if stem and short else (short or "data")
-
-
-def _copy(source: Path, target: Path, limit_bytes: int) -> str:
-    """Copies in pieces and returns the sha256. Raises Refused as soon as the limit is passed."""
-    digest, done = hashlib.sha256(), 0
-    with source.open("rb") as read, target.open("xb") as write:
-        while piece := read.read(1 << 20):
-            done += len(piece)
-            if done > limit_bytes:
-                limit = f"{limit_bytes / 1e6:,.0f} MB"
-                raise Refused(Problem("data.source", f"The file is larger than {limit}.", f"Upload a part of at most {limit}."))
-            digest.update(piece)
-            write.write(piece)
-        write.flush()
-        os.fsync(write.fileno())
-    return digest.hexdigest()
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        told = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return told.st_size, told.st_mtime_ns

@@ -59,7 +59,6 @@ class Supervisor:
     _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.store.home.mkdir(parents=True, exist_ok=True)
         # A singleton or a lock per thread would let two supervisors of one process both dispatch.
         self._lock = filelock.FileLock(self.store.home / "dispatcher.lock", thread_local=False, is_singleton=False)
         self._bell = self.store.home / "bell"
@@ -136,7 +135,8 @@ class Supervisor:
     # The thread
 
     def start(self) -> None:
-        """Begins the thread."""
+        """Begins the thread. Raises OSError where the home cannot be written."""
+        self.store.home.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
         self._thread.start()
 
