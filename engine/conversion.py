@@ -6,6 +6,7 @@ the rest. The folder appears under its name only when it is whole.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -69,15 +70,18 @@ def _tensors(path: Path) -> dict[str, Any]:
         except (RuntimeError, ValueError):  # from before torch 1.6: no zip archive, so it cannot be mapped
             told = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" not in str(error):
-            raise _damaged(path) from error
+        what = "holds more than weights" if "GLOBAL" in str(error) else "is damaged, or holds more than weights"
         raise Refused(
             Problem(
                 "model",
-                f"{path.name} holds more than weights: it could run code of its own when it is read, so it was not read.",
+                f"{path.name} was not read, because it {what}: such a file could run code of its own.",
                 "Choose a model with safetensors weights.",
             )
         ) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # torch seeks before the start of an archive that is cut short
+            raise
+        raise _damaged(path) from error
     except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, IndexError) as error:
         raise _damaged(path) from error
     tensors = {name: one for name, one in told.items() if isinstance(one, torch.Tensor)} if isinstance(told, dict) else {}
@@ -86,7 +90,7 @@ def _tensors(path: Path) -> dict[str, Any]:
     storages: set[int] = set()
     for name, one in tensors.items():
         at = one.untyped_storage().data_ptr()
-        tensors[name] = one.clone() if at in storages else one.contiguous()
+        tensors[name] = one.clone(memory_format=torch.contiguous_format) if at in storages else one.contiguous()
         storages.add(at)
     return tensors
 

@@ -119,11 +119,11 @@ def fetch(facts: ModelFacts, *, token: str | None, home: Path, say: Said) -> Pat
 
 
 def count_tokens(facts: ModelFacts, texts: Sequence[str], *, home: Path, token: str | None) -> TokenFacts | None:
-    """How the model's tokenizer cuts these texts; None where it has neither tokenizer.json nor vocab.txt. Fetches only those."""
+    """How the model's tokenizer cuts these texts; None where it cannot be read here. Fetches no weights."""
     if facts.folder:
         return wordpieces.count(Path(facts.folder), texts)
     repo = hub.repository(facts.id, revision=facts.revision, token=token, home=home)
-    names = [name for name in wordpieces.FILES if name in repo.files]
+    names = wordpieces.needed(repo.files)
     if not names:
         return None
     return wordpieces.count(hub.download(repo, names, token=token, home=home, say=lambda *_: None), texts)
@@ -263,6 +263,10 @@ def _refuse_incomplete(model: str, files: Collection[str]) -> None:
     problems = []
     if not any(name in files for name in wordpieces.ANY_OF):
         problems.append(Problem("model", f"{model} has no tokenizer.", "Add the tokenizer's files, or choose another model."))
+    elif wordpieces.needs_sentencepiece(files) and not wordpieces.has_sentencepiece():
+        problems.append(
+            Problem("model", f"The tokenizer of {model} needs two packages that are missing.", "Run: pip install sentencepiece protobuf")
+        )
     if not _weights_among(files):
         problems.append(
             Problem("model", f"{model} has no weights as safetensors or .bin.", "Choose a repository that has them, or another model.")

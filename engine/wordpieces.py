@@ -1,9 +1,10 @@
-"""How a tokenizer cuts a sample of texts, counted with the `tokenizers` library alone: no torch, no transformers."""
+"""How a tokenizer cuts a sample of texts, counted with the `tokenizers` library (or sentencepiece) alone: no torch, no transformers."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")  # what counting can read
-ANY_OF = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model", "tokenizer.model", "spiece.model")
+SENTENCEPIECE = ("spm.model", "sentencepiece.bpe.model", "tokenizer.model", "spiece.model")
+ANY_OF = ("tokenizer.json", "vocab.txt", "vocab.json", *SENTENCEPIECE)
 BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
 
 
@@ -25,13 +26,40 @@ class TokenFacts:
     lengths: tuple[int, ...]  # tokens of each text, special tokens included, ascending
 
 
+def needed(files: Collection[str]) -> list[str]:
+    """Which of a repository's files counting wants; none: it cannot count for this model."""
+    if "tokenizer.json" in files:
+        return ["tokenizer.json"]
+    if "vocab.txt" in files:
+        return [name for name in ("vocab.txt", "tokenizer_config.json") if name in files]
+    return [name for name in SENTENCEPIECE if name in files][:1]
+
+
+def needs_sentencepiece(files: Collection[str]) -> bool:
+    """Whether transformers can read this tokenizer only with the packages sentencepiece and protobuf (seen with 5.23)."""
+    return "tokenizer.json" not in files and "vocab.txt" not in files and any(name in files for name in SENTENCEPIECE)
+
+
+def has_sentencepiece() -> bool:
+    try:
+        return all(importlib.util.find_spec(name) is not None for name in ("sentencepiece", "google.protobuf"))
+    except ModuleNotFoundError:  # of the package google
+        return False
+
+
 def count(folder: Path, texts: Sequence[str]) -> TokenFacts | None:
-    """The facts of these texts; None where the folder holds neither a tokenizer.json nor a vocab.txt that can be read."""
+    """The facts of these texts; None where the folder holds no tokenizer that can be read here."""
+    if not texts:
+        return None
+    files = needed([one.name for one in folder.iterdir()])
+    if files and files[0] in SENTENCEPIECE:
+        return _count_sentencepiece(folder / files[0], texts) if has_sentencepiece() else None
     tokenizer = _open(folder)
-    if tokenizer is None or not texts:
+    if tokenizer is None:
         return None
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # a text that spells a special token is text, as in training
     unknown = _unknown_id(tokenizer)
     specials = len(tokenizer.encode("").ids)
     lengths = []
@@ -40,6 +68,20 @@ def count(folder: Path, texts: Sequence[str]) -> TokenFacts | None:
         tokens += len(encoding.ids)
         unknowns += encoding.ids.count(unknown) if unknown is not None else 0
         lengths.append(len(encoding.ids) + specials)
+    return _facts(texts, tokens, unknowns, lengths)
+
+
+def _count_sentencepiece(model: Path, texts: Sequence[str]) -> TokenFacts:
+    from sentencepiece import SentencePieceProcessor
+
+    processor = SentencePieceProcessor(model_file=str(model))
+    specials = 1 if model.name == "tokenizer.model" else 2  # Llama puts one token before a text, the encoders one on either side
+    rows = [processor.encode(text) for text in texts]
+    unknowns = sum(row.count(processor.unk_id()) for row in rows)
+    return _facts(texts, sum(len(row) for row in rows), unknowns, [len(row) + specials for row in rows])
+
+
+def _facts(texts: Sequence[str], tokens: int, unknowns: int, lengths: list[int]) -> TokenFacts:
     words = sum(len(text.split()) for text in texts)
     return TokenFacts(tokens / max(words, 1), unknowns / max(tokens, 1), tuple(sorted(lengths)))
 

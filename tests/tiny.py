@@ -2,7 +2,7 @@
 
     folder = tiny("qwen2", tmp_path / "qwen2")
 
-A tokenizer takes about 0.1 s to train and a model has some tens of thousands of parameters, so a test makes its own.
+Both come out the same every time, within 0.1 s, with some tens of thousands of parameters, so a test makes its own.
 Encoders are saved bare and decoders with their language head, as the Hub's checkpoints are.
 """
 
@@ -70,31 +70,31 @@ def tiny(architecture: str, folder: Path, *, seed: int = 0, **config: Any) -> Pa
 
 
 def tiny_tokenizer(architecture: str, folder: Path) -> Any:
-    """A tokenizer of the family's kind, trained on LINES, saved in the folder as tokenizer.json and its config."""
+    """A tokenizer of the family's kind with the words of LINES, saved in the folder as tokenizer.json and its config."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     specials = _specials(architecture)
     names = list(dict.fromkeys(specials.values()))
-    trainer: Any
     if architecture in ("bert", "distilbert", "electra"):
-        backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        pieces = [*names, *_letters(), *(f"##{letter}" for letter in _letters()), *_words()]
+        backend = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(dict.fromkeys(pieces))}, unk_token="[UNK]"))
         backend.normalizer = normalizers.BertNormalizer(lowercase=False)
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         backend.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(vocab_size=320, special_tokens=names, show_progress=False)
     elif architecture in ("xlm-roberta", "deberta-v2"):
-        backend = Tokenizer(models.Unigram())
+        pieces = [*names, "▁", *_letters(), *(f"▁{word}" for word in _words())]
+        scores = [(piece, 0.0 if piece in names else -1.0 - len(_letters()) * (len(piece) == 1)) for piece in dict.fromkeys(pieces)]
+        backend = Tokenizer(models.Unigram(scores, unk_id=names.index(specials["unk"])))
         backend.pre_tokenizer = pre_tokenizers.Metaspace()
         backend.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=320, special_tokens=names, unk_token=specials["unk"], show_progress=False)
     else:
         backend = Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(vocab_size=320, special_tokens=names, initial_alphabet=alphabet, show_progress=False)
-    backend.train_from_iterator(LINES, trainer)
+        backend.train_from_iterator(LINES, trainer)
     before, after = _around(architecture)
     if before or after:
         around = [(token, backend.token_to_id(token)) for token in before + after]
@@ -102,6 +102,14 @@ def tiny_tokenizer(architecture: str, folder: Path) -> Any:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **{f"{name}_token": token for name, token in specials.items()})
     tokenizer.save_pretrained(folder)
     return tokenizer
+
+
+def _letters() -> list[str]:
+    return sorted({letter for line in LINES for letter in line if not letter.isspace()})
+
+
+def _words() -> list[str]:
+    return sorted({word.strip(".,:!?।") for line in LINES for word in line.split()})
 
 
 def as_bin(folder: Path, *, old_format: bool = False) -> Path:
