@@ -69,7 +69,7 @@ def explain(error: BaseException, field: str = "run") -> Problem:
             return first
         case RunFailed(problem=problem):
             return problem
-        case MemoryError():
+        case MemoryError() | OSError(errno=12):
             return Problem(field, "The machine ran out of memory.", OUT_OF_MEMORY_FIX)
         case OSError(errno=28):
             return Problem(field, "The disk is full.", "Free some space or choose another --home, then press Resume.")

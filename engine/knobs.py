@@ -86,7 +86,7 @@ def read(knob: Knob, raw: Value) -> tuple[Value | None, Problem | None]:
     bounds = _bounds(knob)
     try:
         number = float(raw)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return bad(bounds)
     whole = knob.kind == "whole"
     if isinstance(raw, bool) or not math.isfinite(number) or (whole and number != int(number)):

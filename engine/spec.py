@@ -149,14 +149,16 @@ def to_json(spec: RunSpec) -> str:
 
 def from_json(text: str) -> RunSpec:
     """The spec that `to_json` wrote. Strict: raises Refused with every unknown, missing or mistyped field."""
+    fix = "Choose a spec.json that Shur wrote."
     try:
-        told = json.loads(text)
+        told = json.loads(text.removeprefix("\ufeff"))
+        json.dumps(told, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise Refused(
-            Problem("spec", f"This is not JSON: {error.msg} in line {error.lineno}.", "Choose a spec.json that Shur wrote.")
-        ) from error
+        raise Refused(Problem("spec", f"This is not JSON: {error.msg} in line {error.lineno}.", fix)) from error
+    except (ValueError, RecursionError) as error:  # half a surrogate pair, a number of 5,000 digits, brackets 100,000 deep
+        raise Refused(Problem("spec", "This JSON holds what no spec of Shur holds.", fix)) from error
     if not isinstance(told, dict):
-        raise Refused(Problem("spec", "A spec is a JSON object.", "Choose a spec.json that Shur wrote."))
+        raise Refused(Problem("spec", "A spec is a JSON object.", fix))
     version = told.get("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
         raise Refused(Problem("spec.version", f"This spec has version {version!r}; this Shur reads up to {VERSION}.", "Update Shur."))

@@ -108,13 +108,16 @@ def _folded(work: _Folding, event: Event) -> RunRecord:
         case Progress():
             return replace(record, phase=event.phase, message=event.message, done=event.done, total=event.total)
         case Step():
-            while work.steps and work.steps[-1].step >= event.step:
-                work.steps.pop()
-            work.evaluations[:] = [one for one in work.evaluations if one.step < event.step]
+            if work.steps and work.steps[-1].step >= event.step:
+                while work.steps and work.steps[-1].step >= event.step:
+                    work.steps.pop()
+                work.evaluations[:] = [one for one in work.evaluations if one.step < event.step]
             work.steps.append(event)
             return replace(record, step=event.step, total_steps=event.total)
         case Evaluated():
-            work.evaluations[:] = [one for one in work.evaluations if (one.split, one.step) != (event.split, event.step)]
+            last = work.evaluations[-1] if work.evaluations else None
+            if last and (last.split != event.split or last.step >= event.step):  # told again, by a resumed run
+                work.evaluations[:] = [one for one in work.evaluations if one.split != event.split or one.step < event.step]
             work.evaluations.append(event)
         case Sampled():
             return replace(record, samples=event.rows)
@@ -199,7 +202,7 @@ class Store:
 
 def append_event(path: Path, event: Event) -> None:
     """Adds one whole line in one write. A line that a crash left half written is closed first, so it damages no other."""
-    line = to_line(event).encode() + b"\n"
+    line = to_line(event).encode("utf-8", "replace") + b"\n"  # a file name may hold what UTF-8 cannot say
     with path.open("ab") as file:
         if file.tell():
             with path.open("rb") as before:
