@@ -16,6 +16,10 @@ import pytest
 
 from engine.errors import Refused
 from engine.predict import Prediction, Predictor
+from engine.store import Store
+from engine.trained import open_trained
+from tests.finished import CLASSES, finished_run
+from tests.tiny import tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -249,6 +253,26 @@ sys.stdin.read()
         process = psutil.Process(int(running.stdout.readline()))
         running.kill()
         process.wait(timeout=20)
+
+
+def test_a_real_model_answers_as_it_does_in_the_worker(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run_id = finished_run(home, str(tiny("bert", tmp_path / "base")))
+    folder = Store(home).folder(run_id)
+    texts = ["A good<br />film", "একদম বাজে পণ্য"]
+    expected = open_trained(folder / "model", home=home).probabilities(texts)
+    predictor = Predictor(home)
+    told = predictor.ask(folder, texts)
+    predictor.close()
+    assert [list(one.probabilities) for one in told] == [list(CLASSES)] * 2
+    assert [list(one.probabilities.values()) for one in told] == [pytest.approx(row.tolist(), abs=1e-5) for row in expected]
+
+
+def test_a_run_without_a_model_is_told_in_words(run: Path, tmp_path: Path) -> None:
+    predictor = Predictor(tmp_path)
+    with pytest.raises(Refused, match="no trained model"):
+        predictor.ask(run, ["a"])
+    predictor.close()
 
 
 def test_the_pages_side_loads_no_torch() -> None:

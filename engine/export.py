@@ -1,0 +1,142 @@
+"""Take home: a finished run's model as a folder and a zip, with its card and the lines that load it.
+
+    runs/<id>/export/<id>/     README.md  example.py  labels.json  shur.json  the tokenizer's files
+                               adapter_model.safetensors + adapter_config.json, or model.safetensors + config.json
+    runs/<id>/export/<id>.zip  the same, with the folder's name in front
+
+Only files of the kinds listed in KINDS go along, so no pickle and no optimiser state; every path of this machine is taken out of
+the JSON. The same run gives the same zip, byte for byte. Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine import catalog, evaluate, plan, spec
+from engine.card import Finished, base_id, example, model_card
+from engine.errors import Problem, Refused, redact
+from engine.store import Store
+from engine.trained import Kept
+
+KINDS = (".safetensors", ".json", ".txt", ".model", ".jinja")
+WEIGHTS = ".safetensors"
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
+PATH_FIELDS = ("_name_or_path", "name_or_path", "base_model_name_or_path", "tokenizer_file", "vocab_file", "merges_file")
+BLOCK = 1 << 20
+
+_exporting = threading.Lock()  # two viewers may press Export at once
+
+
+def export(store: Store, run_id: str) -> Path:
+    """The zip of this run's model, made anew. Raises Refused where the run has no model yet, or the disk is full."""
+    folder = store.folder(run_id)
+    finished = _finished(store, run_id)
+    target = folder / "export" / run_id
+    with _exporting:
+        try:
+            _write_folder(folder / "model", target, finished)
+            return _write_zip(target)
+        except OSError as error:
+            raise Refused(Problem("run", f"The model could not be written: {error.strerror}.", "Free some space and try again.")) from error
+
+
+def _finished(store: Store, run_id: str) -> Finished:
+    folder = store.folder(run_id)
+    model = folder / "model"
+    if not (model / "shur.json").exists():
+        raise Refused(Problem("run", "This run has no model yet.", "Let it finish, or resume it."))
+    judged = folder / "evaluation.json"
+    record = store.record(run_id)
+    return Finished(
+        run_id=run_id,
+        spec=spec.from_json((folder / "spec.json").read_text("utf-8")),
+        plan=plan.from_json((folder / "plan.json").read_text("utf-8")),
+        kept=Kept(**json.loads((model / "shur.json").read_text("utf-8"))),
+        evaluation=evaluate.from_json(judged.read_text("utf-8")) if judged.exists() else None,
+        catalog=catalog.load(),
+        adapter=(model / "adapter_config.json").exists(),
+        special_tokens=_special_tokens(model / "tokenizer.json"),
+        device=record.started.device if record.started else "",
+        seconds=record.seconds,
+    )
+
+
+def _special_tokens(tokenizer: Path) -> tuple[int, int]:
+    """How many special tokens stand before and after a text; (1, 1), as BERT has them, where the file cannot tell."""
+    if not tokenizer.exists():
+        return 1, 1
+    from tokenizers import Tokenizer
+
+    opened = Tokenizer.from_file(str(tokenizer))
+    bare, whole = opened.encode("a", add_special_tokens=False).ids, opened.encode("a").ids
+    start = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), 0)
+    return start, len(whole) - start - len(bare)
+
+
+def _write_folder(model: Path, target: Path, finished: Finished) -> None:
+    """The folder, written beside and renamed into place. Weights are linked, not copied, where the disk allows."""
+    beside = target.with_name(f".{target.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for path in sorted(model.iterdir()):
+        if path.suffix not in KINDS or not path.is_file():
+            continue
+        if path.suffix == WEIGHTS:
+            _link(path, beside / path.name)
+        elif path.name == "shur.json":
+            kept = replace(finished.kept, model=base_id(finished))
+            (beside / path.name).write_text(json.dumps(kept.__dict__, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        elif path.suffix == ".json" and path.name != "tokenizer.json":  # that one holds a vocabulary and no path
+            told = _named(json.loads(path.read_text("utf-8")), path.name, finished)
+            (beside / path.name).write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        else:
+            shutil.copyfile(path, beside / path.name)
+    (beside / "README.md").write_text(redact(model_card(finished)), "utf-8")
+    (beside / "example.py").write_text(example(finished), "utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    beside.rename(target)
+
+
+def _named(told: Any, name: str, finished: Finished) -> Any:
+    """A JSON file's content with the base's id in place of paths, the base's pinned revision, and the person's label names."""
+    if not isinstance(told, dict):
+        return told
+    told = {field: base_id(finished) if field in PATH_FIELDS and value else value for field, value in told.items()}
+    if name == "adapter_config.json":
+        told["revision"] = finished.plan.model.revision
+    if name == "config.json":
+        told["id2label"] = {str(at): label for at, label in enumerate(finished.plan.labels)}
+        told["label2id"] = {label: at for at, label in enumerate(finished.plan.labels)}
+    return told
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(path, target)
+
+
+def _write_zip(folder: Path) -> Path:
+    """The folder as a zip beside it: entries sorted, with no times; weights stored as they are, since they hardly shrink."""
+    target = folder.with_name(f"{folder.name}.zip")
+    beside = target.with_name(f".{target.name}.writing")
+    with zipfile.ZipFile(beside, "w", allowZip64=True) as packed:
+        for path in sorted(folder.iterdir()):
+            entry = zipfile.ZipInfo(f"{folder.name}/{path.name}", ZIP_TIME)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_STORED if path.suffix == WEIGHTS else zipfile.ZIP_DEFLATED
+            entry.file_size = path.stat().st_size
+            with path.open("rb") as source, packed.open(entry, "w") as sink:
+                shutil.copyfileobj(source, sink, BLOCK)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(beside, target)
+    return target
