@@ -20,6 +20,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home folder."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """An empty stand-in Hub that engine/hub.py takes for the real one; put repositories under `hub.root`.
 

@@ -75,10 +75,12 @@ def _joined(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def words_in(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """How many words each text has, between blanks. Splitting chunk by chunk takes 0.8 s for 100 MB, counting a pattern 2.2 s."""
-    counts = [pc.list_value_length(pc.ascii_split_whitespace(pc.ascii_trim_whitespace(chunk))) for chunk in texts.chunks]
-    return pa.chunked_array(
-        [pc.if_else(pc.equal(pc.binary_length(chunk), 0), 0, count) for chunk, count in zip(texts.chunks, counts, strict=True)], pa.int32()
-    )
+    counts = []
+    for chunk in texts.chunks:
+        trimmed = pc.ascii_trim_whitespace(chunk)
+        words = pc.list_value_length(pc.ascii_split_whitespace(trimmed))
+        counts.append(pc.if_else(pc.equal(trimmed, ""), pa.scalar(0, pa.int32()), words))
+    return pa.chunked_array(counts, pa.int32())
 
 
 def leaked(train: Usable, test: Usable) -> int:
