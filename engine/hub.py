@@ -154,7 +154,14 @@ def told(repo_id: str, token: str | None, field: str = "model") -> Iterator[None
         ) from error
     except errors.HfHubHTTPError as error:
         raise _http(repo_id, field, error.response.status_code) from error
-    except (httpx2.HTTPError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+    except (
+        httpx2.HTTPError,
+        errors.OfflineModeIsEnabled,
+        errors.LocalEntryNotFoundError,
+        ConnectionError,
+        TimeoutError,
+        json.JSONDecodeError,  # something else answered in the Hub's place, such as a network's login page
+    ) as error:
         raise unreachable(repo_id, field) from error
     except (errors.HFValidationError, errors.FileMetadataError) as error:
         raise Refused(Problem(field, f"{repo_id} cannot be read: {redact(str(error)).splitlines()[0][:200]}", "Choose another.")) from error
