@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine import speed
+from engine.asked import asked
+from engine.catalog import Catalog
+from engine.checks import check
+from engine.data.profile import DataFacts
+from engine.data.split import class_names
+from engine.deciding import Deciding, Decision, cut_share
 from engine.errors import Problem, Refused
-from engine.knobs import Value
-from engine.models import Linear, ModelFacts
+from engine.hardware import Hardware, device_words
+from engine.models import Linear, ModelFacts, TokenFacts
+from engine.rules import decide
+from engine.spec import RunSpec
+from engine.speed import Load
+
+__all__ = ["Decision", "Plan", "check", "from_json", "plan", "to_json"]
 
 VERSION = 1
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A value that the person left open, and why it came out so, in words that a lay person reads."""
-
-    name: str  # the knob's name
-    value: Value
-    reason: str
+GROUPED_PADDING = 1.06  # tokens computed over tokens there, batches of like length rounded up to 8
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,87 @@ class Plan:
     def reason(self, name: str) -> str | None:
         """Why this setting has its value, where it was decided automatically."""
         return next((decision.reason for decision in self.decisions if decision.name == name), None)
+
+
+def plan(spec: RunSpec, data: DataFacts, model: ModelFacts, tokens: TokenFacts | None, hardware: Hardware, catalog: Catalog) -> Plan:
+    """Every number of the run. Raises Refused with all the errors that `check` finds."""
+    errors = [problem for problem in check(spec, data, model, tokens, hardware, catalog) if problem.severity == "error"]
+    if errors:
+        raise Refused(*errors)
+    told = asked(spec, catalog)
+    assert told.method is not None, "check refuses an unknown method"
+    work = decide(told, told.method, spec.data, data, model, tokens, hardware)
+    settings, needed = work.settings, work.memory()
+    timing = speed.seconds(model, load(work), hardware)
+    return Plan(
+        task=spec.task,
+        method=spec.method,
+        text=data.text,
+        label=data.label,
+        labels=class_names(data.classes),
+        class_counts=dict(data.classes),
+        rows=work.rows,
+        settings=settings,
+        effective_batch=settings["batch_size"] * settings["accumulation"],
+        steps=work.steps,
+        decisions=tuple(work.decisions),
+        trainable_parameters=work.trainable,
+        parameters=model.parameters(work.labels) + (work.added if work.method.freezes_body else 0),
+        memory_bytes=needed.total_bytes,
+        memory_available_bytes=work.memory_available_bytes,
+        memory_parts=needed.parts,
+        memory_basis="estimated",
+        seconds=sum(timing.values()) if timing else None,
+        seconds_parts=timing,
+        seconds_basis="estimated",
+        disk_bytes=work.disk_bytes,
+        disk_free_bytes=hardware.disk_free_bytes,
+        save_bytes=work.save_bytes,
+        device=work.device,
+        device_words=device_words(hardware),
+        model=model,
+        data_sha256=data.sha256,
+        tokens_per_word=tokens.tokens_per_word if tokens else None,
+        cut_share=cut_share(work) if tokens else None,
+        notes=(*work.notes, *_notes(work, hardware)),
+    )
+
+
+def load(work: Deciding) -> Load:
+    """What of these settings takes time."""
+    settings, rows = work.settings, work.rows
+    read = work.steps * settings["batch_size"] * settings["accumulation"]
+    checks = math.ceil(work.steps / settings["evaluate_every"])
+    kept = [min(length, settings["max_length"]) for length in work.lengths]
+    longest_of_batch = kept[min(len(kept) - 1, len(kept) * settings["batch_size"] // (settings["batch_size"] + 1))]
+    tokens = sum(kept) / len(kept) * GROUPED_PADDING if settings["length_grouping"] else longest_of_batch
+    return Load(
+        train_rows=min(read, math.ceil(settings["epochs"] * rows["train"])),
+        steps=work.steps,
+        checked_rows=checks * rows["validation"],
+        test_rows=rows["test"],
+        all_rows=sum(rows.values()),
+        tokens=tokens,
+        uncut_tokens=sum(work.lengths) / len(work.lengths),
+        characters=work.data.chars[1],
+        trainable=work.trainable,
+        freezes_body=work.method.freezes_body,
+        precision=settings["precision"],
+        checkpointing=settings["checkpointing"],
+    )
+
+
+def _notes(work: Deciding, hardware: Hardware) -> list[str]:
+    notes = []
+    if work.model.download_bytes:
+        notes.append(f"The first run downloads {work.model.download_bytes / 1e6:,.0f} MB; that time is not in the estimate.")
+    if work.model.needs_conversion:
+        notes.append("The model's weights come in the old .bin format and are converted once to safetensors.")
+    if hardware.gpu_note:
+        notes.append(hardware.gpu_note)
+    if hardware.persistent is False:
+        notes.append("This machine forgets its files when it restarts: take the model home when the run has ended.")
+    return notes
 
 
 def to_json(plan: Plan) -> str:

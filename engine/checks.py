@@ -1,0 +1,198 @@
+"""check(): every problem of a run at once, before it starts. Pure, a few milliseconds.
+
+Errors keep a run from starting; warnings are what a person should know. What is wrong with the data itself `data.profile` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.asked import Asked, asked
+from engine.catalog import Catalog
+from engine.data import split
+from engine.data.profile import DataFacts
+from engine.deciding import Deciding, cut_share
+from engine.errors import Problem
+from engine.hardware import Hardware, device_words
+from engine.knobs import Value, settle
+from engine.methods import all_methods
+from engine.models import ModelFacts, TokenFacts
+from engine.rules import decide, unsupported
+from engine.spec import RunSpec
+
+FEW_TRAINING_ROWS = 500  # LLM Fine-Tuning on a Budget, section 1: 500 labelled rows at least
+FEW_TEST_ROWS = 100  # at 100 rows the 95 % interval of an accuracy of 80 % is 16 points wide
+LOPSIDED = 0.8  # share of the largest class
+PIECES = 3.5  # tokens a word: English is near 1.3, Bengali under a Bengali tokenizer near 1.5
+UNKNOWN = 0.05  # share of tokens
+MUCH_CUT = 0.1  # share of rows
+NEAR_FULL = 0.9  # of the free memory: the estimate may be off by a fifth
+ENGLISH_ELSEWHERE = "a model that was trained on this language would read them better"
+
+
+def check(
+    spec: RunSpec, data: DataFacts | None, model: ModelFacts | None, tokens: TokenFacts | None, hardware: Hardware, catalog: Catalog
+) -> tuple[Problem, ...]:
+    """All problems of this run. None for `data` or `model`: it is not known (yet); what rests on it is left out."""
+    told = asked(spec, catalog)
+    problems = list(told.problems)
+    problems += _precision(told, hardware)
+    problems += _rate(told)
+    problems += _terms(spec, catalog)
+    if model is not None:
+        problems += _model_limits(told, model)
+    if data is not None:
+        problems += _data(data)
+    if data is not None and model is not None and told.method is not None and told.task is not None and data.classes:
+        work = decide(told, told.method, spec.data, data, model, tokens, hardware)
+        problems += split.check(data.classes, settle(split.Split, work.settings))
+        problems += told.method.check(work.method_knobs, model)
+        problems += _rows(work)
+        problems += _texts(work, catalog)
+        problems += _steps(work)
+        problems += memory_problems(work)
+        problems += _disk(work)
+    return tuple(dict.fromkeys(problems))
+
+
+def gigabytes(amount_bytes: float) -> str:
+    return f"{amount_bytes / 1e9:.1f} GB"
+
+
+def _precision(told: Asked, hardware: Hardware) -> Iterator[Problem]:
+    precision = told.own.get("precision")
+    why = unsupported(precision, hardware)
+    if why:
+        slow = precision == "bf16" and not hardware.gpus  # it is computed all the same
+        message = f"Precision {precision} does not suit this machine: {why}."
+        yield Problem("settings.precision", message, "Leave the precision empty: the best one is chosen.", "warning" if slow else "error")
+
+
+def _rate(told: Asked) -> Iterator[Problem]:
+    rate = told.values.get("learning_rate")
+    if told.method is None or not isinstance(rate, float):
+        return
+    low, high = told.method.learning_rate_range
+    if not low <= rate <= high:
+        how = "low: it may learn next to nothing" if rate < low else "high: it may forget what it knows and fail to learn"
+        message = f"A learning rate of {rate:g} is unusually {how}. {told.method.name} works from {low:g} to {high:g}."
+        yield Problem("settings.learning_rate", message, f"Leave it empty, or set about {told.method.learning_rate:g}.", "warning")
+
+
+def _terms(spec: RunSpec, catalog: Catalog) -> Iterator[Problem]:
+    entry = catalog.model(spec.model)
+    if entry is not None and entry.gated:
+        message = f"{entry.name} is gated: its terms ({entry.licence}) must be accepted on its page, and hold for what you train from it."
+        yield Problem("model", message, f"Accept them at {entry.source_url} and type in a Hub token of your account.", "warning")
+
+
+def _model_limits(told: Asked, model: ModelFacts) -> Iterator[Problem]:
+    length = told.own.get("max_length", 0)
+    if isinstance(length, int) and length > model.max_tokens:
+        message = f"A text length of {length:,} tokens is more than this model reads at once, {model.max_tokens:,}."
+        yield Problem("settings.max_length", message, f"Set max_length to {model.max_tokens} or less.")
+
+
+def _data(data: DataFacts) -> Iterator[Problem]:
+    if not data.classes or data.usable == 0:
+        return
+    largest, rows = max(data.classes.items(), key=lambda item: item[1])
+    share = rows / sum(data.classes.values())
+    if share > LOPSIDED and len(data.classes) > 1:
+        message = f"{share:.0%} of the rows are {largest!r}: a model that always says so looks {share:.0%} right."
+        yield Problem("data.label", message, "Judge it by macro F1, and add rows of the other classes if you can.", "warning")
+
+
+def _rows(work: Deciding) -> Iterator[Problem]:
+    rows = work.rows
+    if rows["train"] < FEW_TRAINING_ROWS:
+        message = f"{rows['train']:,} training rows are few: it may work, but 500 are the least and 1,000 are comfortable."
+        yield Problem("data.source", message, "Add labelled rows if you can.", "warning")
+    if rows["test"] < FEW_TEST_ROWS:
+        message = f"{rows['test']:,} test rows are too few to tell good from lucky: the figure at the end will be uncertain."
+        given = work.data.given_test is not None
+        fix = "Give a larger test file." if given else "Raise test_share, or add rows."
+        yield Problem("data.test" if given else "settings.test_share", message, fix, "warning")
+    batch = work.asked.own.get("batch_size", 0)
+    if isinstance(batch, int) and batch > rows["train"]:
+        message = f"A batch of {batch:,} rows is more than the {rows['train']:,} training rows."
+        yield Problem("settings.batch_size", message, f"Set batch_size to {max(1, min(16, rows['train'] // 4))}, or leave it empty.")
+
+
+def _texts(work: Deciding, catalog: Catalog) -> Iterator[Problem]:
+    tokens, script = work.tokens, next(iter(work.data.script_shares), "")
+    if tokens is not None and (tokens.tokens_per_word > PIECES or tokens.unknown_share > UNKNOWN):
+        language = script if script and script != "Latin" else "your"
+        yield Problem("model", _pieces(tokens, language), _better_model(work, catalog, script), "warning")
+    cut, length = cut_share(work), work.settings["max_length"]
+    if cut >= MUCH_CUT:
+        kept = "beginning and end are" if work.settings.get("keep") == "ends" else "beginning is"
+        message = f"{cut:.0%} of the texts are longer than {length:,} tokens; of those only the {kept} read."
+        room = work.model.max_tokens > length
+        fix = "Raise max_length to read more; time and memory grow with it." if room else "That is all this model reads at once."
+        yield Problem("settings.max_length", message, fix, "warning")
+
+
+def _pieces(tokens: TokenFacts, language: str) -> str:
+    if tokens.unknown_share > UNKNOWN:
+        return f"{tokens.unknown_share:.0%} of the pieces of {language} texts are unknown to this model: it cannot read them."
+    return f"This model breaks {language} words into {tokens.tokens_per_word:.1f} pieces on average, so it reads them slowly and poorly."
+
+
+def _better_model(work: Deciding, catalog: Catalog, script: str) -> str:
+    better = [one.name for one in catalog.models if script in one.languages and one.id != work.model.id]
+    return f"A model made for {script} would read them better: {' or '.join(better[:2])}." if better else \
+        "A model that was trained on this language would read them better."  # fmt: skip
+
+
+def _steps(work: Deciding) -> Iterator[Problem]:
+    warmup, steps = work.asked.own.get("warmup_steps", 0), work.steps
+    if isinstance(warmup, int) and warmup >= steps > 1:
+        message = f"A warm-up of {warmup:,} steps is as long as the whole training of {steps:,}: the learning rate never reaches its value."
+        yield Problem("settings.warmup_steps", message, f"Leave it empty, or set it to about {round(0.1 * steps)}.", "warning")
+
+
+def memory_problems(work: Deciding) -> Iterator[Problem]:
+    """Too much for the free memory: an error with the nearest change that fits. Nearly too much: a warning."""
+    needed, there = work.memory().total_bytes, work.memory_available_bytes
+    device = device_words(work.hardware)
+    if needed > there:
+        message = f"Training needs about {gigabytes(needed)} of memory; {gigabytes(there)} are free on this machine ({device})."
+        yield Problem(_memory_field(work), message, _what_fits(work))
+    elif needed > NEAR_FULL * there:
+        message = f"Training needs about {gigabytes(needed)} of the {gigabytes(there)} of memory that are free: it may run out."
+        yield Problem(_memory_field(work), message, "Close other programs, or choose a smaller batch size or text length.", "warning")
+
+
+def _memory_field(work: Deciding) -> str:
+    """Where the person can change it: what they set themselves, else the model."""
+    return next((f"settings.{name}" for name in ("batch_size", "max_length") if name in work.asked.own), "model")
+
+
+def _what_fits(work: Deciding) -> str:
+    there = work.memory_available_bytes
+    batch, length = int(work.settings["batch_size"]), int(work.settings["max_length"])
+    tries: list[tuple[str, dict[str, Value]]] = [(f"Set batch_size to {smaller}", {"batch_size": smaller}) for smaller in _halves(batch, 1)]
+    tries.append(("Turn on gradient checkpointing", {"checkpointing": True}))
+    tries += [(f"Set max_length to {shorter}", {"max_length": shorter}) for shorter in _halves(length, 64)]
+    tries.append(("Turn on gradient checkpointing and set batch_size to 1", {"checkpointing": True, "batch_size": 1}))
+    for words, changed in tries:
+        if work.memory(**changed).total_bytes <= there:
+            return f"{words}: that would fit."
+    lighter = [one.name for one in all_methods().values() if one.freezes_body and not work.method.freezes_body]
+    return f"Choose a smaller model{', or the method ' + lighter[0] if lighter else ''}."
+
+
+def _halves(value: int, least: int) -> list[int]:
+    found = []
+    while value // 2 >= least:
+        value //= 2
+        found.append(value)
+    return found
+
+
+def _disk(work: Deciding) -> Iterator[Problem]:
+    needed, there = work.disk_bytes, work.hardware.disk_free_bytes
+    if needed > there:
+        message = f"The run needs about {gigabytes(needed)} of disk for download, checkpoints and model; {gigabytes(there)} are free."
+        yield Problem("model", message, "Free some space, start with another --home, keep fewer checkpoints, or choose a smaller model.")
