@@ -93,7 +93,7 @@ ORDER = ("quick", "balanced", "best", "imdb-t4", "bengali")  # as the page offer
 
 def load(presets: Path = PRESETS) -> Catalog:
     """The catalogue of a presets folder. Raises ValueError naming the file and entry that is wrong."""
-    recipes = [_entry(Recipe, told, path) for path in sorted((presets / "recipes").glob("*.json")) for told in [_json(path)]]
+    recipes = [_recipe(path) for path in sorted((presets / "recipes").glob("*.json"))]
     place = {name: at for at, name in enumerate(ORDER)}
     return Catalog(
         models=_entries(Model, presets / "models.json"),
@@ -109,12 +109,25 @@ def _json(path: Path) -> Any:
         raise ValueError(f"{path.name}, line {error.lineno}: {error.msg}") from error
 
 
+def _recipe(path: Path) -> Recipe:
+    recipe = _entry(Recipe, _json(path), path)
+    if recipe.id != path.stem:
+        raise ValueError(f"{path.name}: the id {recipe.id!r} is not its name")
+    for name, value in recipe.settings.items():
+        if not isinstance(value, (bool, int, float, str)):
+            raise ValueError(f"{path.name}: {name} is {value!r}, not a number, a text or true/false")
+    return recipe
+
+
 def _entries(kind: type[T], path: Path) -> tuple[T, ...]:
-    found = tuple(_entry(kind, told, path) for told in _json(path))
-    ids = [told["id"] for told in _json(path)]
-    twice = {one for one in ids if ids.count(one) > 1}
+    told = _json(path)
+    if not isinstance(told, list):
+        raise ValueError(f"{path.name} is not a list")
+    found = tuple(_entry(kind, one, path) for one in told)
+    ids = [one["id"] for one in told]
+    twice = sorted({one for one in ids if ids.count(one) > 1})
     if twice:
-        raise ValueError(f"{path.name}: {', '.join(sorted(twice))} stands twice")
+        raise ValueError(f"{path.name}: {', '.join(twice)} stands twice")
     return found
 
 
