@@ -146,9 +146,11 @@ def _read_spec(path: Path) -> RunSpec:
 
 
 def _blank(told: argparse.Namespace) -> RunSpec:
-    """A spec of the preset's own choices."""
-    recipe = presets.load().recipe(told.preset or "balanced")
-    return RunSpec(DataSpec(""), EMBEDDED, method=recipe.method or "lora", preset=recipe.id)
+    """A spec with the method that its preset was made for. An unknown preset is `check`'s to tell, beside everything else."""
+    spec = RunSpec(DataSpec(""), EMBEDDED)
+    wanted = told.preset or spec.preset
+    meant = next((one.method for one in presets.load().recipes if one.id == wanted and one.method), None)
+    return replace(spec, method=meant or spec.method)
 
 
 def _given(**fields: str | None) -> dict[str, Any]:

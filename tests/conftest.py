@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import hardware
 from tests.hub import Hub
 
 
@@ -39,3 +40,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_ENDPOINT", served.url)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
         yield served
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """hardware.json of this machine, measured once for all tests: copy it into a home's cache folder to spare it some seconds."""
+    home = tmp_path_factory.mktemp("measured")
+    hardware.probe(home)
+    return home / "cache" / "hardware.json"
