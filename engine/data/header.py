@@ -48,7 +48,7 @@ def _vote(cell: str, values: list[str]) -> int:
     words = sorted(len(value.split()) for value in values)[len(values) // 2]
     numeric = sum(NUMBER.fullmatch(value.strip()) is not None for value in values) > 0.9 * len(values)
     if NUMBER.fullmatch(cell):
-        return -1 if numeric else 1
+        return -2 if numeric else 1
     if numeric:
         return 2
     if len(cell) > 100 or len(cell.split()) > 8:

@@ -174,7 +174,7 @@ def _no_rows(table: Table) -> list[Problem]:
 def _one_column(table: Table) -> list[Problem]:
     if len(table.columns) > 1:
         return []
-    message = f"{table.origin} has one column, {table.columns[0]!r}; it needs two, the text and its label."
+    message = f"{table.origin} has one column, {shown(table.columns[0])!r}; it needs two, the text and its label."
     return [Problem("data.source", message, "Add a column with a label for each row; separate the columns with a comma, semicolon or tab.")]
 
 

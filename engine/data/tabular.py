@@ -211,8 +211,8 @@ def _read(path: Path, encoding: Encoding, dialect: Dialect) -> Reading:
             if awaiting_header and row:
                 awaiting_header = False
                 continue
-            filled = _filled(row)
             reading.rows += 1
+            filled = len(row) if row and row[-1] else _filled(row)
             if filled == 0:
                 reading.blank += 1
             elif row == header:
@@ -222,7 +222,7 @@ def _read(path: Path, encoding: Encoding, dialect: Dialect) -> Reading:
             else:
                 reading.short += len(row) < dialect.width
                 reading.numbers.append(reading.rows)
-                batch.append(row[: dialect.width] + [""] * (dialect.width - len(row)))
+                batch.append(row if len(row) == dialect.width else row[: dialect.width] + [""] * (dialect.width - len(row)))
                 if len(batch) == BATCH:
                     _flush(batch, reading)
         else:
