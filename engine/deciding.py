@@ -166,4 +166,5 @@ def mean_length(lengths: tuple[int, ...], most: int) -> float:
 
 def cut_share(work: Deciding) -> float:
     """Share of the sampled texts longer than the text length."""
-    return sum(length > work.settings["max_length"] for length in work.lengths) / len(work.lengths)
+    most = int(work.settings["max_length"])
+    return sum(length > most for length in work.lengths) / len(work.lengths)

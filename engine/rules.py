@@ -114,7 +114,7 @@ def _epochs(work: Deciding) -> None:
         passes = max(1, math.ceil(work.settings["max_steps"] * batch / rows))
         return work.value("epochs", float(min(passes, 100)), f"As many as {work.settings['max_steps']:,} steps need")
     least = 3 if work.device == "cuda" and rows <= 50_000 else 1
-    passes = min(MOST_PASSES, max(least, math.ceil(STEPS_WANTED * low / rows)))
+    passes = min(MOST_PASSES, max(least, round(STEPS_WANTED * low / rows)))
     if passes == least:
         enough = f"{rows:,} training rows give {rows // low:,} steps in one pass, enough to learn from"
         reason = enough if least == 1 else "On a GPU three passes are quick, and training stops early when they no longer help"
