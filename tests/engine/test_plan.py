@@ -15,7 +15,6 @@ import pytest
 from engine import catalog as presets
 from engine import models, rules
 from engine.asked import asked
-from engine.catalog import Catalog
 from engine.checks import FEW_TEST_ROWS, FEW_TRAINING_ROWS
 from engine.data.profile import DataFacts
 from engine.data.split import Split, split_rows
@@ -159,7 +158,8 @@ def test_a_value_that_is_decided_lies_within_its_own_knobs_bounds() -> None:
             for name, knob in knobs.items():
                 value = settings[name]
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
-                    assert (knob.low is None or value >= knob.low) and (knob.high is None or value <= knob.high), name
+                    assert knob.low is None or value >= knob.low, name
+                    assert knob.high is None or value <= knob.high, name
 
 
 # What is decided, and why
@@ -325,7 +325,8 @@ def test_all_problems_are_found_at_once() -> None:
     )  # fmt: skip
     problems = check(spec, None, None, None, CPU, CATALOG)
     assert set(fields(problems)) == {
-        "data.source", "model", "method", "task", "preset", "settings.epochs", "settings.batch_size", "settings.rankk", "settings.precision",
+        "data.source", "model", "method", "task", "preset",
+        "settings.epochs", "settings.batch_size", "settings.rankk", "settings.precision",
     }  # fmt: skip
     assert all(problem.fix for problem in problems)
 
@@ -441,7 +442,8 @@ def test_no_settings_whatever_make_check_raise_and_plan_refuses_just_what_check_
                 planned(*case)
         else:
             made = planned(*case)
-            assert made.steps >= 1 and made.memory_bytes <= made.memory_available_bytes, case
+            assert made.steps >= 1
+            assert made.memory_bytes <= made.memory_available_bytes, case
 
 
 def some_value(knob: Knob, dice: random.Random) -> Value:
