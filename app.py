@@ -1,6 +1,6 @@
 """Starts the page: flags or environment variables, a login where others can reach it, then the server.
 
-    python app.py [--host HOST] [--port PORT] [--share] [--auth USER:PASSWORD] [--home DIR]
+python app.py [--host HOST] [--port PORT] [--share] [--auth USER:PASSWORD] [--home DIR]
 """
 
 from __future__ import annotations
@@ -37,11 +37,17 @@ def options(arguments: Sequence[str], environment: Mapping[str, str], space_disk
     """The flags, else the environment variables, else the defaults. Exits with a usage message for what cannot be read."""
     on_space = "SPACE_ID" in environment
     parser = argparse.ArgumentParser(description="Shur: fine-tune language models without code.", allow_abbrev=False)
-    parser.add_argument("--host", default=environment.get("SHUR_HOST") or ("0.0.0.0" if on_space else "127.0.0.1"), help="address to listen on")
+    parser.add_argument(
+        "--host", default=environment.get("SHUR_HOST") or ("0.0.0.0" if on_space else "127.0.0.1"), help="address to listen on"
+    )
     parser.add_argument("--port", type=_port, default=environment.get("SHUR_PORT") or "7860", help="port (7860)")
     parser.add_argument("--share", action="store_true", default=_yes(environment.get("SHUR_SHARE")), help="a public link, with a password")
-    parser.add_argument("--auth", type=_login, default=environment.get("SHUR_AUTH") or None, metavar="USER:PASSWORD", help="ask for a login")
-    parser.add_argument("--home", type=Path, default=environment.get("SHUR_HOME") or None, help="where runs, uploads and caches lie (workspace/)")
+    parser.add_argument(
+        "--auth", type=_login, default=environment.get("SHUR_AUTH") or None, metavar="USER:PASSWORD", help="ask for a login"
+    )
+    parser.add_argument(
+        "--home", type=Path, default=environment.get("SHUR_HOME") or None, help="where runs, uploads and caches lie (workspace/)"
+    )
     told = parser.parse_args(arguments)
     reachable = told.share or not (on_space or _is_loopback(told.host))  # a Space has its own gate: public or private
     made = reachable and told.auth is None

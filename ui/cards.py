@@ -9,7 +9,7 @@ from engine.catalog import Model, Recipe
 from engine.errors import Problem
 from engine.models import ModelFacts
 from engine.plan import Plan
-from ui import words
+from ui import tables, words
 
 if TYPE_CHECKING:
     from engine.data.profile import DataFacts
@@ -22,54 +22,52 @@ def facts(data: DataFacts | None) -> str:
     """Where the rows come from, how many can be used, the classes as bars, the lengths, and a look at the first rows."""
     if data is None:
         return ""
-    dropped = "".join(f"<li>{words.count(number)} left out: {escape(reason)}</li>" for reason, number in data.dropped.items() if number)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
-    given = f", and {words.counted(data.given_test, 'row')} for testing" if data.given_test is not None else ""
-    lead = f"<p><b>{words.counted(data.usable, 'row')}</b>{given} · {words.counted(len(data.classes), 'class', 'classes')} · {escape(data.origin)}</p>"
-    listed = f'<ul class="notes">{dropped}{notes}</ul>' if dropped or notes else ""
-    return f'<div class="facts">{lead}{class_bars(data.classes)}{lengths(data)}{listed}{rows_table(data)}</div>'
+    left_out = (f"{words.count(number)} left out: {escape(reason)}" for reason, number in data.dropped.items() if number)
+    remarks = tables.notes((*left_out, *(escape(note) for note in data.notes)))
+    return f'<div class="facts">{_lead(data)}{class_bars(data.classes)}{lengths(data)}{remarks}{first_rows(data)}</div>'
+
+
+def _lead(data: DataFacts) -> str:
+    if not data.classes:
+        return f"<p><b>{words.counted(data.rows, 'row')}</b> · {escape(data.origin)}</p>"
+    given = f" and {words.count(data.given_test)} given for testing" if data.given_test is not None else ""
+    classes = words.counted(len(data.classes), "class", "classes")
+    return f"<p><b>{words.counted(data.usable, 'row')}</b>{given} · {classes} · {escape(data.origin)}</p>"
 
 
 def class_bars(classes: dict[str, int]) -> str:
     """Rows of each class as a bar chart, largest first."""
-    most, total = max(classes.values(), default=1), sum(classes.values()) or 1
+    if not classes:
+        return ""
+    most, total = max(classes.values()), sum(classes.values())
     shown, rest = list(classes.items())[:MOST_CLASSES], list(classes.items())[MOST_CLASSES:]
-    lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="bar"><span style="width:{100 * rows / most:.1f}%"></span></td>'
-        f'<td class="number">{words.count(rows)}</td><td class="number soft">{words.percent(rows / total)}</td></tr>'
-        for name, rows in shown
-    )
-    more = (
-        f'<p class="soft">and {words.counted(len(rest), "class", "classes")} more with {words.counted(sum(n for _, n in rest), "row")}</p>'
-        if rest
-        else ""
-    )
-    return f'<table class="bars"><caption class="unseen">Rows of each class</caption>{lines}</table>{more}'
+    chart = tables.bars("Rows of each class", ((name, rows / most, words.count(rows), words.percent(rows / total)) for name, rows in shown))
+    if not rest:
+        return chart
+    others = sum(rows for _, rows in rest)
+    more = f"and {words.counted(len(rest), 'class', 'classes')} more with {words.counted(others, 'row')}"
+    return f'{chart}<p class="soft">{more}</p>'
 
 
 def lengths(data: DataFacts) -> str:
+    if not data.longest_words:
+        return ""
     few, middle, many = (words.count(number) for number in data.words)
-    return (
-        f'<p class="soft">Texts have {middle} words in the middle, nine in ten between {few} and {many}; '
-        f"the longest has {words.count(data.longest_words)}.</p>"
+    spread = (
+        f"Half of the texts have up to {middle} words; nine in ten have {few} to {many}, the longest has {words.count(data.longest_words)}."
     )
+    return f'<p class="soft">{spread}</p>'
 
 
-def rows_table(data: DataFacts) -> str:
+def first_rows(data: DataFacts) -> str:
     """The first rows as they stand in the source, folded away until asked for."""
-    columns = list(data.sample[0]) if data.sample else []
+    if not data.sample:
+        return ""
     role = {data.text: " (text)", data.label: " (label)"}
-    head = "".join(f'<th scope="col">{escape(name)}{role.get(name, "")}</th>' for name in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(_cut(row.get(name)))}</td>" for name in columns) + "</tr>" for row in data.sample)
-    return (
-        f'<details><summary>Look at the first rows</summary><div class="scroll" tabindex="0" role="region" aria-label="First rows">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
-    )
-
-
-def _cut(cell: object) -> str:
-    text = "" if cell is None else str(cell)
-    return text if len(text) <= CELL else text[: CELL - 1] + "…"
+    names = list(data.sample[0])
+    columns = [tables.Column("Row"), *(tables.Column(f"{name}{role.get(name, '')}", style="cell") for name in names)]
+    rows = ([str(at), *(tables.cut(row.get(name), CELL) for name in names)] for at, row in enumerate(data.sample, 1))
+    return f"<details><summary>Look at the first rows</summary>{tables.table('First rows', columns, rows, tall=True)}</details>"
 
 
 def model_line(entry: Model | None, found: ModelFacts | None) -> str:
@@ -78,82 +76,82 @@ def model_line(entry: Model | None, found: ModelFacts | None) -> str:
     languages = (entry.languages if entry else ()) or (found.languages if found else ())
     licence = (entry.licence if entry else None) or (found.licence if found else None)
     download = found.download_bytes if found else entry.download_bytes if entry else None
-    here = "here, no download" if download == 0 else f"{words.size(download)} to download" if download else ""
     told = [
         f"{words.short_count(parameters)} parameters" if parameters else "",
-        ", ".join(languages),
-        f"licence {licence}" if licence else "",
-        here,
+        escape(", ".join(languages)),
+        f"licence {escape(licence)}" if licence else "",
+        "here, no download" if download == 0 else f"{words.size(download)} to download" if download else "",
+        f'<a href="{escape(entry.source_url)}" target="_blank" rel="noreferrer">about it</a>' if entry and entry.source_url else "",
     ]
-    line = " · ".join(escape(one) for one in told if one)
-    source = f' · <a href="{escape(entry.source_url)}" target="_blank" rel="noreferrer">source</a>' if entry and entry.source_url else ""
+    line = " · ".join(one for one in told if one)
     note = f"<br>{escape(entry.note)}" if entry and entry.note else ""
-    return f'<p class="soft">{line}{source}{note}</p>' if line else ""
+    return f'<p class="soft">{line}{note}</p>' if line else ""
 
 
 def recipe_line(recipe: Recipe | None) -> str:
+    """What the preset is for, and where it comes from."""
     if recipe is None:
         return ""
-    return f'<p class="soft">{escape(recipe.summary)} <span class="source">{escape(recipe.source)}.</span></p>'
+    source = recipe.source.rstrip(".")
+    return f'<div class="recipe"><p class="soft">{escape(recipe.summary)}</p><p class="soft source">Source: {escape(source)}.</p></div>'
 
 
 def preview(plan: Plan | None, found: tuple[Problem, ...]) -> str:
     """What will happen, before it does. Every estimate is marked; problems are named, their fixes stand beside the fields."""
-    told = _figures(plan) if plan else '<p class="soft">The figures appear here once data and model are chosen.</p>'
+    told = _figures(plan) if plan else '<p class="soft">The figures appear here once nothing is missing.</p>'
     return f"{told}{_verdict(found)}{_reasons(plan) if plan else ''}"
 
 
 def _figures(plan: Plan) -> str:
     settings, rows = plan.settings, plan.rows
-    estimated, measured = '<span class="mark">estimated</span>', '<span class="mark">measured</span>'
-    memory_mark = measured if plan.memory_basis == "measured" else estimated
-    time_mark = measured if plan.seconds_basis == "measured" else estimated
-    minutes = f"{words.about(plan.seconds)} {time_mark}" if plan.seconds is not None else "no figure for this hardware"
     passes = f"{words.value(float(settings['epochs']))} {'pass' if settings['epochs'] == 1 else 'passes'}"
     tokens = f"{plan.tokens_per_word:.1f} a word" if plan.tokens_per_word else "known once the model is here"
-    cut = f", {words.percent(plan.cut_share)} of texts cut at {words.count(settings['max_length'])}" if plan.cut_share else ""
-    short = ' class="short"' if plan.memory_bytes > plan.memory_available_bytes else ""
-    full = ' class="short"' if plan.disk_bytes > plan.disk_free_bytes else ""
+    cut = f"; {words.percent(plan.cut_share)} of the texts are cut at {words.count(settings['max_length'])}" if plan.cut_share else ""
+    why = plan.reason("precision")
+    minutes = f"{words.about(plan.seconds)} {_mark(plan.seconds_basis)}" if plan.seconds is not None else "no figure for this hardware"
+    split = (f"{words.count(rows[part])} to {what}" for part, what in (("train", "train on"), ("validation", "check"), ("test", "test")))
     lines = (
-        (
-            "Rows",
-            f"{words.count(rows['train'])} to train on · {words.count(rows['validation'])} to check · {words.count(rows['test'])} to test",
-        ),
+        ("Rows", " · ".join(split)),
         ("Batch", f"{settings['batch_size']} × {settings['accumulation']} = {words.counted(plan.effective_batch, 'row')} a step"),
         ("Steps", f"{words.count(plan.steps)} in {passes}"),
         ("Trained", f"{words.small_share(plan.trainable_share)} of {words.short_count(plan.parameters)} weights"),
-        ("Precision", f"{settings['precision']} on {escape(plan.device_words)}{_because(plan.reason('precision'))}"),
-        ("Memory", f"<span{short}>{words.of_sizes(plan.memory_bytes, plan.memory_available_bytes)}</span> {memory_mark}"),
+        (
+            "Precision",
+            f"{settings['precision']} on {escape(plan.device_words)}" + (f'<span class="why">{escape(why)}</span>' if why else ""),
+        ),
+        ("Memory", f"{_needed(plan.memory_bytes, plan.memory_available_bytes)} {_mark(plan.memory_basis)}"),
         ("Time", minutes),
-        ("Disk", f"<span{full}>{words.of_sizes(plan.disk_bytes, plan.disk_free_bytes)} free</span> {estimated}"),
-        ("Keeps", f"{words.size(plan.save_bytes)} {estimated}"),
+        ("Disk", f"{_needed(plan.disk_bytes, plan.disk_free_bytes)} free {_mark('estimated')}"),
+        ("Keeps", f"{words.size(plan.save_bytes)} {_mark('estimated')}"),
         ("Tokens", f"{tokens}{cut}"),
     )
-    notes = "".join(f"<li>{escape(note)}</li>" for note in plan.notes)
-    listed = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in lines)
-    return f'<dl class="figures">{listed}</dl>' + (f'<ul class="notes">{notes}</ul>' if notes else "")
+    return tables.figures(lines) + tables.notes(escape(note) for note in plan.notes)
 
 
-def _because(reason: str | None) -> str:
-    return f'<span class="why">{escape(reason)}</span>' if reason else ""
+def _mark(basis: str) -> str:
+    return f'<span class="mark">{escape(basis)}</span>'
+
+
+def _needed(needed_bytes: int, there_bytes: int) -> str:
+    told = words.of_sizes(needed_bytes, there_bytes)
+    return f'<span class="short">{told}</span>' if needed_bytes > there_bytes else told
 
 
 def _verdict(found: tuple[Problem, ...]) -> str:
     errors = [one for one in found if one.severity == "error"]
-    warnings = [one for one in found if one.severity == "warning"]
+    remarks = [one for one in found if one.severity == "warning"]
     if not found:
         return '<p class="fine" role="status">✓ No problems</p>'
-    listed = "".join(f'<li class="{one.severity}">{escape(one.message)}</li>' for one in (*errors, *warnings))
-    title = f"{words.counted(len(errors), 'thing')} to settle first" if errors else f"{words.counted(len(warnings), 'thing')} to know"
+    listed = "".join(f'<li class="{one.severity}">{escape(one.message)}</li>' for one in (*errors, *remarks))
+    title = f"{words.counted(len(errors), 'thing')} to settle first" if errors else f"{words.counted(len(remarks), 'thing')} to know"
     return f'<div class="issues" role="status"><b>{title}</b><ul>{listed}</ul></div>'
 
 
 def _reasons(plan: Plan) -> str:
-    lines = "".join(
-        f"<div><dt>{escape(one.name.replace('_', ' '))}: {escape(words.value(one.value))}</dt><dd>{escape(one.reason)}</dd></div>"
-        for one in plan.decisions
+    lines = ((f"{escape(one.name.replace('_', ' '))}: {escape(words.value(one.value))}", escape(one.reason)) for one in plan.decisions)
+    return (
+        f"<details><summary>Every automatic choice, and why</summary>{tables.figures(lines, 'reasons')}</details>" if plan.decisions else ""
     )
-    return f'<details><summary>Every automatic choice, and why</summary><dl class="reasons">{lines}</dl></details>' if lines else ""
 
 
 MISSING = (  # the first error's field -> what the button asks for
@@ -164,15 +162,18 @@ MISSING = (  # the first error's field -> what the button asks for
     ("data", "Correct the data"),
     ("model", "Choose a model that can be used"),
     ("method", "Choose another method"),
+    ("preset", "Choose a preset"),
     ("settings", "Correct a setting"),
     ("memory", "Make it fit into memory"),
     ("disk", "Free some disk space"),
 )
 
 
-def start_label(found: tuple[Problem, ...]) -> tuple[str, bool]:
+def start_label(found: tuple[Problem, ...], *, chosen: bool = True) -> tuple[str, bool]:
     """What the one button says, and whether it can be pressed: it names the first thing that is missing."""
     errors = {one.field for one in found if one.severity == "error"}
+    if "data.source" in errors and chosen:
+        return "Choose other data", False
     for field, label in MISSING:
         if any(one == field or one.startswith(f"{field}.") for one in errors):
             return label, False

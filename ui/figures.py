@@ -59,12 +59,10 @@ def held_out(record: RunRecord, metric: str) -> Figure:
 
 def learning_rate(record: RunRecord) -> Figure:
     steps = thinned(record.steps)
-    return _figure(
-        [_line("Learning rate", [one[-1].step for one in steps], [one[-1].learning_rate for one in steps], BLUE)],
-        "Steps",
-        "Learning rate",
-        record.id,
-    )
+    line = _line("Learning rate", [one[-1].step for one in steps], [one[-1].learning_rate for one in steps], BLUE)
+    figure = _figure([line], "Steps", "Learning rate", record.id)
+    figure["layout"]["yaxis"] |= {"exponentformat": "e", "rangemode": "tozero"}
+    return figure
 
 
 def gradient_norm(record: RunRecord) -> Figure:

@@ -32,15 +32,15 @@ def bounds(knob: Knob) -> str:
         case None, None:
             return ""
         case low, None:
-            return f"At least {low:g}{unit}."
+            return f"At least {_plain(low)}{unit}."
         case None, high:
-            return f"At most {high:g}{unit}."
+            return f"At most {_plain(high)}{unit}."
         case low, high:
             return f"{_plain(low)} to {_plain(high)}{unit}."
 
 
 def _plain(number: float) -> str:
-    return f"{number:,.0f}" if number == int(number) and number >= 10_000 else f"{number:g}"
+    return f"{number:,.0f}" if number == int(number) and number >= 10_000 else f"{number:g}".replace("e-0", "e-")
 
 
 def hint(knob: Knob) -> str:

@@ -35,9 +35,10 @@
     shur.tell?.(here());
   };
 
-  // Called by the header once it stands: `trigger` sends an event to the server.
-  shur.start = (element, trigger) => {
-    shur.tell = (where) => trigger("click", where);
+  // Called by the header once it stands; `tell` sends the place to the server.
+  shur.start = (tell) => {
+    shur.tell = tell;
+    if (chosen() && !new URLSearchParams(location.search).has("__theme")) document.body.classList.toggle("dark", chosen() === "yes");
     show(here());
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.("a[data-place]");
@@ -45,6 +46,7 @@
       event.preventDefault();
       shur.go(link.dataset.place, link.dataset.run || "");
     });
+    tell(here());
   };
   window.addEventListener("popstate", () => { show(here()); shur.tell?.(here()); });
 
@@ -63,6 +65,13 @@
     if (waiting.length && root.dataset.place === "runs") shur.frame = requestAnimationFrame(() => setTimeout(drawn, 60));
   };
   window.addEventListener("resize", drawn);
+
+  // Gradio's dark mode is a class on <body>; the choice outlives a reload, an address with __theme has the last word.
+  shur.light = () => {
+    const dark = document.body.classList.toggle("dark");
+    try { localStorage.setItem("shur-dark", dark ? "yes" : "no"); } catch { /* storage may be shut */ }
+  };
+  const chosen = () => { try { return localStorage.getItem("shur-dark"); } catch { return null; } };
 
   shur.download = (name, text) => {
     if (!text) return;

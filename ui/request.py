@@ -13,8 +13,8 @@ from ui import form
 UPLOAD, HUB = "upload", "hub"  # choices of "Data" besides those of the catalogue
 OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
-    "data", "file", "test_file", "hub_id", "config", "train_split", "test_split", "resplit", "text", "label",
-    "model", "other_model", "method", "preset", "name",
+    "data", "file", "test_file", "hub_id", "config", "train_split", "test_split", "resplit",
+    "text", "label", "guessed_text", "guessed_label", "model", "other_model", "method", "preset", "name",
 )  # fmt: skip
 TASK = "classify"
 
@@ -69,6 +69,12 @@ def run_spec(told: dict[str, Any], offer: Offer) -> RunSpec:
     )
 
 
+def unguessed(told: dict[str, Any]) -> dict[str, Any]:
+    """The same, but columns that were both guessed are left open, so that each guess keeps its reason."""
+    guessed = all(told[name] and told[name] == told[f"guessed_{name}"] for name in ("text", "label"))
+    return {**told, "text": None, "label": None} if guessed else told
+
+
 def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
     """The reverse: what each field shows for this spec."""
     data, listed = spec.data, spec.model in offer.models
@@ -85,6 +91,8 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "resplit": data.resplit,
         "text": data.text,
         "label": data.label,
+        "guessed_text": "",
+        "guessed_label": "",
         "model": spec.model if listed else OTHER,
         "other_model": "" if listed else spec.model,
         "method": spec.method,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from engine.evaluate import Evaluation
+from engine.evaluate import Evaluation, Interval
 from engine.store import RunRecord
-from ui import words
+from ui import tables, words
+from ui.tables import Column
 
 if TYPE_CHECKING:
     from engine.plan import Plan
@@ -16,24 +17,23 @@ if TYPE_CHECKING:
 
 PACE_STEPS = 40  # the last steps, over which the time left is reckoned
 SAMPLES = 12
+SAMPLE_CHARACTERS = 400
 
 
 def runs_table(runs: Sequence[RunSummary]) -> str:
     """All runs, newest first, each a link to its page."""
     if not runs:
         return '<p>No runs yet. <a href="?place=train" data-place="train">Start one on Train.</a></p>'
-    lines = "".join(
-        f'<tr><th scope="row">{link(run.id, run.name)}</th><td>{state_mark(run.state)}{_progress(run)}</td>'
-        f'<td class="number">{words.percent(run.accuracy) if run.accuracy is not None else "–"}</td>'
-        f'<td class="number">{words.percent(run.macro_f1) if run.macro_f1 is not None else "–"}</td>'
-        f'<td class="number">{words.duration(run.seconds)}</td><td class="soft">{words.moment(run.created)}</td></tr>'
+    columns = (
+        Column("Run"), Column("State"), Column("Accuracy", number=True), Column("Macro F1", number=True),
+        Column("Worked", number=True), Column("Created", style="soft"),
+    )  # fmt: skip
+    rows = (
+        (link(run.id, run.name), f"{state_mark(run.state)}{_progress(run)}", tables.number(run.accuracy), tables.number(run.macro_f1),
+         words.duration(run.seconds), words.moment(run.created))
         for run in runs
-    )
-    head = '<th scope="col">Run</th><th scope="col">State</th><th scope="col" class="number">Accuracy</th><th scope="col" class="number">Macro F1</th>'
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="All runs"><table class="list"><thead><tr>'
-        f'{head}<th scope="col" class="number">Worked</th><th scope="col">Created</th></tr></thead><tbody>{lines}</tbody></table></div>'
-    )
+    )  # fmt: skip
+    return tables.table("All runs", columns, rows)
 
 
 def link(run_id: str, name: str) -> str:
@@ -69,16 +69,19 @@ def progress(record: RunRecord, now: float) -> str:
     training = record.phase == "training" and record.total_steps
     done, total = (record.step, record.total_steps) if training else (record.done, record.total)
     share = min(1.0, done / total) if total else 0.0
-    told = [f"{share:.0%}" if total else "", f"step {words.count(record.step)} of {words.count(record.total_steps)}" if training else ""]
     left = seconds_left(record, now) if training else None
-    told += [f"{words.duration(left)} left" if left is not None else ""]
-    told += [f"{words.figure(record.steps[-1].rows_per_second, 1)} rows a second" if training and record.steps else ""]
+    told = [
+        f"{share:.0%}" if total else "",
+        f"step {words.count(record.step)} of {words.count(record.total_steps)}" if training else "",
+        f"{words.duration(left)} left" if left is not None else "",
+        f"{words.figure(record.steps[-1].rows_per_second, 1)} rows a second" if training and record.steps else "",
+    ]
     line = " · ".join(one for one in told if one)
     message = f'<p class="soft">{escape(record.message)}</p>' if record.message and record.message != phase else ""
     return (
         f'<div class="now">{mark}<p><b>{phase}</b> {line}</p>'
-        f'<div class="track" role="progressbar" aria-label="{phase}" aria-valuenow="{share * 100:.0f}" aria-valuemin="0" aria-valuemax="100">'
-        f'<span style="width:{share * 100:.1f}%"></span></div>{message}</div>'
+        f'<div class="track" role="progressbar" aria-label="{phase}" aria-valuenow="{share * 100:.0f}" aria-valuemin="0" '
+        f'aria-valuemax="100"><span style="width:{share * 100:.1f}%"></span></div>{message}</div>'
     )
 
 
@@ -115,25 +118,21 @@ def warnings(record: RunRecord) -> str:
 
 
 def plan_lines(plan: Plan | None) -> str:
-    """Every setting of the run, folded away."""
+    """Every setting of the run, and why where it was chosen automatically."""
     if plan is None:
         return ""
-    reasons = {one.name: one.reason for one in plan.decisions}
-    lines = "".join(
-        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape("no limit" if value is None else words.value(value))}</td>'
-        f'<td class="soft">{escape(reasons.get(name, ""))}</td></tr>'
-        for name, value in plan.settings.items()
-    )
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="Settings"><table><tbody>{lines}</tbody></table></div>'
+    columns = (Column("Setting"), Column("Value"), Column("Why, where it was automatic", style="soft"))
+    settings = ((name, "no limit" if value is None else words.value(value)) for name, value in plan.settings.items())
+    rows = ((escape(name.replace("_", " ")), escape(value), escape(plan.reason(name) or "")) for name, value in settings)
+    return tables.table("Settings of this run", columns, rows)
 
 
 def verdict(evaluation: Evaluation | None) -> str:
-    """The verdict sentence first, then the evidence."""
+    """The verdict in one sentence, before all evidence."""
     if evaluation is None:
         return ""
-    warned = "".join(f"<li>{escape(one)}</li>" for one in evaluation.warnings)
-    listed = f'<ul class="notes">{warned}</ul>' if warned else ""
-    return f'<div class="verdict"><p class="sentence">{escape(evaluation.sentence)}</p>{listed}</div>'
+    remarks = tables.notes(escape(one) for one in evaluation.warnings)
+    return f'<div class="verdict"><p class="sentence">{escape(evaluation.sentence)}</p>{remarks}</div>'
 
 
 def scores_table(evaluation: Evaluation | None) -> str:
@@ -141,64 +140,61 @@ def scores_table(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return ""
     one = evaluation
-    interval = "{} <span class='soft'>({:.1f} to {:.1f})</span>"
-    model = (
-        f'<tr class="ours"><th scope="row">This model</th>'
-        f'<td class="number">{interval.format(words.percent(one.accuracy.value), one.accuracy.low * 100, one.accuracy.high * 100)}</td>'
-        f'<td class="number">{interval.format(words.percent(one.macro_f1.value), one.macro_f1.low * 100, one.macro_f1.high * 100)}</td>'
-        f'<td class="number">{words.percent(one.weighted_f1)}</td><td></td></tr>'
-    )
-    others = "".join(
-        f'<tr><th scope="row">{escape(other.name)}</th><td class="number">{words.percent(other.accuracy)}</td>'
-        f'<td class="number">{words.percent(other.macro_f1)}</td><td class="number">{words.percent(other.weighted_f1)}</td>'
-        f'<td class="soft">{chance(other.p_value)}</td></tr>'
+    columns = (
+        Column(""), Column("Accuracy", number=True), Column("Macro F1", number=True), Column("Weighted F1", number=True),
+        Column("Difference in rows right", style="soft"),
+    )  # fmt: skip
+    model = ("This model", _interval(one.accuracy), _interval(one.macro_f1), tables.number(one.weighted_f1), "")
+    others = (
+        (
+            escape(other.name),
+            tables.number(other.accuracy),
+            tables.number(other.macro_f1),
+            tables.number(other.weighted_f1),
+            chance(other.p_value),
+        )
         for other in one.baselines
     )
-    return (
-        f"<h3>On {words.counted(one.rows, 'row')} it had not seen</h3>"
-        '<div class="scroll" tabindex="0" role="region" aria-label="Scores"><table><thead><tr><th scope="col"></th><th scope="col" class="number">Accuracy</th>'
-        '<th scope="col" class="number">Macro F1</th><th scope="col" class="number">Weighted F1</th><th scope="col">Against this model</th></tr></thead>'
-        f"<tbody>{model}{others}</tbody></table></div>"
-        f'<p class="soft">In brackets: the 95 % interval. Macro precision {words.percent(one.macro_precision)}, macro recall '
-        f"{words.percent(one.macro_recall)}, weighted precision {words.percent(one.weighted_precision)}, weighted recall "
-        f"{words.percent(one.weighted_recall)}, loss {words.figure(one.loss)}.</p>"
+    rest = (
+        f"In brackets the 95 % interval. Macro precision {tables.number(one.macro_precision)}, "
+        f"macro recall {tables.number(one.macro_recall)}, weighted precision {tables.number(one.weighted_precision)}, "
+        f"weighted recall {tables.number(one.weighted_recall)}, loss {words.figure(one.loss)} nats a row."
     )
+    table = tables.table("Scores", columns, (model, *others), row_styles=("ours",))
+    return f'<h2>On {words.counted(one.rows, "row")} it had not seen</h2>{table}<p class="soft">{rest}</p>'
+
+
+def _interval(figure: Interval) -> str:
+    return f"{tables.number(figure.value)} {tables.soft(f'({figure.low * 100:.1f} to {figure.high * 100:.1f})')}"
 
 
 def chance(p_value: float) -> str:
     """McNemar's test in words."""
     if p_value < 0.05:
-        return f"more than chance (p {'&lt; 0.001' if p_value < 0.001 else f'= {p_value:.3f}'})"
-    return f"may be chance (p = {p_value:.2f})"
+        return f"more than chance, p {'&lt; 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}"
+    return f"may be chance, p = {p_value:.2f}"
 
 
 def classes_table(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return ""
-    lines = "".join(
-        f'<tr><th scope="row">{escape(one.label)}</th><td class="number">{words.percent(one.precision)}</td>'
-        f'<td class="number">{words.percent(one.recall)}</td><td class="number">{words.percent(one.f1)}</td><td class="number">{words.count(one.rows)}</td></tr>'
-        for one in evaluation.per_class
+    columns = (Column("Label"), *(Column(name, number=True) for name in ("Precision", "Recall", "F1", "Rows")))
+    rows = (
+        (escape(one.label), *map(tables.number, (one.precision, one.recall, one.f1)), words.count(one.rows)) for one in evaluation.per_class
     )
-    return (
-        '<h3>Class by class</h3><div class="scroll" tabindex="0" role="region" aria-label="Scores of each class"><table><thead><tr>'
-        '<th scope="col">Label</th><th scope="col" class="number">Precision</th><th scope="col" class="number">Recall</th>'
-        f'<th scope="col" class="number">F1</th><th scope="col" class="number">Rows</th></tr></thead><tbody>{lines}</tbody></table></div>'
-        '<p class="soft">Precision: how often it is right when it gives this label. Recall: how many rows with this label it finds.</p>'
-    )
+    told = "Precision: how often it is right when it gives this label. Recall: how many of the rows with this label it finds."
+    return f'<h2>Class by class</h2>{tables.table("Scores of each class", columns, rows, tall=True)}<p class="soft">{told}</p>'
 
 
 def samples_table(evaluation: Evaluation | None) -> str:
     """Some test rows with what the model says of them."""
     if evaluation is None or not evaluation.samples:
         return ""
-    lines = "".join(
-        f'<tr class="{"right" if one.label == one.predicted else "wrong"}"><td class="text">{escape(one.text)}</td><td>{escape(one.label)}</td>'
-        f'<td>{"✓" if one.label == one.predicted else "✗"} {escape(one.predicted)}</td><td class="number">{words.percent(one.confidence)}</td></tr>'
-        for one in evaluation.samples[:SAMPLES]
+    shown = evaluation.samples[:SAMPLES]
+    columns = (Column("Text", style="text"), Column("True label"), Column("It says"), Column("Sure", number=True))
+    rows = (
+        (tables.cut(one.text, SAMPLE_CHARACTERS), escape(one.label), f"{mark} {escape(one.predicted)}", tables.number(one.confidence))
+        for one, mark in zip(shown, ("✓" if one.label == one.predicted else "✗" for one in shown), strict=True)
     )
-    return (
-        '<h3>Some rows, and what it says of them</h3><div class="scroll" tabindex="0" role="region" aria-label="Sample predictions"><table class="samples">'
-        '<thead><tr><th scope="col">Text</th><th scope="col">True label</th><th scope="col">It says</th><th scope="col" class="number">Sure</th></tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>"
-    )
+    styles = ["right" if one.label == one.predicted else "wrong" for one in shown]
+    return f"<h2>Some rows, and what it says of them</h2>{tables.table('Sample predictions', columns, rows, row_styles=styles)}"

@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 
 HEAD = """<header><a class="name" href="?place=train" data-place="train">Shur<span lang="bn">সুর</span></a>
 <nav class="places" aria-label="Places"><a href="?place=train" data-place="train">Train</a><a href="?place=runs" data-place="runs">Runs</a>
-<a href="?place=try" data-place="try">Try</a></nav><span class="machine">${machine}</span></header>"""
-GONE = "This Space has no persistent disk: runs, uploads and models go when it restarts. Take home what you want to keep, or add persistent storage."
+<a href="?place=try" data-place="try">Try</a></nav><a class="jump" href="#side">What will happen ↓</a></header>"""
+LIGHT = '<button type="button" class="light" aria-label="Light or dark" title="Light or dark">◐</button>'
+HEARD = "shur.start(where => { props.value = JSON.stringify(where); trigger('click'); });"
+GONE = (
+    "This Space has no persistent disk: runs, uploads and models go when it restarts. "
+    "Take home what you want to keep, or add persistent storage in the Space's settings."
+)
 
 
 def build(studio: Studio, page_files: Path) -> gr.Blocks:
     """The page. `page_files` is the one folder that Gradio may serve files from."""
     with gr.Blocks(title="Train · Shur", analytics_enabled=False) as page, gr.Column(elem_id="shur"):
-        head = gr.HTML(
-            "", html_template=HEAD, machine="", elem_id="head",
-            js_on_load="shur.start(element, where => { props.value = JSON.stringify(where); trigger('click'); });",
-        )  # fmt: skip
+        with gr.Row(elem_id="head-row"):
+            head = gr.HTML("", html_template=HEAD, js_on_load=HEARD, elem_id="head")
+            machine = gr.HTML("", elem_id="machine")
+            gr.HTML(LIGHT, js_on_load="element.querySelector('button').addEventListener('click', shur.light);", elem_id="light")
         notice = gr.HTML("", elem_id="notice")
         with gr.Column(elem_classes=["place", "train"]):
             training = train.build(studio)
@@ -44,14 +49,18 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
         train_events.wire(studio, training)
         runs_events.wire(studio, watching, training, page_files)
         try_.wire(studio, trying)
-        page.load(bind(on_load, studio), None, [head, notice], **quiet)
-        page.load(
-            bind(train_events.on_change, studio, training), [training.token, *training.inputs], train_events.outputs(training), **quiet
-        )
+        page.load(bind(on_load, studio), None, [machine, notice], **quiet)
+        redraw: dict[str, Any] = {
+            "fn": bind(train_events.on_change, studio, training),
+            "inputs": [training.token, *training.inputs],
+            "outputs": train_events.outputs(training),
+            **quiet,
+        }
+        page.load(**redraw).then(bind(train_events.on_measure, studio), None, None, **quiet).then(**redraw)
     return page
 
 
-def on_load(studio: Studio) -> tuple[Any, str]:
+def on_load(studio: Studio) -> tuple[str, str]:
     """What the machine is, in the head of the page, and whether its disk lasts."""
     hardware = studio.hardware
     memory = words.of_sizes(hardware.ram_free_bytes, hardware.ram_bytes)
@@ -59,7 +68,7 @@ def on_load(studio: Studio) -> tuple[Any, str]:
     if hardware.gpus:
         told = f"{hardware.gpus[0].name} · {words.of_sizes(hardware.gpus[0].free_bytes, hardware.gpus[0].total_bytes)} free"
     notice = GONE if hardware.persistent is False else studio.trouble
-    return gr.update(machine=escape(told)), f"<p>{escape(notice)}</p>" if notice else ""
+    return f"<p>{escape(told)}</p>", f"<p>{escape(notice)}</p>" if notice else ""
 
 
 def on_place(studio: Studio, where: str, chosen: str | None) -> tuple[Any, ...]:

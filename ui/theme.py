@@ -89,6 +89,7 @@ def theme() -> gr.themes.Base:
         "panel_border_width": "0px",
         "section_header_text_size": "15px",
         "input_padding": "8px 11px",
+        "input_border_width": "1px",
         "input_text_size": "15px",
         "input_shadow": "none",
         "input_shadow_focus": "none",

@@ -7,14 +7,19 @@ from typing import Any
 
 import gradio as gr
 
-TICK_SECONDS = 1.5
-CHARTS = (
-    ("loss", "Loss"),
-    ("metric", "Quality on held-out rows"),
-    ("memory", "Memory"),
-    ("rate", "Learning rate"),
-    ("norm", "Gradient norm"),
-)
+TICK_SECONDS = 1.0  # with the drawing after it a change is seen within 2 s
+CHARTS = {"loss": "Loss", "metric": "Quality on held-out rows", "memory": "Memory", "rate": "Learning rate", "norm": "Gradient norm"}
+FIGURE = '<figure class="chart"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
+MATRIX = '<h2>Where it goes wrong</h2><div data-chart="confusion" role="img" aria-label="Confusion matrix" id="confusion"></div>'
+DRAW = "watch('value', () => shur.draw(props.value));"
+COST = {
+    "queued": "Stop takes it out of the queue; you can resume it.",
+    "running": "Stop and save: ends at the next step and saves; you can resume. Kill: ends at once, back to the last save.",
+    "stopped": "Resume goes on from the last save, with the same order of rows.",
+    "failed": "Resume goes on from the last save. Clone takes the same settings to Train, to change them.",
+    "killed": "Resume goes on from the last save. Clone takes the same settings to Train, to change them.",
+    "finished": "Take it home: the model, its card and ten lines of Python, as a zip. Clone takes the same settings to Train.",
+}
 ASK = {
     "kill": ("Kill the run now?", "Its process ends at once. What it saved last stays, and you can resume from there.", "Kill it"),
     "delete": ("Delete this run?", "Its model, checkpoints and figures are removed from the disk. This cannot be undone.", "Delete it"),
@@ -33,6 +38,7 @@ class Runs:
     heading: Any
     now: Any
     buttons: dict[str, Any]  # "stop", "resume", "kill", "clone", "export", "try", "delete"
+    cost: Any  # what the buttons do
     ask: Any
     question: Any
     asked: Any  # "kill" or "delete" while the question stands
@@ -70,19 +76,14 @@ def build() -> Runs:
     with gr.Column(elem_classes=["one-run"], elem_id="run-page"):
         parts["heading"] = gr.HTML("", elem_id="run-heading")
         parts["now"] = gr.HTML("", elem_id="run-now")
+        parts["verdict"] = gr.HTML("", elem_id="verdict", elem_classes=["slot"])
         _buttons(parts)
         parts["warnings"] = gr.HTML("", elem_id="run-warnings", elem_classes=["slot"])
-        parts["verdict"] = gr.HTML("", elem_id="verdict", elem_classes=["slot"])
         _evidence(parts)
-        parts["figures"] = gr.HTML(None, html_template="", js_on_load="watch('value', () => shur.draw(props.value));", elem_id="figures")
-        boxes = "".join(
-            f'<figure class="chart"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
-            for name, title in CHARTS
-        )
-        gr.HTML(
-            f'<h3>How training went</h3><div class="charts">{boxes}</div><p class="soft">Drag to zoom, double-click to see all.</p>',
-            elem_id="charts",
-        )
+        parts["figures"] = gr.HTML(None, html_template="", js_on_load=DRAW, elem_id="figures")
+        boxes = "".join(FIGURE.format(name=name, title=title) for name, title in CHARTS.items())
+        hint = '<p class="soft">Drag to zoom, double-click to see all.</p>'
+        gr.HTML(f'<h2>How training went</h2><div class="charts">{boxes}</div>{hint}', elem_id="charts")
         parts["plotly"] = gr.Plot(visible="hidden", elem_id="plotly", show_label=False, container=False)
         with gr.Accordion("Settings of this run", open=False):
             parts["settings"] = gr.HTML("")
@@ -103,6 +104,7 @@ def _buttons(parts: dict[str, Any]) -> None:
             "delete": gr.Button("Delete", visible=False, elem_id="run-delete"),
         }
     parts["buttons"] = made
+    parts["cost"] = gr.HTML("", elem_id="run-cost", elem_classes=["slot"])
     parts["file"] = gr.File(label="Ready to download", visible=False, interactive=False, elem_id="run-file")
     with gr.Row(visible=False, elem_classes=["ask"], elem_id="ask") as parts["ask"]:
         parts["question"] = gr.HTML("")
@@ -114,9 +116,7 @@ def _evidence(parts: dict[str, Any]) -> None:
     parts["tables"] = gr.HTML("", elem_id="scores", elem_classes=["slot"])
     with gr.Row(visible=False, elem_id="evidence") as parts["matrix"]:
         with gr.Column(min_width=320):
-            gr.HTML(
-                '<h3>Where it goes wrong</h3><div data-chart="confusion" role="img" aria-label="Confusion matrix" id="confusion"></div>'
-            )
+            gr.HTML(MATRIX)
         with gr.Column(min_width=320):
             parts["classes"] = gr.HTML("", elem_id="classes")
     parts["samples"] = gr.HTML("", elem_id="samples", elem_classes=["slot"])

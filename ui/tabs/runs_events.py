@@ -18,7 +18,7 @@ from engine.errors import Refused
 from ui import figures, result, words
 from ui.border import bind
 from ui.tabs import train_events
-from ui.tabs.runs import ASK, Runs
+from ui.tabs.runs import ASK, COST, Runs
 from ui.tabs.train import Train
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
     runs.yes.click(bind(on_yes, studio), [opened, runs.asked], [runs.ask, runs.gone], **quiet).then(**look).then(
         None, runs.gone, None, js="gone => gone && shur.go('runs')"
     )
-    button["clone"].click(bind(on_clone, studio, train), opened, [runs.cloned, *train.inputs], **quiet).then(
+    button["clone"].click(bind(on_clone, studio, train), opened, [runs.cloned, *train_events.refill(train)], **quiet).then(
         None, runs.cloned, None, js="cloned => cloned && shur.go('train')"
     )
     button["try"].click(None, opened, None, js="run => shur.go('try', run)")
@@ -54,7 +54,7 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
 
 
 def _live(runs: Runs) -> list[Any]:
-    return [runs.listing, runs.heading, runs.now, *runs.buttons.values(), runs.warnings, runs.figures, runs.log]
+    return [runs.listing, runs.heading, runs.now, *runs.buttons.values(), runs.cost, runs.warnings, runs.figures, runs.log]
 
 
 def _verdict(runs: Runs) -> list[Any]:
@@ -89,10 +89,10 @@ def _size(path: Path) -> int:
 def on_news(studio: Studio, run_id: str) -> list[Any]:
     """Everything that moves while a run goes; for the list, the list."""
     if not run_id:
-        return [result.runs_table(studio.runs()), *(gr.skip() for _ in range(12))]
+        return [result.runs_table(studio.runs()), *(gr.skip() for _ in range(13))]
     summary = next((one for one in studio.runs() if one.id == run_id), None)
     if summary is None:
-        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(7)), "", {}, ""]
+        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(7)), "", "", {}, ""]
     record = studio.record(run_id)
     log = f'<pre tabindex="0">{escape(studio.log_tail(run_id)) or "Nothing yet."}</pre>'
     live = figures.curves(record, _metric(studio, run_id))
@@ -101,6 +101,7 @@ def on_news(studio: Studio, run_id: str) -> list[Any]:
         result.heading(summary),
         result.progress(record, time.time()),
         *_shown(summary, record),
+        f'<p class="soft">{COST.get(summary.state, "")}</p>',
         result.warnings(record),
         live,
         log,
@@ -108,7 +109,8 @@ def on_news(studio: Studio, run_id: str) -> list[Any]:
 
 
 def _nowhere(run_id: str) -> str:
-    return f'<h1>There is no run {escape(run_id)}</h1><p>It may have been deleted. <a href="?place=runs" data-place="runs">See all runs.</a></p>'
+    back = '<a href="?place=runs" data-place="runs">See all runs.</a>'
+    return f"<h1>There is no run {escape(run_id)}</h1><p>It may have been deleted. {back}</p>"
 
 
 def _metric(studio: Studio, run_id: str) -> str:
@@ -144,9 +146,16 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
         evaluation = plan = None
     matrix = {"confusion": figures.confusion(evaluation)} if evaluation else gr.skip()
     return [
-        result.verdict(evaluation), result.scores_table(evaluation), gr.update(visible=evaluation is not None), result.classes_table(evaluation),
-        result.samples_table(evaluation), result.plan_lines(plan), gr.update(value=None, visible=False), gr.update(visible=False), matrix,
-    ]  # fmt: skip
+        result.verdict(evaluation),
+        result.scores_table(evaluation),
+        gr.update(visible=evaluation is not None),
+        result.classes_table(evaluation),
+        result.samples_table(evaluation),
+        result.plan_lines(plan),
+        gr.update(value=None, visible=False),
+        gr.update(visible=False),
+        matrix,
+    ]
 
 
 def on_stop(studio: Studio, run_id: str) -> Any:

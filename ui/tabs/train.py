@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from engine.data.split import Split
 
+from engine.data.split import Split
 from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form
@@ -43,6 +43,8 @@ class Train:
     started: Any  # the id of the run that Start made, for page.js
     upload: Any
     test_upload: Any
+    upload_problem: Any
+    asked: Any  # the Hub data set whose splits were asked for last
     spec_text: Any
     download: Any
     load: Any
@@ -110,6 +112,7 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
             )
         fields["file"] = gr.Textbox(visible=False)
         fields["test_file"] = gr.Textbox(visible=False)
+        parts["asked"] = gr.Textbox(visible=False)
         with gr.Column(visible=False) as rows["hub"]:
             fields["hub_id"] = gr.Textbox(label="Its id on the Hub", placeholder="owner/name", max_lines=1, elem_id="hub-id")
             with gr.Row():
@@ -119,12 +122,15 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
                 fields["test_split"] = gr.Dropdown(
                     [""], value="", label="Split to test on", info="Empty: test, if it is there.", **any_split
                 )
+        parts["upload_problem"] = gr.HTML("", elem_classes=["slot"], elem_id="problems-upload")
         _slot(parts, "source")
         parts["facts"] = gr.HTML("", elem_id="facts")
         with gr.Row():
             column: dict[str, Any] = {"allow_custom_value": True, "min_width": 200}
             fields["text"] = gr.Dropdown([], value=None, label="Text column", elem_id="text-column", **column)
             fields["label"] = gr.Dropdown([], value=None, label="Label column", elem_id="label-column", **column)
+        for name in ("guessed_text", "guessed_label"):
+            fields[name] = gr.Textbox(visible=False)
         _slot(parts, "columns")
         fields["resplit"] = gr.Checkbox(
             False, label="Mix the given test rows with the others and split again", visible=False, elem_id="resplit",
@@ -187,7 +193,7 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
             )
         _slot(parts, "method")
         shown: list[tuple[form.Group, Any]] = []
-        with gr.Row(elem_id="basic"):
+        with gr.Row(equal_height=True, elem_id="basic"):
             for group, knob in _basic(groups(studio)):
                 with gr.Column(min_width=180, visible=group.method in (None, FIRST_METHOD)) as column:
                     knobs[knob.name] = form.widget(knob)

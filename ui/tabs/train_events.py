@@ -15,135 +15,139 @@ from ui.border import bind
 from ui.tabs.train import ADVANCED, SLOTS, Train
 
 if TYPE_CHECKING:
+    from engine.data.columns import ColumnFacts
+    from engine.data.profile import DataFacts
     from engine.studio import Preview, Studio
 
+NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
 SLOT_OF = {"data.source": "source", "data.test": "source", "data.text": "columns", "data.label": "columns"}
 
 
 def wire(studio: Studio, train: Train) -> None:
-    """Connects fields with handlers."""
-    redraw = outputs(train)
+    """Connects fields with handlers. Newer events of the same kind replace those that wait, so fast typing costs one preview."""
+    field, part = train.fields, train.rows
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last", "concurrency_limit": 4}
-    seen: dict[str, Any] = {**quiet, "show_progress": "minimal", "show_progress_on": [train.facts]}
-    change = bind(on_change, studio, train)
+    once = {**quiet, "trigger_mode": "once"}
+    seen = {**quiet, "show_progress": "minimal", "show_progress_on": [train.facts]}
     everything = [train.token, *train.inputs]
-    fields, part = train.fields, train.rows
-    fields["data"].input(bind(on_source), [fields["data"]], _source_outputs(train), **quiet).then(change, everything, redraw, **seen)
-    fields["hub_id"].change(
-        bind(on_hub_id, studio),
-        [fields["hub_id"], train.token],
-        [fields["config"], fields["train_split"], fields["test_split"], fields["text"], fields["label"]],
-        **quiet,
-    ).then(change, everything, redraw, **seen)
-    for upload, kept in ((train.upload, fields["file"]), (train.test_upload, fields["test_file"])):
-        done = upload.upload(bind(on_upload, studio), upload, [kept, upload, train.slots["source"]], **{**seen, "trigger_mode": "once"})
-        done.success(lambda: (None, None), None, [fields["text"], fields["label"]], **quiet).then(change, everything, redraw, **seen)
-    slow = [fields[name] for name in ("config", "train_split", "test_split", "text", "label", "resplit")]
-    gr.on([one.input for one in slow], change, everything, redraw, **seen)
-    fields["model"].input(on_model, fields["model"], [part["other_model"], part["token"]], **quiet).then(
-        change, everything, redraw, **quiet
-    )
-    typed = [fields["other_model"].submit, fields["other_model"].blur, train.token.submit, train.token.blur]
+    redraw: dict[str, Any] = {"fn": bind(on_change, studio, train), "inputs": everything, "outputs": outputs(train)}
+    columns = [field["text"], field["label"]]
+
+    parts = [part["upload"], part["hub"], part["token"], *columns, field["resplit"]]
+    field["data"].input(bind(on_source), [field["data"]], parts, **quiet).then(**redraw, **seen)
+    splits = [field["config"], field["train_split"], field["test_split"]]
     gr.on(
-        [*typed, fields["method"].input, fields["preset"].input, *(one.input for one in train.knobs.values())],
-        change,
-        everything,
-        redraw,
-        **quiet,
+        [field["hub_id"].submit, field["hub_id"].blur], bind(on_hub_id, studio), [field["hub_id"], train.token, train.asked],
+        [train.asked, *splits, *columns], **quiet,
+    ).then(**redraw, **seen)  # fmt: skip
+    for upload, kept in ((train.upload, field["file"]), (train.test_upload, field["test_file"])):
+        taken = upload.upload(
+            bind(on_upload, studio), upload, [kept, upload, train.upload_problem, *columns], **{**seen, "trigger_mode": "once"}
+        )
+        taken.then(**redraw, **seen)
+    gr.on([one.input for one in (*splits, *columns, field["resplit"])], **redraw, **seen)
+
+    field["model"].input(bind(on_model), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
+    typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
+    gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
+    train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
+
+    part["suggestion"].click(bind(on_suggestion, studio, train), everything, refill(train), **once).then(**redraw, **seen)
+    train.load.upload(bind(on_load, train), train.load, [train.refused, *refill(train)], **once).then(**redraw, **seen)
+    save = "text => shur.download('spec.json', text)"
+    train.download.click(bind(on_download, train), everything, train.spec_text, **once).then(None, train.spec_text, None, js=save)
+    go = "run => run && shur.go('runs', run)"
+    train.start.click(bind(on_start, studio, train), everything, [train.started, train.refused], **once).then(
+        None, train.started, None, js=go
     )
-    train.detail.input(on_detail, train.detail, part["advanced"], **quiet)
-    part["suggestion"].click(bind(on_suggestion, studio, train), everything, train.inputs, **quiet).then(change, everything, redraw, **seen)
-    train.download.click(bind(on_download, train), everything, train.spec_text, **quiet).then(
-        None, train.spec_text, None, js="text => shur.download('spec.json', text)"
-    )
-    train.load.upload(bind(on_load, train), train.load, [train.refused, *train.inputs], **quiet).then(change, everything, redraw, **seen)
-    train.start.click(bind(on_start, studio, train), everything, [train.started, train.refused], **{**quiet, "trigger_mode": "once"}).then(
-        None, train.started, None, js="run => run && shur.go('runs', run)"
-    )
+
+
+def refill(train: Train) -> list[Any]:
+    """What `refilled` fills, in its order."""
+    return [*train.inputs, *(train.rows[name] for name in ("upload", "hub", "other_model", "token"))]
 
 
 def outputs(train: Train) -> list[Any]:
-    fields, rows = train.fields, train.rows
-    told = [train.facts, train.model_line, train.recipe_line, train.preview, train.start, train.refused]
-    return [
-        *told,
-        fields["text"],
-        fields["label"],
-        rows["resplit"],
-        rows["suggestion"],
-        *train.slots.values(),
-        *(column for _, column in train.groups),
-        *train.knobs.values(),
-    ]
-
-
-def _source_outputs(train: Train) -> list[Any]:
-    fields, rows = train.fields, train.rows
-    return [rows["upload"], rows["hub"], rows["token"], fields["text"], fields["label"], fields["resplit"]]
+    """What `draw` fills, in its order."""
+    told = [train.facts, train.model_line, train.recipe_line, train.preview, train.start]
+    columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
+    chosen = [*columns, train.rows["resplit"], train.rows["suggestion"]]
+    return [*told, *chosen, *train.slots.values(), *(column for _, column in train.groups), *train.knobs.values()]
 
 
 def on_source(kind: str) -> tuple[Any, ...]:
     """Another kind of data: show its fields, and forget columns that belonged to the last."""
-    return (
-        gr.update(visible=kind == request.UPLOAD),
-        gr.update(visible=kind == request.HUB),
-        gr.update(visible=True) if kind == request.HUB else gr.skip(),
-        None,
-        None,
-        False,
-    )
+    token = gr.update(visible=True) if kind == request.HUB else gr.skip()
+    return gr.update(visible=kind == request.UPLOAD), gr.update(visible=kind == request.HUB), token, None, None, False
 
 
 def on_model(model: str) -> tuple[Any, Any]:
-    return gr.update(visible=model == request.OTHER), gr.update(visible=True) if model == request.OTHER else gr.skip()
+    other = model == request.OTHER
+    return gr.update(visible=other), gr.update(visible=True) if other else gr.skip()
 
 
 def on_detail(detail: str) -> Any:
     return gr.update(visible=detail == ADVANCED)
 
 
-def on_upload(studio: Studio, path: str, progress: Any = None) -> tuple[Any, ...]:
-    """Takes a file into the home and lets go of Gradio's own copy."""
+def on_upload(studio: Studio, path: str) -> tuple[Any, ...]:
+    """Takes a file into the home and lets go of Gradio's own copy. A file that is refused leaves the last one in place."""
     try:
         kept = studio.add_upload(path, Path(path).name)
     except Refused as refused:
-        return gr.skip(), None, words.problems(refused.problems)
+        return gr.skip(), None, words.problems(refused.problems), gr.skip(), gr.skip()
     finally:
         Path(path).unlink(missing_ok=True)
-    return kept, None, ""
+    return kept, None, "", None, None
 
 
-def on_hub_id(studio: Studio, hub_id: str, token: str) -> tuple[Any, ...]:
+def on_hub_id(studio: Studio, hub_id: str, token: str, asked: str) -> tuple[Any, ...]:
     """The subsets and splits of a data set, to choose from. What is wrong with the id shows with the next preview."""
+    name = hub_id.strip()
+    if name == asked:
+        return (gr.skip(),) * 6
     try:
-        layout = studio.hub_layout(hub_id.strip(), token or None) if hub_id.strip() else {}
+        layout = studio.hub_layout(name, token or None) if name else {}
     except Refused:
         layout = {}
     splits = ["", *dict.fromkeys(split for one in layout.values() for split in one)]
-    return gr.update(choices=["", *layout], value=""), gr.update(choices=splits, value=""), gr.update(choices=splits, value=""), None, None
+    return (
+        name if layout else "",
+        gr.update(choices=["", *layout], value=""),
+        *(gr.update(choices=splits, value="") for _ in range(2)),
+        None,
+        None,
+    )
+
+
+def on_measure(studio: Studio) -> None:
+    """Waits until the processor's speed is known; the minutes of the first preview are told after that."""
+    studio.facts.measure(wait=True)
 
 
 def on_change(studio: Studio, train: Train, token: str, *values: Any) -> list[Any]:
     """A new preview for what the fields hold now."""
-    told = train.offer.told(values)
+    told = request.unguessed(train.offer.told(values))
     spec = request.run_spec(told, train.offer)
     found = studio.preview(spec, token or None)
-    columns = tuple(one.name for one in found.data.columns) if found.data else _columns(studio, spec, token)
-    return draw(studio, train, told, spec, found, columns)
+    data = found.data or _looked(studio, spec, token)
+    return draw(studio, train, told, spec, found, data)
 
 
-def _columns(studio: Studio, spec: specs.RunSpec, token: str) -> tuple[str, ...]:
-    """The columns to choose from where the data cannot be used as it is chosen."""
+def _looked(studio: Studio, spec: specs.RunSpec, token: str) -> DataFacts | None:
+    """What can be told of data that cannot be used as it is: enough to pick other columns."""
     try:
-        return studio.columns(spec.data, token or None)
+        return studio.facts.look(spec.data, spec.settings, token or None)[0]
     except Refused:
-        return ()
+        return None
 
 
-def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec, found: Preview, columns: tuple[str, ...]) -> list[Any]:
+def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec, found: Preview, data: DataFacts | None) -> list[Any]:
     """Every output of a change, in the order of `outputs`."""
-    data, plan, problems, recipe = found.data, found.plan, found.problems, _recipe(studio, spec)
-    label, ready = cards.start_label(problems)
+    plan, problems, recipe = found.plan, found.problems, _recipe(studio, spec)
+    label, ready = cards.start_label(problems, chosen=bool(spec.data.source))
+    columns = [(f"{one.name} · {_about(one)}", one.name) for one in data.columns] if data else []
+    guessed = ((data.text, spec.data.text), (data.label, spec.data.label)) if data else (("", ""),) * 2
     slots = {name: [one for one in problems if _slot(one) == name] for name in SLOTS}
     return [
         cards.facts(data),
@@ -151,15 +155,22 @@ def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec
         cards.recipe_line(recipe),
         cards.preview(plan, problems),
         gr.update(value=label, interactive=ready),
-        "",
-        gr.update(choices=list(columns), value=data.text if data else told["text"], info=data.text_why if data else None),
-        gr.update(choices=list(columns), value=data.label if data else told["label"], info=data.label_why if data else None),
+        gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=(data.text_why if data else "") or None),
+        gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
+        *(column if data and not chosen else gr.skip() for column, chosen in guessed),
         gr.update(visible=bool(spec.data.test or spec.data.resplit or (data and data.given_test is not None))),
         gr.update(visible=_differs(recipe, studio, spec)),
         *(words.problems(one) for one in slots.values()),
         *(gr.update(visible=group.method == spec.method) for group, _ in train.groups),
         *(form.update(knob, plan, problems) for knob in train.offer.all_knobs),
     ]
+
+
+def _about(column: ColumnFacts) -> str:
+    """What tells one column from another in a list."""
+    if column.role == "text":
+        return f"{words.count(column.mean_words)} words on average"
+    return f"{words.count(column.distinct)} different" if column.distinct != 1 else "always the same"
 
 
 def _slot(problem: Problem) -> str:
@@ -190,7 +201,7 @@ def on_suggestion(studio: Studio, train: Train, token: str, *values: Any) -> lis
         told |= {"data": dataset.source, "text": dataset.text, "label": dataset.label, "resplit": recipe.resplit if recipe else False}
     if recipe:
         told |= {"model": recipe.model or told["model"], "method": recipe.method or told["method"]}
-    return list(told.values())
+    return refilled(told)
 
 
 def on_download(train: Train, token: str, *values: Any) -> str:
@@ -201,21 +212,25 @@ def on_load(train: Train, path: str) -> list[Any]:
     """Fills the fields from a spec. One that cannot be read changes nothing and is told why."""
     try:
         spec = specs.from_json(Path(path).read_text("utf-8"))
-    except (Refused, UnicodeDecodeError) as error:
-        problems = (
-            error.problems
-            if isinstance(error, Refused)
-            else (Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote."),)
-        )
-        return [words.problems(problems), *(gr.skip() for _ in train.inputs)]
+    except Refused as refused:
+        return [words.problems(refused.problems), *(gr.skip() for _ in refill(train))]
+    except UnicodeDecodeError:
+        return [words.problem(NOT_A_SPEC), *(gr.skip() for _ in refill(train))]
     finally:
         Path(path).unlink(missing_ok=True)
     return ["", *shown(train, spec)]
 
 
 def shown(train: Train, spec: specs.RunSpec) -> list[Any]:
-    """The value of every input for this spec."""
-    return list(request.fields(spec, train.offer).values())
+    """Every input, and what comes and goes with it, for this spec."""
+    return refilled(request.fields(spec, train.offer))
+
+
+def refilled(told: dict[str, Any]) -> list[Any]:
+    """The value of every input, then what is shown for it, in the order of `refill`."""
+    hub, other = told["data"] == request.HUB, told["model"] == request.OTHER
+    token = gr.update(visible=True) if hub or other else gr.skip()
+    return [*told.values(), gr.update(visible=told["data"] == request.UPLOAD), gr.update(visible=hub), gr.update(visible=other), token]
 
 
 def on_start(studio: Studio, train: Train, token: str, *values: Any) -> tuple[str, str]:

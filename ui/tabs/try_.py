@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from engine.errors import Problem, Refused
-from ui import words
+from ui import tables, words
 from ui.border import bind
 
 if TYPE_CHECKING:
     from engine.predict import Prediction
-
     from engine.studio import Studio
 
 ONE, MANY = "One text", "One text a line"
+SLOW = "The first answer takes some seconds: the model is loaded into a process of its own, which ends when idle."
 MOST_LINES = 500
+TEXT_SHOWN = 400  # characters
 NOTHING = Problem("try", "There is no text yet.", "Type or paste one.")
 NO_MODEL = Problem("try", "No model is chosen.", "Finish a run on Train; then choose it here.")
 
@@ -46,9 +47,7 @@ def build() -> Try:
             text = gr.Textbox(label="Text", lines=6, max_lines=16, placeholder="Type or paste a text …", elem_id="try-text", rtl=False)
             way = gr.Radio([ONE, MANY], value=ONE, label="Read it as", elem_classes=["segments"], elem_id="try-way")
             ask = gr.Button("Classify", variant="primary", size="lg", elem_id="try-go")
-            gr.HTML(
-                '<p class="soft">The first answer takes some seconds: the model is loaded into a process of its own, which ends when idle.</p>'
-            )
+            gr.HTML(f'<p class="soft">{SLOW}</p>')
         with gr.Column(min_width=300, elem_id="try-answer-column"):
             answer = gr.HTML('<p class="soft">The answer appears here.</p>', elem_id="try-answer", min_height=80)
     return Try(run, none, text, way, ask, answer)
@@ -90,31 +89,22 @@ def on_ask(studio: Studio, run_id: str | None, text: str, way: str) -> str:
 def bars(prediction: Prediction) -> str:
     """The label, then every class's probability as a bar, highest first."""
     ordered = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="bar"><span style="width:{share * 100:.1f}%"></span></td>'
-        f'<td class="number">{words.percent(share)}</td></tr>'
-        for name, share in ordered
-    )
-    return (
-        f'<p class="sentence" role="status">{escape(prediction.label)}</p><table class="bars wide"><caption class="unseen">Probability of each class'
-        f'</caption>{lines}</table><p class="soft">{milliseconds(prediction.milliseconds)}</p>'
-    )
+    chart = tables.bars("Probability of each class", ((name, share, words.percent(share), "") for name, share in ordered), wide=True)
+    took = milliseconds(prediction.milliseconds)
+    return f'<p class="sentence" role="status">{escape(prediction.label)}</p>{chart}<p class="soft">{took}</p>'
 
 
 def table(texts: Sequence[str], told: Sequence[Prediction]) -> str:
     """A line each; what lies beyond the bound is said."""
-    lines = "".join(
-        f'<tr><td class="text">{escape(text)}</td><td>{escape(one.label)}</td><td class="number">{words.percent(max(one.probabilities.values()))}</td></tr>'
+    columns = (tables.Column("Text", style="text"), tables.Column("It says"), tables.Column("Sure", number=True))
+    rows = (
+        (tables.cut(text, TEXT_SHOWN), escape(one.label), words.percent(max(one.probabilities.values())))
         for text, one in zip(texts, told, strict=False)
     )
     left = len(texts) - len(told)
-    more = f'<p class="soft">{words.counted(left, "line")} more than the {MOST_LINES} that fit here were left out.</p>' if left > 0 else ""
-    each = sum(one.milliseconds for one in told) / max(1, len(told))
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Answers"><table class="samples"><thead><tr><th scope="col">Text</th><th scope="col">It says</th>'
-        f'<th scope="col" class="number">Sure</th></tr></thead><tbody>{lines}</tbody></table></div>{more}'
-        f'<p class="soft">{words.counted(len(told), "text")} · {milliseconds(each)} each</p>'
-    )
+    more = f"{words.counted(left, 'line')} more than the {MOST_LINES} that fit here were left out. " if left > 0 else ""
+    each = milliseconds(sum(one.milliseconds for one in told) / max(1, len(told)))
+    return f'{tables.table("Answers", columns, rows)}<p class="soft">{more}{words.counted(len(told), "text")}, {each} each</p>'
 
 
 def milliseconds(number: float) -> str:
