@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +25,7 @@ from engine.processes import REPOSITORY
 from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
 from tests.engine.test_supervisor import TOY, until
+from tests.tiny import tiny
 
 SAMPLE = RunSpec(DataSpec("sample:film-reviews-en"), EMBEDDED, preset="quick")
 
@@ -349,3 +352,40 @@ def test_a_preview_and_a_start_load_no_torch(home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", told], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr
     assert json.loads(next((home / "runs").glob("*/spec.json")).read_text())["model"] == EMBEDDED
+
+
+# With a real worker
+
+
+@pytest.mark.slow
+def test_a_real_run_killed_in_training_and_in_evaluation_goes_on_each_time_and_ends_well(home: Path, tmp_path: Path) -> None:
+    model = tiny("bert", tmp_path / "model")
+    small = {"epochs": 4, "max_length": 64, "evaluate_every": 3, "patience": 0}
+    studio = Studio(home)
+    try:
+        run_id = studio.start(RunSpec(SAMPLE.data, str(model), preset="quick", settings=small))
+        for phase in ("training", "evaluation"):
+            until(lambda phase=phase: _reached(studio, run_id, phase), seconds=90)
+            started = studio.record(run_id).started
+            assert started is not None
+            os.kill(started.pid, signal.SIGKILL)
+            until(lambda: studio.record(run_id).is_over)
+            ended = studio.record(run_id).ended
+            assert ended is not None
+            assert (ended.status, "SIGKILL" in ended.reason) == ("failed", True)
+            assert "last checkpoint" in ended.fix
+            studio.resume(run_id)
+        until(lambda: studio.record(run_id).is_over, seconds=120)
+        record = studio.record(run_id)
+        assert (record.state, record.attempts) == ("finished", 3), record.message
+        assert [one.step for one in record.steps] == list(range(1, record.total_steps + 1))
+        assert studio.evaluation(run_id) is not None
+    finally:
+        studio.close()
+
+
+def _reached(studio: Studio, run_id: str, phase: str) -> bool:
+    record = studio.record(run_id)
+    assert not record.is_over, record.message
+    checkpointed = phase != "training" or any(one.what == "checkpoint" for one in record.saved)
+    return record.state == "running" and record.phase == phase and checkpointed
