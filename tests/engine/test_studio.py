@@ -360,7 +360,7 @@ def test_a_preview_and_a_start_load_no_torch(home: Path) -> None:
 @pytest.mark.slow
 def test_a_real_run_killed_in_training_and_in_evaluation_goes_on_each_time_and_ends_well(home: Path, tmp_path: Path) -> None:
     model = tiny("bert", tmp_path / "model")
-    small = {"epochs": 4, "max_length": 64, "evaluate_every": 3, "patience": 0}
+    small = {"max_steps": 6, "max_length": 64, "evaluate_every": 2, "patience": 0}
     studio = Studio(home)
     try:
         run_id = studio.start(RunSpec(SAMPLE.data, str(model), preset="quick", settings=small))
