@@ -64,7 +64,7 @@ def detect(home: Path) -> Hardware:
     memory = psutil.virtual_memory()
     limits = container_limits()
     cpu, flags = _cpu()
-    cores = _cores(limits)
+    cores = usable_cores(limits)
     known = _remembered(home, cpu, cores)
     gpus, note = _usable(_gpus(_ask_nvidia()), known.get("cuda"))
     machine, persistent = _place(home)
@@ -105,7 +105,7 @@ def probe_in_process(home: Path) -> dict[str, Any]:
     import torch
 
     cpu, _ = _cpu()
-    cores = _cores(container_limits())
+    cores = usable_cores(container_limits())
     torch.set_num_threads(cores)
     measured: dict[str, Any] = {**_flops(torch), "cuda": _cuda_works(torch)}
     path = home / "cache" / "hardware.json"
@@ -188,7 +188,9 @@ def _cpu() -> tuple[str, set[str]]:
     return (name[1].strip() if name else platform.machine()), set(flags[1].split() if flags else ())
 
 
-def _cores(limits: Limits) -> int:
+def usable_cores(limits: Limits | None = None) -> int:
+    """Processor cores that this process may use: the machine's, within its affinity and its container's share."""
+    limits = limits or container_limits()
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(there, int(limits.cores or there)))
 

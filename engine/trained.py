@@ -109,7 +109,7 @@ def open_trained(folder: Path, *, home: Path, token: str | None = None) -> Train
     tokenizer = task.load_tokenizer(folder)
     base = folder  # a fully trained model stands alone
     if method.freezes_body:
-        base = models.fetch(models.find(kept.model, token=token, home=home), token=token, home=home, say=lambda *_: None)
+        base = models.fetch(models.find(kept.model, token=token, home=home, revision=kept.revision), token=token, home=home, say=lambda *_: None)
     model = method.load(folder, base, lambda opened: open_base(opened, classes, kept, tokenizer, precision))
     model = model.to("cuda" if cuda else "cpu")
     model.eval()

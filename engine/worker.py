@@ -28,6 +28,7 @@ from engine import plan as planning
 from engine.data import split
 from engine.errors import Problem, RunFailed, explain, redact
 from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started
+from engine.hardware import usable_cores
 from engine.knobs import settle
 from engine.methods import all_methods
 from engine.store import append_event, write_whole
@@ -96,6 +97,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     model_folder = models.fetch(plan.model, token=token, home=home, say=lambda message, done, total: tell("model", message, done, total))
     import torch
 
+    torch.set_num_threads(usable_cores())  # torch counts the machine's cores, not a container's share
     torch.manual_seed(training.seed)
     tell("tokens", "Turning texts into tokens")
     tokenizer = task.load_tokenizer(model_folder)
@@ -158,7 +160,7 @@ def _judge(
     )
     tell("Comparing with the baselines")
     guesses = [baseline(prepared) for baseline in baselines.ALL]
-    judged = evaluate.evaluate(prepared.test, chances, prepared.classes, guesses, step=outcome.best_step or outcome.step)
+    judged = evaluate.evaluate(prepared.test, chances, prepared.classes, guesses, train=prepared.train, step=outcome.best_step or outcome.step)
     lines = [
         json.dumps({"row": row, "text": text, "label": prepared.classes[label], "predicted": prepared.classes[chance.argmax()],
                     "probabilities": dict(zip(prepared.classes, map(float, chance), strict=True))}, ensure_ascii=False)
