@@ -28,15 +28,11 @@ class Group:
 def bounds(knob: Knob) -> str:
     """The values that a knob takes, in words: "1 to 256", "at least 8 tokens"; empty for a choice or a switch."""
     unit = f" {knob.unit}" if knob.unit else ""
-    match knob.low, knob.high:
-        case None, None:
-            return ""
-        case low, None:
-            return f"At least {_plain(low)}{unit}."
-        case None, high:
-            return f"At most {_plain(high)}{unit}."
-        case low, high:
-            return f"{_plain(low)} to {_plain(high)}{unit}."
+    if knob.low is not None and knob.high is not None:
+        return f"{_plain(knob.low)} to {_plain(knob.high)}{unit}."
+    if knob.low is not None:
+        return f"At least {_plain(knob.low)}{unit}."
+    return "" if knob.high is None else f"At most {_plain(knob.high)}{unit}."
 
 
 def _plain(number: float) -> str:

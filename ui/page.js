@@ -57,7 +57,11 @@
     const waiting = Object.entries(shur.charts).filter(([name, figure]) => {
       const element = document.querySelector(`[data-chart="${name}"]`);
       if (!window.Plotly || !element || !element.offsetParent) return true;
-      if (figure) window.Plotly.react(element, figure.data, figure.layout, { responsive: true, displayModeBar: false, showTips: false });
+      const text = JSON.stringify(figure);
+      if (figure && text !== element.shurDrawn) {
+        element.shurDrawn = text;
+        window.Plotly.react(element, figure.data, figure.layout, { responsive: true, displayModeBar: false, showTips: false });
+      }
       return false;
     });
     shur.charts = Object.fromEntries(waiting);

@@ -30,7 +30,8 @@ GONE = (
 
 def build(studio: Studio, page_files: Path) -> gr.Blocks:
     """The page. `page_files` is the one folder that Gradio may serve files from."""
-    with gr.Blocks(title="Train · Shur", analytics_enabled=False) as page, gr.Column(elem_id="shur"):
+    page = gr.Blocks(title="Train · Shur", analytics_enabled=False)
+    with page, gr.Column(elem_id="shur"):
         with gr.Row(elem_id="head-row"):
             head = gr.HTML("", html_template=HEAD, js_on_load=HEARD, elem_id="head")
             machine = gr.HTML("", elem_id="machine")

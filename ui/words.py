@@ -8,7 +8,6 @@ from html import escape
 from engine.errors import Problem
 
 HARD_SPACE = "\u00a0"  # keeps a number and its unit on one line
-THIN_SPACE = "\u202f"
 STATES = {
     "new": "New",
     "queued": "Waiting",
@@ -87,7 +86,7 @@ def about(seconds: float) -> str:
     """An estimate, no more exact than it is: under a minute, 4 min, 2 h 10 min."""
     if seconds < 60:
         return f"under 1{HARD_SPACE}min"
-    if seconds < 3600:
+    if seconds < 3570:
         return f"{round(seconds / 60)}{HARD_SPACE}min"
     return duration(round(seconds / 600) * 600)
 

@@ -50,7 +50,7 @@ def an_evaluation(classes: tuple[str, ...] = CLASSES) -> Evaluation:
 
 def training(now: float, steps: int, total: int = TOTAL) -> list[Event]:
     """The events of a run that took so many steps, one a second, the newest just now."""
-    start = now - steps - 3
+    start = now - steps - 2
     events: list[Event] = [
         Queued(start),
         Started(start + 1, 1, 1.0, {"python": "3.11"}, "CPU, 2 cores"),

@@ -57,9 +57,9 @@ def wire(studio: Studio, train: Train) -> None:
     save = "text => shur.download('spec.json', text)"
     train.download.click(bind(on_download, train), everything, train.spec_text, **once).then(None, train.spec_text, None, js=save)
     go = "run => run && shur.go('runs', run)"
-    train.start.click(bind(on_start, studio, train), everything, [train.started, train.refused], **once).then(
-        None, train.started, None, js=go
-    )
+    pressed = train.start.click(bind(on_pressed), None, [train.start, train.started], **once)
+    began = pressed.then(bind(on_start, studio, train), everything, [train.started, train.refused], **once)
+    began.then(None, train.started, None, js=go).then(**redraw, **quiet)
 
 
 def refill(train: Train) -> list[Any]:
@@ -231,6 +231,11 @@ def refilled(told: dict[str, Any]) -> list[Any]:
     hub, other = told["data"] == request.HUB, told["model"] == request.OTHER
     token = gr.update(visible=True) if hub or other else gr.skip()
     return [*told.values(), gr.update(visible=told["data"] == request.UPLOAD), gr.update(visible=hub), gr.update(visible=other), token]
+
+
+def on_pressed() -> tuple[Any, str]:
+    """Start was pressed: it cannot be pressed again until it is known what came of it."""
+    return gr.update(value="Starting …", interactive=False), ""
 
 
 def on_start(studio: Studio, train: Train, token: str, *values: Any) -> tuple[str, str]:

@@ -1,0 +1,74 @@
+"""What the Runs place says of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.evaluate import Sample
+from engine.events import Ended, Progress, Queued, Started
+from engine.store import RunRecord, fold
+from tests.ui import homes
+from ui import result
+
+NOW = 1_000_000.0
+
+
+def a_record(steps: int = 62) -> RunRecord:
+    return fold(RunRecord("20261123-000000-reviews-ab12"), homes.training(NOW, steps))
+
+
+def test_a_run_at_work_says_phase_percent_step_time_left_and_pace() -> None:
+    told = result.progress(a_record(), NOW).replace("\u00a0", " ")
+    for part in ("Training", "62%", "step 62 of 100", "38 s left", "21.0 rows a second", 'aria-valuenow="62"'):
+        assert part in told
+
+
+def test_the_time_left_follows_the_newest_steps_of_this_attempt() -> None:
+    slow = a_record()
+    resumed = fold(slow, [Queued(NOW, resume=True), Started(NOW + 1, 2, 1.0, {}, "CPU, 2 cores")])
+    assert result.seconds_left(resumed, NOW + 2) is None  # nothing is known of its pace yet
+    assert result.seconds_left(slow, NOW) == pytest.approx(38)  # steps of a second each, 38 of them left
+
+
+def test_a_run_that_ended_says_why_and_what_to_do() -> None:
+    ended = fold(a_record(20), [Ended(NOW, "failed", "The machine ran out of <memory>.", "Press Resume.", 22.0)])
+    told = result.progress(ended, NOW)
+    assert "ran out of &lt;memory&gt;" in told
+    assert "Press Resume." in told
+    assert "peak memory" in told
+
+
+def test_a_run_that_waits_says_so() -> None:
+    assert "Waiting" in result.progress(fold(RunRecord("a-run"), [Queued(NOW)]), NOW)
+
+
+@pytest.mark.parametrize("phase", ["data", "model", "tokens", "evaluation", "saving"])
+def test_every_phase_has_words(phase: str) -> None:
+    record = fold(RunRecord("a-run"), [Started(NOW, 1, 1.0, {}, "CPU"), Progress(NOW, phase, "", 1, 4)])
+    told = result.progress(record, NOW)
+    assert "25%" in told
+    assert f"<b>{phase}</b>" not in told
+
+
+def test_the_verdict_stands_before_its_evidence_and_names_the_interval() -> None:
+    evaluation = homes.an_evaluation()
+    assert evaluation.sentence in result.verdict(evaluation)
+    table = result.scores_table(evaluation).replace("\u00a0", " ")
+    assert "91.2 %" in table
+    assert "(88.4 to 93.5)" in table
+    assert "more than chance, p &lt; 0.001" in table
+    assert "may be chance, p = 0.40" in table
+
+
+def test_a_persons_text_is_shown_and_never_run() -> None:
+    bad = Sample(1, "<script>alert(1)</script>" * 100, "<b>x</b>", "<i>y</i>", 0.5)
+    told = result.samples_table(replace(homes.an_evaluation(), samples=(bad,)))
+    assert "<script" not in told
+    assert "<b>x" not in told
+    assert "<i>y" not in told
+
+
+def test_before_there_is_a_verdict_nothing_is_claimed() -> None:
+    assert result.verdict(None) == result.scores_table(None) == result.classes_table(None) == result.samples_table(None) == ""
