@@ -104,6 +104,7 @@ def _train(told: argparse.Namespace) -> int:
 
 
 def _watched(studio: Studio, spec: RunSpec) -> int:
+    _say("Looking at the data, the model and this machine")
     studio.facts.measure(wait=True)
     preview = studio.preview(spec)
     for problem in preview.problems:

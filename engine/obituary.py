@@ -90,7 +90,7 @@ def _cause(evidence: Evidence, go_on: str) -> tuple[str, str]:
             OUT_OF_MEMORY_FIX,
         )
     if code is None:
-        return "The training process ended without a word while nothing watched it.", go_on
+        return "The training process ended without a word: it crashed, or was ended from outside.", go_on
     if code < 0:
         return _by_signal(-code), go_on
     when = "" if evidence.began else " before it had begun"

@@ -352,7 +352,7 @@ def test_the_out_of_memory_killer_is_told_apart(store: Store, app: Supervisor, m
         (Evidence(None, out_of_memory=True), "ran out of memory"),
         (Evidence(-9, memory_share=0.93), "while it used 93 % of the memory: most likely memory ran out"),
         (Evidence(-15, out_of_memory=True), "ended from outside (SIGTERM)"),
-        (Evidence(None), "ended without a word while nothing watched it"),
+        (Evidence(None), "ended without a word: it crashed, or was ended from outside"),
         (Evidence(None, restarted=True), "The machine was restarted"),
         (Evidence(1, last_words="RuntimeError: boom"), "code 1. Its last words: RuntimeError: boom"),
         (Evidence(-7), "memory fault (SIGBUS)"),
@@ -399,7 +399,7 @@ def test_an_app_that_comes_back_marks_a_worker_that_died_meanwhile(store: Store,
     ended = over(store, run_id).ended
     assert ended is not None
     assert ended.status == "failed"
-    assert "while nothing watched it" in ended.reason
+    assert "without a word" in ended.reason
     assert "last checkpoint" in ended.fix
 
 
