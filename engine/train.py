@@ -76,7 +76,7 @@ class Going:
 
 
 class StopAskedError(Exception):
-    """A person asked to stop while rows were being scored."""
+    """A person asked to stop between two steps: while rows are read, encoded, fetched or scored."""
 
 
 def batches(lengths: Sequence[int], batch_size: int, *, grouped: bool, seed: int, epoch: int) -> list[list[int]]:

@@ -34,7 +34,7 @@ from engine.methods import all_methods
 from engine.store import append_event, write_whole
 from engine.tasks import all_tasks
 from engine.tokens import encoded
-from engine.train import Encoded, Outcome, Work, fit
+from engine.train import Encoded, Outcome, StopAskedError, Work, fit
 
 RESOURCE_SECONDS = 2.0
 NICENESS = 5  # below the page, which stays quick on two cores
@@ -58,6 +58,8 @@ def main(folder: Path) -> int:
         emit(Started(begun, me.pid, me.create_time(), _versions(), plan.device_words))
         threading.Thread(target=_watch_resources, args=(me, emit, done, plan.device == "cuda"), daemon=True).start()
         ended = _run(folder, home, plan, emit)
+    except StopAskedError:
+        ended = Ended(time.time(), "stopped", "Stopped between two phases, as you asked.", "Press Resume to go on from there.")
     except Exception as error:  # the border: whatever it is, the run says so in words
         traceback.print_exc()
         problem = explain(error)
@@ -80,11 +82,13 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     precision = training.precision or "fp32"
     token = os.environ.get("HF_TOKEN")
 
-    def tell(phase: Any, message: str, done: int = 0, total: int = 0) -> None:
-        emit(Progress(time.time(), phase, message, done, total))
-
     def should_stop() -> bool:
         return (folder / "stop").exists()
+
+    def tell(phase: Any, message: str, done: int = 0, total: int = 0) -> None:
+        emit(Progress(time.time(), phase, message, done, total))
+        if should_stop():
+            raise StopAskedError
 
     tell("data", "Reading the data")
     prepared = split.prepare(asked.data, settle(split.Split, plan.settings), home=home, token=token, text=plan.text, label=plan.label)
@@ -133,7 +137,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
-    _judge(folder, prepared, task, model, tokenizer, ids["test"], autocast, outcome, emit)
+    _judge(folder, prepared, task, model, tokenizer, ids["test"], autocast, outcome, emit, partial(tell, "evaluation"))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
     return Ended(time.time(), "finished", outcome.why)
 
@@ -148,19 +152,18 @@ def _judge(
     autocast: str | None,
     outcome: Outcome,
     emit: Callable[[Event], None],
+    tell: Callable[..., None],
 ) -> None:
     """Scores the test rows beside the baselines and writes evaluation.json and predictions.jsonl."""
-
-    def tell(message: str, done: int = 0, total: int = 0) -> None:
-        emit(Progress(time.time(), "evaluation", message, done, total))
-
     tell("Judging on the test rows", 0, len(ids))
     chances = task.probabilities(
         model, tokenizer, ids, autocast=autocast, said=lambda done: tell("Judging on the test rows", done, len(ids))
     )
     tell("Comparing with the baselines")
     guesses = [baseline(prepared) for baseline in baselines.ALL]
-    judged = evaluate.evaluate(prepared.test, chances, prepared.classes, guesses, train=prepared.train, step=outcome.best_step or outcome.step)
+    judged = evaluate.evaluate(
+        prepared.test, chances, prepared.classes, guesses, train=prepared.train, step=outcome.best_step or outcome.step
+    )
     lines = [
         json.dumps({"row": row, "text": text, "label": prepared.classes[label], "predicted": prepared.classes[chance.argmax()],
                     "probabilities": dict(zip(prepared.classes, map(float, chance), strict=True))}, ensure_ascii=False)

@@ -117,10 +117,10 @@ def cut(ids: list[int], room: int, keep: str) -> list[int]:
 
 
 def collate(tokenizer: Any, rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-    """The rows as (batch, longest rounded up to 8) `input_ids` and `attention_mask`, padded on the right."""
+    """The rows as (batch, longest) `input_ids` and `attention_mask`, padded on the right."""
     import torch
 
-    width = -(-max(len(row) for row in rows) // 8) * 8
+    width = max(len(row) for row in rows)
     ids = torch.full((len(rows), width), tokenizer.pad_token_id, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
     for at, row in enumerate(rows):

@@ -24,6 +24,19 @@ def test_encoded_rows_are_bounded_and_keep_the_special_tokens(architecture: str,
     assert rows[0] == short, "a text that fits is encoded just as the tokenizer would"
 
 
+@pytest.mark.parametrize("architecture", ["bert", "xlm-roberta"])
+def test_rows_as_long_as_the_model_reads_are_not_padded_beyond_it(architecture: str, tmp_path: Path) -> None:
+    """tiny-bert has 130 positions, which no power of two divides."""
+    from engine import models
+
+    folder = tiny(architecture, tmp_path / architecture)
+    longest = models.find(str(folder), token=None, home=tmp_path).max_tokens
+    tokenizer = classify.load_tokenizer(folder)
+    rows = classify.encode(tokenizer, ["word " * 300, "good"], classify.ClassifyKnobs(max_length=longest))
+    model = classify.load_model(folder, ("a", "b"), pad_token_id=tokenizer.pad_token_id)
+    assert classify.probabilities(model, tokenizer, rows).shape == (2, 2)
+
+
 def test_both_ends_keeps_the_first_and_the_last_tokens() -> None:
     assert classify.cut(list(range(10)), 4, "ends") == [0, 1, 8, 9]
     assert classify.cut(list(range(10)), 5, "ends") == [0, 1, 2, 8, 9]

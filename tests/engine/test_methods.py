@@ -1,4 +1,4 @@
-"""The contract of every method that is found, over every architecture: it learns, counts right, leaves frozen weights alone, and comes back equal."""
+"""The contract of every method that is found, over every architecture: it learns, counts right, keeps frozen weights, comes back equal."""
 
 from __future__ import annotations
 
