@@ -109,7 +109,8 @@ def open_trained(folder: Path, *, home: Path, token: str | None = None) -> Train
     tokenizer = task.load_tokenizer(folder)
     base = folder  # a fully trained model stands alone
     if method.freezes_body:
-        base = models.fetch(models.find(kept.model, token=token, home=home, revision=kept.revision), token=token, home=home, say=lambda *_: None)
+        found = models.find(kept.model, token=token, home=home, revision=kept.revision)
+        base = models.fetch(found, token=token, home=home, say=lambda *_: None)
     model = method.load(folder, base, lambda opened: open_base(opened, classes, kept, tokenizer, precision))
     model = model.to("cuda" if cuda else "cpu")
     model.eval()

@@ -238,7 +238,7 @@ def test_no_token_reaches_any_file(studio: Studio, base: Path, monkeypatch: pyte
 
 @pytest.mark.slow
 def test_a_worker_killed_at_twenty_random_moments_loses_nothing(studio: Studio, base: Path) -> None:
-    """Each moment is a number of lines in events.jsonl, drawn by chance; the run is then taken up again, and at last ends like an unbroken one."""
+    """A moment is a number of lines in events.jsonl, drawn by chance; the run is taken up again and at last ends like an unbroken one."""
     dice = random.Random(20261122)
     whole, broken = planned(studio, a_spec(base)), planned(studio, a_spec(base))
     assert work(whole) == 0
