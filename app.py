@@ -11,6 +11,7 @@ import ipaddress
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -92,10 +93,11 @@ def silence(environment: dict[str, str] | os._Environ[str]) -> None:
     environment["GRADIO_SHARE"] = "False"  # the flag decides, also on Colab
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    told = options(sys.argv[1:] if arguments is None else arguments, os.environ)
+def serve(told: Options, *, dispatch: bool = True) -> None:
+    """Runs the page until it is ended. Without `dispatch` nothing that waits is started, for looking around."""
     page_files = Path(tempfile.mkdtemp(prefix="shur-page-"))  # uploads on their way in and files on their way out; nothing else is served
     atexit.register(shutil.rmtree, page_files, ignore_errors=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a stopped container cleans up like Ctrl-C
     os.environ["GRADIO_TEMP_DIR"] = str(page_files)
     silence(os.environ)
 
@@ -103,15 +105,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ui import shell
 
     told.home.mkdir(parents=True, exist_ok=True)
-    studio = Studio(told.home, share=told.share)
-    page = shell.build(studio, page_files)
-    print(f"Shur listens on http://{told.host}:{told.port} and keeps its runs in {told.home}", flush=True)
-    if told.made_password and told.auth:
-        print(f"Others can reach this page, so it asks for a login: user {told.auth[0]}, password {told.auth[1]}", flush=True)
+    studio = Studio(told.home, share=told.share, dispatch=dispatch)
     try:
-        page.launch(server_name=told.host, server_port=told.port, share=told.share, auth=told.auth, **shell.launch_options(studio))
+        page = shell.build(studio, page_files)
+        look = shell.launch_options(studio)
+        page.launch(server_name=told.host, server_port=told.port, share=told.share, auth=told.auth, prevent_thread_lock=True, **look)
+        print(f"Shur listens on http://{told.host}:{told.port} and keeps its runs in {told.home}", flush=True)
+        if told.made_password and told.auth:
+            print(f"Others can reach this page, so it asks for a login: user {told.auth[0]}, password {told.auth[1]}", flush=True)
+        page.block_thread()
     finally:
         studio.close()
+
+
+def main() -> None:
+    serve(options(sys.argv[1:], os.environ))
 
 
 if __name__ == "__main__":

@@ -86,6 +86,15 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
 
+  // A page that goes away aborts its own requests, and Gradio tells each of them as an error of a page that is no more: first an
+  // AbortError, then one for every request. (Gradio's own beforeunload listener comes before ours, so the first error is the sign.)
+  const tell = console.error;
+  let leaving = 0;
+  console.error = (...what) => {
+    if (what[0]?.name === "AbortError") leaving = performance.now() + 1000;
+    if (performance.now() > leaving) tell.apply(console, what);
+  };
+
   const where = here(); // before the first paint
   root.dataset.place = where.place;
   root.dataset.run = where.place === "runs" ? where.run : "";

@@ -45,7 +45,9 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
             trying = try_.build()
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         places = [watching.opened, watching.timer, watching.plotly, watching.seen, watching.judged, trying.run, trying.none]
-        opened = head.click(bind(on_place, studio), [head, trying.run], places, **quiet)
+        opened = head.click(
+            bind(on_place, studio), [head, trying.run], places, trigger_mode="always_last", **quiet
+        )  # of fast clicks, the last
         opened.then(bind(runs_events.on_tick, studio), [watching.opened], [watching.seen, watching.judged], **quiet)
         train_events.wire(studio, training)
         runs_events.wire(studio, watching, training, page_files)

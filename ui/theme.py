@@ -9,7 +9,7 @@ import gradio as gr
 HERE = Path(__file__).parent
 FONTS = (
     "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial",
-    "Noto Sans Bengali", "Nirmala UI", "Kohinoor Bangla", "sans-serif",
+    "Noto Sans Bengali", "Nirmala UI", "Kohinoor Bangla", "Noto Color Emoji", "Apple Color Emoji", "Segoe UI Emoji", "sans-serif",
 )  # fmt: skip
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Bengali", "Nirmala UI", "monospace")
 TEXT = gr.themes.Size(name="shur", xxs="12px", xs="12px", sm="13px", md="15px", lg="15px", xl="21px", xxl="21px")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
+
+import psutil
 
 from engine import catalog, evaluate, models, plan, spec
 from engine.evaluate import BaselineScore, ClassScore, Evaluation, Interval, Sample
@@ -93,3 +96,14 @@ def running(home: Path, now: float) -> str:
 def failed(home: Path, now: float) -> str:
     ended = Ended(now, "failed", "The machine ran out of memory.", "Choose a smaller batch size, then press Resume.", 22.0)
     return add_run(home, [*training(now - 20, 20), ended])
+
+
+def end_all(home: Path) -> None:
+    """Kills the workers that still run on this home, so that a test leaves none behind."""
+    store = Store(home)
+    for run_id in store.ids():
+        started = store.record(run_id).started
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker = psutil.Process(started.pid) if started else None
+            if worker and started and abs(worker.create_time() - started.pid_created) < 1:
+                worker.kill()

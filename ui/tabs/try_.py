@@ -75,7 +75,7 @@ def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str]:
 
 def on_ask(studio: Studio, run_id: str | None, text: str, way: str) -> str:
     """One text as bars, several as a table."""
-    texts = [line for line in text.splitlines() if line.strip()] if way == MANY else [text]
+    texts = [line for line in text.split("\n") if line.strip()] if way == MANY else [text]
     problem = NO_MODEL if not run_id else NOTHING if not any(one.strip() for one in texts) else None
     if problem or not run_id:
         return words.problem(problem or NO_MODEL)
