@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PACE_STEPS = 40  # the last steps, over which the time left is reckoned
 SAMPLES = 12
+LISTED = 200
 SAMPLE_CHARACTERS = 400
 
 
@@ -31,9 +32,10 @@ def runs_table(runs: Sequence[RunSummary]) -> str:
     rows = (
         (link(run.id, run.name), f"{state_mark(run.state)}{_progress(run)}", tables.number(run.accuracy), tables.number(run.macro_f1),
          words.duration(run.seconds), words.moment(run.created))
-        for run in runs
+        for run in runs[:LISTED]
     )  # fmt: skip
-    return tables.table("All runs", columns, rows)
+    more = f'<p class="soft">The newest {LISTED} of {words.counted(len(runs), "run")}.</p>' if len(runs) > LISTED else ""
+    return tables.table("All runs", columns, rows) + more
 
 
 def link(run_id: str, name: str) -> str:

@@ -70,8 +70,8 @@ def on_load(studio: Studio) -> tuple[str, str]:
     told = f"{device_words(hardware)} · {memory} free"
     if hardware.gpus:
         told = f"{hardware.gpus[0].name} · {words.of_sizes(hardware.gpus[0].free_bytes, hardware.gpus[0].total_bytes)} free"
-    notice = GONE if hardware.persistent is False else studio.trouble
-    return f"<p>{escape(told)}</p>", f"<p>{escape(notice)}</p>" if notice else ""
+    notices = (GONE if hardware.persistent is False else "", hardware.gpu_note, studio.trouble)
+    return f"<p>{escape(told)}</p>", "".join(f"<p>{escape(one)}</p>" for one in notices if one)
 
 
 def on_place(studio: Studio, where: str, chosen: str | None) -> tuple[Any, ...]:
@@ -90,6 +90,7 @@ def launch_options(studio: Studio) -> dict[str, Any]:
     return {
         "theme": theme.theme(),
         "head": theme.head(),
+        "auth_message": "Whoever started Shur has the name and the password.",
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,

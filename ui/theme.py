@@ -107,10 +107,11 @@ def theme() -> gr.themes.Base:
         "button_transform_active": "none",
         "button_transform_hover": "none",
     }
-    return made.set(**both, **shapes)
+    made.set(**both, **shapes)
+    made.custom_css = (HERE / "theme.css").read_text("utf-8")  # with the theme it reaches the login page too
+    return made
 
 
 def head() -> str:
-    """What goes into the page's head: the script first, so that the right place is shown from the first paint, then the style sheet."""
-    script, style = (HERE / name for name in ("page.js", "theme.css"))
-    return f"<script>{script.read_text('utf-8')}</script>\n<style>{style.read_text('utf-8')}</style>"
+    """What goes into the page's head: the script, so that the right place is shown from the first paint."""
+    return f"<script>{(HERE / 'page.js').read_text('utf-8')}</script>"

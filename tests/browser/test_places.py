@@ -15,7 +15,8 @@ from engine.store import Store
 from tests.browser import looking
 from tests.browser.looking import Seen
 from tests.browser.test_look import Open, address
-from tests.serving import Served
+from tests.hub import Hub, environment, serve_imdb
+from tests.serving import Served, serving
 from tests.ui import homes
 
 pytestmark = pytest.mark.browser
@@ -200,3 +201,50 @@ def test_the_finished_run_shows_its_verdict_first_and_its_matrix_with_the_person
     assert sentence
     assert table
     assert sentence["y"] < table["y"]
+
+
+def test_a_hub_data_set_offers_its_splits_and_a_missing_one_is_told(open_page: Open, seen: Seen, tmp_path: Path) -> None:
+    serve_imdb(tmp_path / "hub")
+    with Hub(tmp_path / "hub") as hub, serving(tmp_path / "home", dispatch=False, **environment(hub.url, tmp_path / "cache")) as served:
+        page = open_page(served.url)
+        looking.ready(page)
+        pick(page, "Texts with labels", "Another data set")
+        field = page.get_by_label("Its id on the Hub")
+        field.fill("nobody/nothing")
+        field.press("Enter")
+        expect(page.locator("#problems-source .problem")).to_contain_text("nobody/nothing")
+        expect(field).to_have_value("nobody/nothing")
+        field.fill("stanfordnlp/imdb")
+        field.press("Enter")
+        expect(page.locator("#facts .bars tr")).to_have_count(2)
+        expect(page.get_by_label("Label column")).to_have_value("label · 2 different")
+        page.get_by_label("Split to train on").click()
+        expect(page.get_by_role("option", name="unsupervised")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Start training")).to_be_enabled()
+    assert seen.outside == set()
+
+
+def test_a_gated_model_asks_for_a_token_that_leaves_no_trace(open_page: Open, tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    with Hub(tmp_path / "hub") as hub, serving(tmp_path / "home", dispatch=False, **environment(hub.url, tmp_path / "cache")) as served:
+        page = open_page(served.url)
+        looking.ready(page)
+        pick(page, "What is tuned", "Gemma 3 270M")
+        token = page.get_by_label("Hub token")
+        expect(token).to_have_attribute("type", "password")
+        token.fill("hf_averysecrettoken")
+        token.press("Enter")
+        expect(page.get_by_role("button", name="Choose a model that can be used")).to_be_disabled()
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Download as JSON").click()
+        saved.value.save_as(tmp_path / "spec.json")
+        pick(page, "What is tuned", "MiniLM-L6")
+        expect(page.get_by_role("button", name="Start training")).to_be_enabled()
+        page.get_by_role("button", name="Start training").click()
+        page.wait_for_url("**/?run=*")
+        stored = page.evaluate("() => JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])")
+    assert "averysecret" not in stored
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "plan.json" for path in files)
+    assert [path for path in files if b"averysecret" in path.read_bytes()] == []

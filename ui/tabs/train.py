@@ -184,7 +184,7 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
         presets = [(one.name, one.id) for one in studio.catalog.recipes]
         fields["preset"] = gr.Radio(presets, value=FIRST_PRESET, label="Preset", elem_classes=["segments"], elem_id="preset")
         parts["recipe_line"] = gr.HTML("", elem_id="recipe-line")
-        rows["suggestion"] = gr.Button("Take this preset's own model and data", visible=False, size="sm", elem_id="suggestion")
+        rows["suggestion"] = gr.Button("Take this preset's own model, method and data", visible=False, size="sm", elem_id="suggestion")
         with gr.Row():
             methods = [(one.name, one.id) for one in studio.methods.values()]
             fields["method"] = gr.Dropdown(methods, value=FIRST_METHOD, label="Method", filterable=False, min_width=200, elem_id="method")

@@ -47,7 +47,7 @@ def wire(studio: Studio, train: Train) -> None:
         taken.then(**redraw, **seen)
     gr.on([one.input for one in (*splits, *columns, field["resplit"])], **redraw, **seen)
 
-    field["model"].input(bind(on_model), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
+    field["model"].input(bind(on_model, studio), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
     gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
@@ -57,7 +57,7 @@ def wire(studio: Studio, train: Train) -> None:
     save = "text => shur.download('spec.json', text)"
     train.download.click(bind(on_download, train), everything, train.spec_text, **once).then(None, train.spec_text, None, js=save)
     go = "run => run && shur.go('runs', run)"
-    pressed = train.start.click(bind(on_pressed), None, [train.start, train.started], **once)
+    pressed = train.start.click(bind(on_pressed), None, [train.start, train.started, train.refused], **once)
     began = pressed.then(bind(on_start, studio, train), everything, [train.started, train.refused], **once)
     began.then(None, train.started, None, js=go).then(**redraw, **quiet)
 
@@ -81,9 +81,10 @@ def on_source(kind: str) -> tuple[Any, ...]:
     return gr.update(visible=kind == request.UPLOAD), gr.update(visible=kind == request.HUB), token, None, None, False
 
 
-def on_model(model: str) -> tuple[Any, Any]:
-    other = model == request.OTHER
-    return gr.update(visible=other), gr.update(visible=True) if other else gr.skip()
+def on_model(studio: Studio, model: str) -> tuple[Any, Any]:
+    """Another model: where its id is typed, and a field for the token that its owner may ask for."""
+    other, entry = model == request.OTHER, studio.catalog.model(model)
+    return gr.update(visible=other), gr.update(visible=True) if other or (entry and entry.gated) else gr.skip()
 
 
 def on_detail(detail: str) -> Any:
@@ -185,11 +186,12 @@ def _recipe(studio: Studio, spec: specs.RunSpec) -> Recipe | None:
 
 
 def _differs(recipe: Recipe | None, studio: Studio, spec: specs.RunSpec) -> bool:
-    """Whether the preset was made for another model or other data than those that are chosen."""
+    """Whether the preset was made for another model, method or data than those that are chosen."""
     if recipe is None:
         return False
     dataset = studio.catalog.dataset(recipe.data) if recipe.data else None
-    return bool(recipe.model and recipe.model != spec.model) or bool(dataset and dataset.source != spec.data.source)
+    wanted = (recipe.model, spec.model), (recipe.method, spec.method), (dataset.source if dataset else None, spec.data.source)
+    return any(own is not None and own != chosen for own, chosen in wanted)
 
 
 def on_suggestion(studio: Studio, train: Train, token: str, *values: Any) -> list[Any]:
@@ -233,9 +235,9 @@ def refilled(told: dict[str, Any]) -> list[Any]:
     return [*told.values(), gr.update(visible=told["data"] == request.UPLOAD), gr.update(visible=hub), gr.update(visible=other), token]
 
 
-def on_pressed() -> tuple[Any, str]:
+def on_pressed() -> tuple[Any, str, str]:
     """Start was pressed: it cannot be pressed again until it is known what came of it."""
-    return gr.update(value="Starting …", interactive=False), ""
+    return gr.update(value="Starting …", interactive=False), "", ""
 
 
 def on_start(studio: Studio, train: Train, token: str, *values: Any) -> tuple[str, str]:
