@@ -8,8 +8,10 @@ It also spares the worker the 5 to 6 seconds that importing the Trainer takes on
 
 from __future__ import annotations
 
+import ctypes
 import math
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     import torch
 
 CHECKPOINT_SECONDS = 50.0  # so that with the writing itself at least one lands in every minute of work
+BEFORE_CHECK_SECONDS = 15.0  # older than this, it is renewed before the validation rows are scored, which may take a minute
+TRIM_STEPS = 10  # see _give_memory_back
+MOST_SKIPPED = 20  # fp16 steps in a row whose gradient overflowed; the scaler halves its scale each time, 2**16 to nothing
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Going:
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)  # {"step": …, "metrics": {…}} for each check
     best_step: int | None = None
+    saved_step: int | None = None  # of the newest checkpoint that this attempt wrote or verified
+    skipped: int = 0  # fp16 steps in a row that the scaler left out
 
 
 class StopAskedError(Exception):
@@ -128,23 +135,23 @@ def fit(work: Work) -> Outcome:
 
     def save() -> None:
         nonlocal saved_at
-        _save(work, going, trained, optimizer, scaler)
+        if going.saved_step != going.step:
+            _save(work, going, trained, optimizer, scaler)
         saved_at = work.clock()
 
     work.model.train()
     while True:
+        if _is_due(work, going) and work.clock() - saved_at > BEFORE_CHECK_SECONDS:
+            save()
         try:
             why = _check(work, going)
         except StopAskedError:
+            why = None
+        if why or why is None or work.should_stop() or going.best_step == going.step:
             save()
-            return Outcome(False, going.step, going.best_step, f"Stopped at step {going.step} of {work.steps}, as you asked.")
         if why:
-            save()
             return _finish(work, going, trained, why)
-        if going.history and going.history[-1]["step"] == going.step == going.best_step:
-            save()
-        if work.should_stop():
-            save()
+        if why is None or work.should_stop():
             return Outcome(False, going.step, going.best_step, f"Stopped at step {going.step} of {work.steps}, as you asked.")
         epoch, place = divmod(going.step, per_epoch)
         if epoch_batches[0] != epoch:
@@ -153,12 +160,17 @@ def fit(work: Work) -> Outcome:
         step_batches = epoch_batches[1][place * accumulation : (place + 1) * accumulation]
         rate = learning_rate_at(going.step + 1, work.steps, work.training)
         loss, norm = _step(work, step_batches, trained, optimizer, scaler, rate, going.step + 1)
+        going.skipped = 0 if math.isfinite(norm) else going.skipped + 1
+        if going.skipped > MOST_SKIPPED:
+            raise RunFailed(_not_finite("gradient", going.step + 1, rate))
         going.step += 1
         speed.append((sum(map(len, step_batches)), work.clock() - begun))
         rows_a_second = sum(rows for rows, _ in speed) / max(1e-9, sum(seconds for _, seconds in speed))
         work.emit(Step(work.clock(), going.step, work.steps, going.step / per_epoch, loss, rate, norm, rows_a_second))
         if work.clock() - saved_at >= CHECKPOINT_SECONDS:
             save()
+        if going.step % TRIM_STEPS == 0:
+            _give_memory_back()
 
 
 def _step(
@@ -203,6 +215,17 @@ def _step(
     return total, norm
 
 
+def _give_memory_back() -> None:
+    """Lets the C library return to the system what it keeps of freed tensors; no effect but on memory.
+
+    Batches of ever other lengths leave glibc's heap in pieces: MiniLM with LoRA, 16 x up to 256 tokens, grew from 1.5 GB to 3.3 GB
+    within 96 steps. Trimming after every step cost 15 % more processor time, after every tenth about 1.5 %.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 def _not_finite(what: str, step: int, rate: float) -> Problem:
     return Problem(
         "settings.learning_rate",
@@ -211,14 +234,19 @@ def _not_finite(what: str, step: int, rate: float) -> Problem:
     )
 
 
+def _is_due(work: Work, going: Going) -> bool:
+    """Whether the validation rows are to be scored at this step and were not yet; a stop or a crash may have come between."""
+    at_step = going.step >= work.steps or going.step % (work.training.evaluate_every or work.steps) == 0
+    done = bool(going.history) and going.history[-1]["step"] == going.step
+    return going.step > 0 and at_step and not done and bool(work.validation.ids)
+
+
 def _check(work: Work, going: Going) -> str:
     """Scores the validation rows when it is time, and returns a sentence when training is done, else ""."""
-    last = going.step >= work.steps
-    due = going.step > 0 and (last or going.step % (work.training.evaluate_every or work.steps) == 0)
-    if due and not (going.history and going.history[-1]["step"] == going.step) and work.validation.ids:
+    if _is_due(work, going):
         _evaluate(work, going)
     checks_without_gain = sum(1 for one in going.history if going.best_step is not None and one["step"] > going.best_step)
-    if last:
+    if going.step >= work.steps:
         return f"All {work.steps} steps are done."
     if work.training.patience and checks_without_gain >= work.training.patience:
         return (
@@ -280,7 +308,7 @@ def _optimizer(trained: dict[str, torch.nn.Parameter], training: Training) -> to
 
 
 def _save(work: Work, going: Going, trained: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, scaler: Any) -> None:
-    """A checkpoint of this step, unless there is one already; then the older ones make room."""
+    """A checkpoint of this step; then the older ones make room."""
     import torch
 
     tensors = {f"{name}//{key}": value for name, one in trained.items() for key, value in optimizer.state[one].items()}
@@ -289,6 +317,7 @@ def _save(work: Work, going: Going, trained: dict[str, torch.nn.Parameter], opti
         tensors["random//cuda"] = torch.cuda.get_rng_state()
     state = {"step": going.step, "best_step": going.best_step, "history": going.history, "scaler": scaler.state_dict()}
     path = checkpoint.save(work.checkpoints, going.step, checkpoint.Checkpoint(dict(trained.items()), tensors, state))
+    going.saved_step = going.step
     checkpoint.prune(work.checkpoints, work.training.keep_checkpoints, going.best_step)
     work.emit(Saved(work.clock(), "checkpoint", going.step, f"checkpoints/{path.name}", checkpoint.size(path)))
 
@@ -316,4 +345,4 @@ def _resume(work: Work, trained: dict[str, torch.nn.Parameter], optimizer: torch
     if kept.state["scaler"]:
         scaler.load_state_dict(kept.state["scaler"])
     work.emit(Progress(work.clock(), "training", f"Going on from step {kept.state['step']}", kept.state["step"], work.steps))
-    return Going(kept.state["step"], kept.state["history"], kept.state["best_step"])
+    return Going(kept.state["step"], kept.state["history"], kept.state["best_step"], saved_step=kept.state["step"])

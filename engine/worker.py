@@ -6,9 +6,11 @@ with a sentence, here at the border; the traceback goes to the run's log.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -37,6 +39,7 @@ from engine.tokens import encoded
 from engine.train import Encoded, Outcome, StopAskedError, Work, fit
 
 RESOURCE_SECONDS = 2.0
+OUT_OF_MEMORY_SCORE = 500  # of 1,000; the page has 0
 NICENESS = 5  # below the page, which stays quick on two cores
 
 
@@ -176,22 +179,32 @@ def _judge(
 
 
 def _be_considerate() -> None:
-    """Lower priority than the page, and first in line should the system run out of memory."""
+    """Lower priority than the page, and sooner in line should the system run out of memory."""
     os.nice(NICENESS)
     adjust = Path("/proc/self/oom_score_adj")
-    if adjust.exists():
-        adjust.write_text("500")
+    with contextlib.suppress(OSError):  # a container may have set more already, and only root may lower it
+        if int(adjust.read_text()) < OUT_OF_MEMORY_SCORE:
+            adjust.write_text(str(OUT_OF_MEMORY_SCORE))
 
 
 def _watch_resources(me: psutil.Process, emit: Callable[[Event], None], done: threading.Event, cuda: bool) -> None:
     peak = 0
     while True:
         now = me.memory_info().rss
-        peak = max(peak, now)
+        peak = max(peak, now, _highest_ram())
         video = _video_memory() if cuda else (None, None)
         emit(Resources(time.time(), now, peak, *video))
         if done.wait(RESOURCE_SECONDS):
             return
+
+
+def _highest_ram() -> int:
+    """The most resident memory that this process ever had, in bytes, where the system tells; else 0."""
+    try:
+        told = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        return 0
+    return 1024 * int(told.group(1)) if told else 0
 
 
 def _video_memory() -> tuple[int | None, int | None]:

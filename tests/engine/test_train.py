@@ -236,6 +236,15 @@ def test_at_least_one_checkpoint_lands_in_every_minute_of_work(tmp_path: Path) -
     assert max(later - earlier for earlier, later in itertools.pairwise(times)) <= 60
 
 
+def test_a_check_that_takes_long_begins_with_a_fresh_checkpoint(tmp_path: Path) -> None:
+    """Scoring 5,000 rows at 76 a second takes a minute, in which a crash would cost all steps since the last checkpoint."""
+    events: list[Event] = []
+    fit(work(tmp_path, events, steps=40, training=dataclasses.replace(SETTLED, evaluate_every=20, learning_rate=1e-7)))
+    kinds = [(type(event).__name__, event.step) for event in events if isinstance(event, (Saved, Evaluated))]
+    assert kinds.index(("Saved", 20)) < kinds.index(("Evaluated", 20))
+    assert len({step for kind, step in kinds if kind == "Saved"}) == sum(kind == "Saved" for kind, _ in kinds), "no step is saved twice"
+
+
 def test_a_stop_during_the_check_on_the_validation_rows_loses_nothing(tmp_path: Path) -> None:
     unbroken: list[Event] = []
     fit(work(tmp_path / "whole", unbroken))

@@ -18,7 +18,7 @@ import pytest
 from safetensors import safe_open
 
 from engine.errors import Refused
-from engine.events import Ended, Evaluated, Event, Progress, Resources, Saved, Started, Step, Warned
+from engine.events import Ended, Event, Progress, Resources, Saved, Started, Warned
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, fold
 from engine.studio import Studio
@@ -203,18 +203,6 @@ def test_data_that_changed_after_the_plan_is_refused_in_words(studio: Studio, ba
     assert "changed after this run was planned" in ended.reason
 
 
-def test_a_learning_rate_that_wrecks_the_model_ends_with_a_reason_or_a_finite_model(studio: Studio, base: Path) -> None:
-    folder = planned(studio, a_spec(base, learning_rate=1.0, max_grad_norm=0, max_steps=30))
-    work(folder)
-    ended = record(folder).ended
-    assert ended is not None
-    if ended.status == "failed":
-        assert "stopped being a number" in ended.reason
-        assert ended.fix
-    else:
-        assert all(np.isfinite(loss) for loss in losses(folder).values())
-
-
 def test_an_exception_anywhere_becomes_a_sentence_and_the_traceback_goes_to_the_log(studio: Studio, base: Path, tmp_path: Path) -> None:
     own = shutil.copytree(base, tmp_path / "own")
     folder = planned(studio, a_spec(own))
@@ -240,26 +228,26 @@ def test_no_token_reaches_any_file(studio: Studio, base: Path, monkeypatch: pyte
 def test_a_worker_killed_at_twenty_random_moments_loses_nothing(studio: Studio, base: Path) -> None:
     """A moment is a number of lines in events.jsonl, drawn by chance; the run is taken up again and at last ends like an unbroken one."""
     dice = random.Random(20261122)
-    whole, broken = planned(studio, a_spec(base)), planned(studio, a_spec(base))
+    whole, *broken = planned(studio, a_spec(base)), planned(studio, a_spec(base))
     assert work(whole) == 0
     lines = len(events(whole))
-    for _ in range(20):
-        process = worker(broken)
-        goal = len(events(broken)) + dice.randint(1, lines // 2)
-        until(lambda goal=goal: len(events(broken)) >= goal, process)
-        if process.poll() is not None:
-            break  # it came to its end before the moment did
+    kills = 0
+    while kills < 20:
+        process = worker(broken[-1])
+        goal = len(events(broken[-1])) + dice.randint(1, lines // 2)
+        until(lambda goal=goal: len(events(broken[-1])) >= goal, process)
+        if process.poll() is not None:  # it came to its end before the moment did
+            assert record(broken[-1]).state == "finished"
+            broken.append(planned(studio, a_spec(base)))
+            continue
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        assert not list((broken / "checkpoints").glob("damaged-*")), "a kill leaves no checkpoint that looks whole and is not"
-    if record(broken).state != "finished":
-        assert work(broken) == 0, (broken / "log.txt").read_text()[-2000:]
-    assert record(broken).state == "finished"
-    assert losses(broken) == losses(whole)
-    assert {one.step: one.metrics for one in record(broken).evaluations if isinstance(one, Evaluated)} == {
-        one.step: one.metrics for one in record(whole).evaluations
-    }
-    assert any(isinstance(one, Step) for one in events(broken))
+        kills += 1
+    for folder in broken:
+        assert record(folder).state == "finished" or work(folder) == 0, (folder / "log.txt").read_text()[-2000:]
+        assert not list((folder / "checkpoints").glob("damaged-*")), "a kill leaves no checkpoint that looks whole and is not"
+        assert losses(folder) == losses(whole)
+        assert {one.step: one.metrics for one in record(folder).evaluations} == {one.step: one.metrics for one in record(whole).evaluations}
 
 
 def test_a_run_that_cannot_start_is_refused_before_it_is_queued(studio: Studio, tmp_path: Path) -> None:
