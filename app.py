@@ -24,13 +24,14 @@ LOGIN = "shur"
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. `auth` is None where only this machine can reach the page."""
+    """How to run. `reachable`: others than who sits at this machine may reach the page; then `auth` is never None."""
 
     host: str
     port: int
     share: bool
     auth: tuple[str, str] | None
     home: Path
+    reachable: bool = False
     made_password: bool = False
 
 
@@ -50,11 +51,11 @@ def options(arguments: Sequence[str], environment: Mapping[str, str], space_disk
         "--home", type=Path, default=environment.get("SHUR_HOME") or None, help="where runs, uploads and caches lie (workspace/)"
     )
     told = parser.parse_args(arguments)
-    reachable = told.share or not (on_space or _is_loopback(told.host))  # a Space has its own gate: public or private
+    reachable = told.share or on_space or not _is_loopback(told.host)
     made = reachable and told.auth is None
     auth = (LOGIN, secrets.token_urlsafe(12)) if made else told.auth
     home = told.home or (space_disk / "shur" if on_space and _is_writable(space_disk) else Path("workspace"))
-    return Options(told.host, told.port, told.share, auth, home.expanduser().resolve(), made)
+    return Options(told.host, told.port, told.share, auth, home.expanduser().resolve(), reachable, made)
 
 
 def _port(text: str) -> int:
@@ -105,7 +106,7 @@ def serve(told: Options, *, dispatch: bool = True) -> None:
     from ui import shell
 
     told.home.mkdir(parents=True, exist_ok=True)
-    studio = Studio(told.home, share=told.share, dispatch=dispatch)
+    studio = Studio(told.home, share=told.reachable, dispatch=dispatch)
     try:
         page = shell.build(studio, page_files)
         look = shell.launch_options(studio)
@@ -113,6 +114,7 @@ def serve(told: Options, *, dispatch: bool = True) -> None:
         print(f"Shur listens on http://{told.host}:{told.port} and keeps its runs in {told.home}", flush=True)
         if told.made_password and told.auth:
             print(f"Others can reach this page, so it asks for a login: user {told.auth[0]}, password {told.auth[1]}", flush=True)
+            print("To choose your own, set SHUR_AUTH to USER:PASSWORD (on a Space: as a secret).", flush=True)
         page.block_thread()
     finally:
         studio.close()

@@ -19,6 +19,7 @@ def test_by_default_only_this_machine_reaches_the_page_and_no_login_is_asked() -
     told = started()
     assert (told.host, told.port, told.share, told.auth) == ("127.0.0.1", 7860, False, None)
     assert told.home == Path("workspace").resolve()
+    assert not told.reachable
 
 
 def test_every_flag_is_an_environment_variable_too(tmp_path: Path) -> None:
@@ -33,9 +34,20 @@ def test_a_flag_wins_over_its_environment_variable() -> None:
     assert started("--port", "8000", SHUR_PORT="9000").port == 8000
 
 
-@pytest.mark.parametrize("arguments", [("--share",), ("--host", "0.0.0.0"), ("--host", "192.168.1.5"), ("--host", "my-machine")])
-def test_a_page_that_others_reach_gets_a_password_of_its_own(arguments: tuple[str, ...]) -> None:
-    first, second = started(*arguments), started(*arguments)
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (("--share",), {}),
+        (("--host", "0.0.0.0"), {}),
+        (("--host", "192.168.1.5"), {}),
+        (("--host", "my-machine"), {}),
+        ((), {"SPACE_ID": "ana/shur"}),
+        (("--host", "127.0.0.1"), {"SPACE_ID": "ana/shur"}),
+    ],
+)
+def test_a_page_that_others_reach_gets_a_password_of_its_own(arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+    first, second = started(*arguments, **environment), started(*arguments, **environment)
+    assert first.reachable
     assert first.made_password
     assert first.auth
     assert second.auth
@@ -59,7 +71,14 @@ def test_what_cannot_be_read_ends_with_a_usage_message(arguments: tuple[str, ...
 
 def test_a_space_listens_to_its_own_gate_and_keeps_its_home_on_the_persistent_disk(tmp_path: Path) -> None:
     told = started(disk=tmp_path, SPACE_ID="ana/shur")
-    assert (told.host, told.auth, told.home) == ("0.0.0.0", None, tmp_path.resolve() / "shur")
+    assert (told.host, told.home) == ("0.0.0.0", tmp_path.resolve() / "shur")
+
+
+def test_the_owner_of_a_space_sets_the_login_as_a_secret() -> None:
+    told = started(SPACE_ID="ana/shur", SHUR_AUTH="ana:secret")
+    assert told.auth == ("ana", "secret")
+    assert told.reachable, "a login does not make it a page of one person: limits and paths stay shut"
+    assert not told.made_password
 
 
 def test_a_space_without_a_persistent_disk_uses_its_own_folder() -> None:

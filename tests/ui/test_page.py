@@ -106,6 +106,13 @@ def test_a_page_that_others_can_reach_asks_for_the_password_that_was_printed(tmp
             assert json.load(answer)["success"] is True
 
 
+def test_the_owner_of_a_space_finds_name_and_password_in_its_log(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "127.0.0.1", SPACE_ID="ana/shur") as served:
+        assert served.process.stdout
+        assert re.search(r"user shur, password \S{16}", served.process.stdout.readline())
+        assert get(f"{served.url}config")[0] == 401
+
+
 def test_ending_the_app_leaves_nothing_of_the_page_behind(tmp_path: Path) -> None:
     with serving(tmp_path / "home", TMPDIR=str(tmp_path)) as served:
         assert list(tmp_path.glob("shur-page-*"))
