@@ -12,12 +12,16 @@ CHARTS = {"loss": "Loss", "metric": "Quality on held-out rows", "memory": "Memor
 FIGURE = '<figure class="chart"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
 MATRIX = '<h2>Where it goes wrong</h2><div data-chart="confusion" role="img" aria-label="Confusion matrix" id="confusion"></div>'
 DRAW = "watch('value', () => shur.draw(props.value));"
+AGAIN = (
+    "Resume goes on from the last save with the same settings. After running out of memory, or a loss that is not finite, "
+    "choose Clone: it takes the settings to Train, where you change them."
+)
 COST = {
     "queued": "Stop takes it out of the queue; you can resume it.",
     "running": "Stop and save: ends at the next step and saves; you can resume. Kill: ends at once, back to the last save.",
     "stopped": "Resume goes on from the last save, with the same order of rows.",
-    "failed": "Resume goes on from the last save. Clone takes the same settings to Train, to change them.",
-    "killed": "Resume goes on from the last save. Clone takes the same settings to Train, to change them.",
+    "failed": AGAIN,
+    "killed": AGAIN,
     "finished": "Take it home: the model, its card and ten lines of Python, as a zip. Clone takes the same settings to Train.",
 }
 ASK = {
