@@ -164,7 +164,7 @@ def _model_card(studio: Studio, parts: dict[str, Any]) -> None:
         rows["other_model"] = fields["other_model"]
         parts["token"] = gr.Textbox(
             label="Hub token", type="password", max_lines=1, visible=False, elem_id="token",
-            info="Only for models and data sets that ask for one. Kept in memory until you close the page; never written down.",
+            info="Only for models and data sets that ask for one. Kept in memory while Shur runs; never written down.",
             html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
         )  # fmt: skip
         rows["token"] = parts["token"]
