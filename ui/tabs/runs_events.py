@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from engine.studio import RunSummary, Studio
 
 NO_FIGURE = PlotData(type="plotly", plot=json.dumps({"data": [], "layout": {"height": 10}}))  # brings Gradio's own copy of Plotly
+FOLDER_KEY = secrets.token_bytes(32)  # the name of a download's folder cannot be guessed from the run's id
 
 
 def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
@@ -187,12 +189,15 @@ def on_clone(studio: Studio, train: Train, run_id: str) -> list[Any]:
 
 
 def on_export(studio: Studio, page_files: Path, run_id: str) -> Any:
-    """The zip, linked into the one folder that Gradio may serve from."""
+    """The zip, linked into the one folder that Gradio may serve from: one for each run, however often it is asked for."""
     made = studio.export(run_id)
-    folder = page_files / secrets.token_hex(16)
-    folder.mkdir(parents=True)
+    folder = page_files / hashlib.blake2b(run_id.encode(), key=FOLDER_KEY, digest_size=16).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / secrets.token_hex(8)
     try:
-        os.link(made, folder / made.name)
+        os.link(made, beside)
     except OSError:  # another file system
-        shutil.copy2(made, folder / made.name)
+        shutil.copy2(made, beside)
+    os.replace(beside, folder / made.name)
+    beside.unlink(missing_ok=True)  # a rename onto another link of the same file leaves both
     return gr.update(value=str(folder / made.name), label=f"Ready to download: {words.size(made.stat().st_size)}", visible=True)
