@@ -22,10 +22,14 @@ HEAD = """<header><a class="name" href="?place=train" data-place="train">Shur<sp
 <a href="?place=try" data-place="try">Try</a></nav><a class="jump" href="#side">What will happen ↓</a></header>"""
 LIGHT = '<button type="button" class="light" aria-label="Light or dark" title="Light or dark">◐</button>'
 HEARD = "shur.start(where => { props.value = JSON.stringify(where); trigger('click'); });"
-GONE = (
-    "This Space has no persistent disk: runs, uploads and models go when it restarts. "
-    "Take home what you want to keep, or add persistent storage in the Space's settings."
-)
+GONE = {
+    "space": "This Space has no persistent disk: runs, uploads and models go when it restarts. "
+    "Take home what you want to keep, or add persistent storage in the Space's settings.",
+    "colab": "Colab keeps nothing: runs, uploads and models go when its session ends. Take home what you want to keep.",
+    "local": "This machine's disk does not last: runs, uploads and models go when it restarts. Take home what you want to keep.",
+}
+
+LET_IN = 1.25  # of the limit: a file a little above it comes in, so that our own words stand beside its field, not Gradio's in a corner
 
 
 def build(studio: Studio, page_files: Path) -> gr.Blocks:
@@ -70,7 +74,7 @@ def on_load(studio: Studio) -> tuple[str, str]:
     told = f"{device_words(hardware)} · {memory} free"
     if hardware.gpus:
         told = f"{hardware.gpus[0].name} · {words.of_sizes(hardware.gpus[0].free_bytes, hardware.gpus[0].total_bytes)} free"
-    notices = (GONE if hardware.persistent is False else "", hardware.gpu_note, studio.trouble)
+    notices = (GONE[hardware.machine] if hardware.persistent is False else "", hardware.gpu_note, studio.trouble)
     return f"<p>{escape(told)}</p>", "".join(f"<p>{escape(one)}</p>" for one in notices if one)
 
 
@@ -95,7 +99,7 @@ def launch_options(studio: Studio) -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "blocked_paths": [str(home / name) for name in ("runs", "uploads", "cache")],
-        "max_file_size": studio.limit_bytes,
+        "max_file_size": int(studio.limit_bytes * LET_IN),
         "favicon_path": Path(__file__).parent / "favicon.svg",
         "quiet": True,
         "show_error": True,
