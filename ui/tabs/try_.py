@@ -43,7 +43,8 @@ def build() -> Try:
     none = gr.HTML("", elem_classes=["slot"], elem_id="try-none")
     with gr.Row(elem_id="try-columns"):
         with gr.Column(min_width=300, elem_id="try-ask"):
-            run = gr.Dropdown([], value=None, label="Run", allow_custom_value=False, filterable=False, elem_id="try-run")
+            # Any value may come in: an app that was started again does not know the choices that an open page still shows
+            run = gr.Dropdown([], value=None, label="Run", allow_custom_value=True, elem_id="try-run")
             text = gr.Textbox(label="Text", lines=6, max_lines=16, placeholder="Type or paste a text …", elem_id="try-text", rtl=False)
             way = gr.Radio([ONE, MANY], value=ONE, label="Read it as", elem_classes=["segments"], elem_id="try-way")
             ask = gr.Button("Classify", variant="primary", size="lg", elem_id="try-go")
@@ -96,7 +97,7 @@ def bars(prediction: Prediction) -> str:
 
 def table(texts: Sequence[str], told: Sequence[Prediction]) -> str:
     """A line each; what lies beyond the bound is said."""
-    columns = (tables.Column("Text", style="text"), tables.Column("It says"), tables.Column("Sure", number=True))
+    columns = (tables.Column("Text", style="text"), tables.Column("It says", style="label"), tables.Column("Sure", number=True))
     rows = (
         (tables.cut(text, TEXT_SHOWN), escape(one.label), words.percent(max(one.probabilities.values())))
         for text, one in zip(texts, told, strict=False)
