@@ -193,7 +193,12 @@ def samples_table(evaluation: Evaluation | None) -> str:
     if evaluation is None or not evaluation.samples:
         return ""
     shown = evaluation.samples[:SAMPLES]
-    columns = (Column("Text", style="text"), Column("True label"), Column("It says"), Column("Sure", number=True))
+    columns = (
+        Column("Text", style="text"),
+        Column("True label", style="label"),
+        Column("It says", style="label"),
+        Column("Sure", number=True),
+    )
     rows = (
         (tables.cut(one.text, SAMPLE_CHARACTERS), escape(one.label), f"{mark} {escape(one.predicted)}", tables.number(one.confidence))
         for one, mark in zip(shown, ("✓" if one.label == one.predicted else "✗" for one in shown), strict=True)
