@@ -59,7 +59,8 @@ def redact(text: str) -> str:
     return SECRET.sub("••••", text)
 
 
-OUT_OF_MEMORY_FIX = "Choose a smaller batch size, a shorter text length or a smaller model, then press Resume."
+# Not Resume: a resumed run goes on with the plan that ran out of memory.
+OUT_OF_MEMORY_FIX = "Press Clone, choose a smaller batch size, a shorter text length or a smaller model, and start it."
 
 
 def explain(error: BaseException, field: str = "run") -> Problem:
@@ -72,7 +73,7 @@ def explain(error: BaseException, field: str = "run") -> Problem:
         case MemoryError() | OSError(errno=12):
             return Problem(field, "The machine ran out of memory.", OUT_OF_MEMORY_FIX)
         case OSError(errno=28):
-            return Problem(field, "The disk is full.", "Free some space or choose another --home, then press Resume.")
+            return Problem(field, "The disk is full.", "Free some space, then press Resume.")
         case PermissionError():
             return Problem(field, f"The file {error.filename} may not be read or written.", "Check its permissions.")
     text = redact(str(error)).strip().splitlines()

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.errors import Refused
+from engine.errors import Refused, explain
 from engine.events import Ended, Queued, Started
 from engine.obituary import Evidence, obituary
 from engine.processes import REPOSITORY, Trail
@@ -362,7 +362,14 @@ def test_the_reason_of_a_death_follows_the_evidence(evidence: Evidence, words: s
     ended = obituary(evidence, 1.0, 2.0)
     assert words in ended.reason
     assert ended.status == "failed"
-    assert "Resume" in ended.fix
+    assert ("Clone" if "memory ran out" in words or "out of memory" in words else "Resume") in ended.fix
+    assert ("Clone" in ended.fix) != ("Resume" in ended.fix)  # resumed, it would run out of memory again
+
+
+def test_running_out_of_memory_asks_for_another_plan_and_a_full_disk_for_space() -> None:
+    for error in (MemoryError(), OSError(12, "no memory"), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")):
+        assert explain(error).fix.startswith("Press Clone, choose a smaller batch size")
+    assert explain(OSError(28, "full")).fix == "Free some space, then press Resume."
 
 
 def test_a_checkpoint_decides_where_resume_is_said_to_go_on() -> None:
