@@ -10,10 +10,11 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.data.header import NAMES_OF_ID, NAMES_OF_LABEL, NAMES_OF_TEXT, NUMBER
+from engine.data.header import NAMES_OF_ID, NAMES_OF_LABEL, NAMES_OF_TEXT, NUMBER, WEAK_NAMES_OF_LABEL
 from engine.data.table import Table, counted, listed, shown
 from engine.errors import Problem
 
+ANY_LABEL = (*NAMES_OF_LABEL, *WEAK_NAMES_OF_LABEL)
 Role = Literal["text", "label", "id", "number", "date", "other"]
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]+\d{1,2}:\d{2}.*)?|\w{3} \w{3} \d{1,2} \d{2}:\d{2}:\d{2}.*")
 ADDRESS = re.compile(r"(https?://|www\.)\S+|\S+@\S+\.\w+")
@@ -124,7 +125,7 @@ def guess_text(columns: Sequence[ColumnFacts], taken: str | None) -> tuple[str, 
 
     texts = [one for one in fit if one.role == "text"]
     if not texts:  # few rows, or short texts that come again: "ok", "thanks"
-        short = [one for one in fit if one.role in ("label", "other") and one.distinct > 1 and one.name.lower() not in NAMES_OF_LABEL]
+        short = [one for one in fit if one.role in ("label", "other") and one.distinct > 1 and one.name.lower() not in ANY_LABEL]
         texts = [one for one in short if one.name.lower() in NAMES_OF_TEXT] or (short if len(short) > 1 or taken else [])
     if not texts:
         return "", "No column holds texts."
@@ -143,7 +144,7 @@ def guess_label(columns: Sequence[ColumnFacts], text: str | None) -> tuple[str, 
 
     def points(one: ColumnFacts) -> tuple[float, ...]:
         name = one.name.lower()
-        known = 2 if name in NAMES_OF_LABEL[:-3] else 1 if any(word in name for word in ("label", "class", "sentiment", "categ")) else 0
+        known = 2 if name in NAMES_OF_LABEL else 1 if any(word in name for word in ("label", "class", "sentiment", "categ")) else 0
         words = not all(NUMBER.fullmatch(example) for example in one.examples)
         return known + words, -one.distinct
 
@@ -152,7 +153,7 @@ def guess_label(columns: Sequence[ColumnFacts], text: str | None) -> tuple[str, 
         best = max(labels, key=points)
         rivals = [one.name for one in labels if one.name != best.name]
         return best.name, best.why + (f" {listed(rivals)} could be a label too." if rivals else "")
-    named = [one for one in fit if one.name.lower() in NAMES_OF_LABEL and one.role != "text"]
+    named = [one for one in fit if one.name.lower() in ANY_LABEL and one.role != "text"]
     if named:
         return named[0].name, f"Its name is {named[0].name!r}."
     return "", "No column has a few short values that come again and again."

@@ -14,10 +14,11 @@ NAMES_OF_TEXT = (
 )  # fmt: skip
 NAMES_OF_LABEL = (
     "label", "labels", "class", "classes", "category", "categories", "sentiment", "target", "polarity", "class_label", "intent",
-    "emotion", "topic", "label_text", "label_name", "gold", "y", "tag", "output", "stars", "rating", "score", "অনুভূতি", "শ্রেণি",
+    "emotion", "topic", "label_text", "label_name", "gold", "y", "tag", "output", "অনুভূতি", "শ্রেণি",
 )  # fmt: skip
+WEAK_NAMES_OF_LABEL = ("stars", "rating", "score")  # the label where no other column is: as often they stand beside it
 NAMES_OF_ID = ("id", "ids", "_id", "idx", "index", "uuid", "guid", "no", "sl", "serial", "row", "row_id", "key", "unnamed: 0")
-KNOWN = {*NAMES_OF_TEXT, *NAMES_OF_LABEL, *NAMES_OF_ID}
+KNOWN = {*NAMES_OF_TEXT, *NAMES_OF_LABEL, *WEAK_NAMES_OF_LABEL, *NAMES_OF_ID}
 
 
 def tidy(name: str) -> str:
