@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,7 @@ class Chosen:
 
     @classmethod
     def of(cls, table: Table, data: DataSpec) -> Chosen:
+        data = replace(data, text=_in(table, data.text), label=_in(table, data.label))
         columns, known = look_at(table), with_defaults(data)
         problems = _no_rows(table) or _one_column(table)
         if problems:
@@ -158,6 +159,14 @@ class Chosen:
             )
             label, label_why = "", ""
         return cls(text, label, text_why, label_why, columns, tuple(problems))
+
+
+def _in(table: Table, told: str | None) -> str | None:
+    """The column's name as the table writes it: a letter with its sign can be written as one character or as two."""
+    if told is None or told in table.columns:
+        return told
+    wanted = unicodedata.normalize("NFC", told)
+    return next((name for name in table.columns if unicodedata.normalize("NFC", name) == wanted), told)
 
 
 def _told(known: str | None, told: str | None) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,21 @@ def test_a_persons_choice_is_kept_against_the_guess(tmp_path: Path) -> None:
     facts = profile(table_of(tmp_path, rows, "text,label,state"), None, DataSpec("file:data.csv", label="state"))
     assert (facts.label, facts.label_why) == ("state", "You chose it.")
     assert facts.classes == {"new": 26, "old": 14}
+
+
+def test_a_column_is_found_however_its_letters_are_composed(tmp_path: Path) -> None:
+    table = table_of(tmp_path, rows_of(40), "crème,été")
+    for form in ("NFC", "NFD"):
+        told = DataSpec("file:x", text=unicodedata.normalize(form, "crème"), label=unicodedata.normalize(form, "été"))
+        facts = profile(table, None, told)
+        assert (facts.text, facts.label) == ("crème", "été")
+
+
+def test_a_rating_beside_the_feeling_is_not_taken_for_the_label(tmp_path: Path) -> None:
+    rows = [(text, str(place % 5), ("ভালো", "খারাপ")[place % 2]) for place, (text, _) in enumerate(rows_of(40))]
+    assert profile(table_of(tmp_path, rows, "লেখা,rating,অনুভূতি"), None, SPEC).label == "অনুভূতি"
+    worded = [(text, ("low", "high")[place % 2], ("ভালো", "খারাপ", "মাঝারি")[place % 3]) for place, (text, _) in enumerate(rows_of(40))]
+    assert profile(table_of(tmp_path, worded, "লেখা,rating,অনুভূতি"), None, SPEC).label == "অনুভূতি"
 
 
 def test_numbers_as_labels_stay_the_names_that_they_are(tmp_path: Path) -> None:
