@@ -24,6 +24,7 @@ from engine import evaluate
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.data.split import Split
+from engine.data.table import shown
 from engine.errors import Problem, Refused, explain
 from engine.events import Ended, Evaluated, Event, Progress, Queued, Saved, Started, Step, Warned
 from engine.knobs import Knob, Value, knobs_of
@@ -142,8 +143,8 @@ def _spec(told: argparse.Namespace) -> RunSpec:
 def _read_spec(path: Path) -> RunSpec:
     try:
         return specs.from_json(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(Problem("spec", f"The file {path} cannot be read.", "Choose a spec.json that Shur wrote.")) from error
+    except (OSError, ValueError) as error:  # also bytes that are no text, and a NUL in the path
+        raise Refused(Problem("spec", f"The file {shown(str(path))} cannot be read.", "Choose a spec.json that Shur wrote.")) from error
 
 
 def _blank(told: argparse.Namespace) -> RunSpec:
@@ -162,7 +163,10 @@ def _source(told: str | None) -> str | None:
     """A DataSpec's source: a bare path is a file, whole so that it holds from any folder."""
     if told is None or told.startswith(KINDS):
         return told
-    return f"file:{Path(told).expanduser().absolute()}"
+    try:
+        return f"file:{Path(told).expanduser().absolute()}"
+    except RuntimeError:  # "~nobody": `Facts` tells it
+        return f"file:{told}"
 
 
 def _settings(pairs: Sequence[str]) -> tuple[dict[str, Value], list[Problem]]:

@@ -20,6 +20,7 @@ from engine import models
 from engine.data.profile import DataFacts, inspect
 from engine.data.sources import Table, hub_layout, load
 from engine.data.split import Split
+from engine.data.table import shown
 from engine.errors import Problem, Refused
 from engine.hardware import Hardware
 from engine.knobs import Value, knobs_of, read
@@ -138,13 +139,18 @@ class Facts:
         if not source.startswith(FILE):
             return source
         told = Path(source.removeprefix(FILE))
-        in_home = (self.home / told).resolve()
-        if self.share:
-            if not in_home.is_relative_to((self.home / "uploads").resolve()):
-                raise Refused(Problem(place, "In a shared app only uploaded files can be used.", "Upload the file on this page."))
-            return f"{FILE}{in_home}"
-        path = told.expanduser().absolute()
-        return f"{FILE}{path if path.exists() or not in_home.exists() else in_home}"
+        try:
+            in_home = (self.home / told).resolve()
+            if self.share:
+                if not in_home.is_relative_to((self.home / "uploads").resolve()):
+                    raise Refused(Problem(place, "In a shared app only uploaded files can be used.", "Upload the file on this page."))
+                return f"{FILE}{in_home}"
+            path = told.expanduser().absolute()
+            return f"{FILE}{path if path.exists() or not in_home.exists() else in_home}"
+        except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL, "~nobody"
+            raise Refused(
+                Problem(place, f"{shown(str(told), 80)!r} is not a path that can be opened.", "Choose a CSV or TSV file.")
+            ) from error
 
     # Models
 
@@ -152,7 +158,7 @@ class Facts:
         """What is known of a model. Raises Refused with the fix where it cannot be used."""
         if not model:
             raise Refused(Problem("model", "No model is chosen yet.", "Choose a model."))
-        if self.share and model != models.EMBEDDED and (model.startswith((".", "/", "~", "\\")) or Path(model).is_dir()):
+        if self.share and model != models.EMBEDDED and (model.startswith((".", "/", "~", "\\")) or models.is_folder(model)):
             raise Refused(Problem("model", "In a shared app a folder cannot be used as a model.", "Choose one of the list, or a Hub id."))
         return self._models.get((model, token), lambda: models.find(model, token=token, home=self.home))
 

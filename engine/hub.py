@@ -43,7 +43,7 @@ def repository(model_id: str, *, revision: str | None, token: str | None, home: 
         raise Refused(
             Problem(
                 "model",
-                f"{model_id!r} is neither a folder here nor the id of a model on the Hub.",
+                f"{model_id[:80]!r} is neither a folder here nor the id of a model on the Hub.",
                 "Write an id as the Hub shows it, such as distilbert/distilbert-base-uncased, or the path of a folder.",
             )
         )

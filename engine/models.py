@@ -78,12 +78,21 @@ def find(model: str, *, token: str | None, home: Path, revision: str | None = No
     """
     if model == EMBEDDED:
         return _embedded(home)
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return _in_folder(model, path.resolve())
+    if is_folder(model):
+        return _in_folder(model, Path(model).expanduser().resolve())
     if model.startswith((".", "/", "~", "\\")) or Path(model).is_absolute():
-        raise Refused(Problem("model", f"There is no folder {model!r}.", "Write the path of a folder that holds config.json and weights."))
+        raise Refused(
+            Problem("model", f"There is no folder {model[:80]!r}.", "Write the path of a folder that holds config.json and weights.")
+        )
     return _on_hub(hub.repository(model, revision=revision, token=token, home=home), token=token, home=home)
+
+
+def is_folder(model: str) -> bool:
+    """Whether this names a folder here. What cannot be a path at all (a name too long, a NUL, "~nobody") names none."""
+    try:
+        return Path(model).expanduser().is_dir()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def fetch(facts: ModelFacts, *, token: str | None, home: Path, say: Said) -> Path:

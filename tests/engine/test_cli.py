@@ -202,6 +202,10 @@ def test_every_problem_is_told_at_once_in_code_2(tmp_path: Path) -> None:
         ((), "arguments"), (("dance",), "arguments"), (("train", "--colour", "blue"), "arguments"), (("train",), "data.source"),
         (("train", "--data", FILMS, "--set", "epochs"), "settings"), (("train", "--spec", "nowhere.json"), "spec"),
         (("train", "--data", "nowhere.csv"), "data.source"), (("train", "--data", "sample:nothing"), "data.source"),
+        (("train", "--data", "~nobody/x.csv"), "data.source"), (("train", "--data", "x" * 5000), "data.source"),
+        (("train", "--data", FILMS, "--test", "~nobody/x.csv"), "data.test"),
+        (("train", "--data", FILMS, "--model", "~nobody/x"), "model"), (("train", "--data", FILMS, "--model", "x" * 5000), "model"),
+        (("train", "--spec", "~nobody/spec.json"), "spec"), (("train", "--spec", "x" * 5000), "spec"),
     ],
 )  # fmt: skip
 def test_a_wrong_question_is_answered_in_the_same_form(arguments: tuple[str, ...], field: str) -> None:
