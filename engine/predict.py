@@ -92,6 +92,19 @@ class Predictor:
         finally:
             self._asking.release()
 
+    def release(self, run_folder: Path) -> None:
+        """Ends the process of this run's model, if it is the one that is loaded; a question to it is refused."""
+        with self._changing:
+            server = self._server
+        if server and server.which[0] == run_folder.resolve():
+            server.kill()
+
+    def processes(self) -> list[int]:
+        """The process that holds a model now, by its id: one or none."""
+        with self._changing:
+            server = self._server
+        return [server.pid] if server and server.is_alive() else []
+
     def close(self) -> None:
         """Ends the process at once, also in the middle of a question. Nothing can be asked after it."""
         with self._changing:
@@ -152,7 +165,7 @@ class _Server:
         self._killed = False
         # No token: the base lies in the cache since the training.
         environment = {name: value for name, value in os.environ.items() if name not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
-        environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -169,6 +182,10 @@ class _Server:
         threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True).start()
         self._listener = threading.Thread(target=self._read_words, args=(self._process.stderr,), daemon=True)
         self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def is_alive(self) -> bool:
         return self._process.poll() is None

@@ -177,7 +177,9 @@ class Studio:
 
     def delete(self, run_id: str) -> None:
         """Removes a run and all that it made. Raises Refused while it is at work."""
+        folder = self.store.folder(run_id)
         self._supervisor.delete(run_id)
+        self._predictor.release(folder)
         self.reader.forget(run_id)
 
     def rename(self, run_id: str, name: str) -> None:

@@ -123,6 +123,16 @@ def test_a_model_that_was_written_anew_is_loaded_anew(predictor: Predictor, run:
     assert process_of(predictor.ask(run, ["a"])[0]) != first
 
 
+def test_releasing_a_run_ends_the_process_of_its_model_and_no_other(predictor: Predictor, run: Path, tmp_path: Path) -> None:
+    first = process_of(predictor.ask(run, ["a"])[0])
+    predictor.release(tmp_path / "run-two")
+    assert predictor.processes() == [first]
+    predictor.release(run)
+    assert not psutil.pid_exists(first)
+    assert predictor.processes() == []
+    assert predictor.ask(run, ["a"])[0].label == "bad"
+
+
 def test_the_process_ends_when_idle_and_comes_back_when_asked(run: Path, tmp_path: Path) -> None:
     predictor = Predictor(tmp_path, command=toy(idle_seconds=0.05))
     first = process_of(predictor.ask(run, ["a"])[0])

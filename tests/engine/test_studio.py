@@ -21,9 +21,11 @@ from engine.errors import Problem, Refused
 from engine.events import Ended, Queued, Started, Step
 from engine.facts import Remembered
 from engine.models import EMBEDDED
+from engine.predict import Predictor
 from engine.processes import REPOSITORY
 from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
+from tests.engine.test_predict import toy
 from tests.engine.test_supervisor import TOY, until
 from tests.tiny import tiny
 
@@ -139,6 +141,16 @@ def test_a_shared_page_takes_no_folder_for_a_model(home: Path, model: str) -> No
 
 def test_the_embedded_model_is_there_on_a_shared_page_too(home: Path) -> None:
     assert Studio(home, share=True, dispatch=False).model(EMBEDDED).layers == 6
+
+
+@pytest.mark.parametrize("path", ["a\x00b", "x" * 5000, "~nobody/x.csv", "/" + "x/" * 3000])
+@pytest.mark.parametrize("share", [False, True])
+def test_what_cannot_be_a_path_is_told_as_a_problem(home: Path, path: str, share: bool) -> None:
+    looking = Studio(home, share=share, dispatch=False)
+    preview = looking.preview(RunSpec(DataSpec(f"file:{path}"), f"./{path}" if path[0] != "~" else path))
+    assert {problem.field for problem in preview.problems} == {"data.source", "model"}
+    with pytest.raises(Refused):
+        looking.columns(DataSpec("sample:film-reviews-en", test=f"file:{path}"))
 
 
 # Runs
@@ -277,6 +289,15 @@ def test_deleting_takes_the_run_off_the_list(looking: Studio) -> None:
     assert looking.runs() == []
     with pytest.raises(Refused):
         looking.record(run_id)
+
+
+def test_deleting_a_run_ends_the_process_that_tries_its_model(looking: Studio) -> None:
+    looking._predictor = Predictor(looking.home, command=toy())
+    run_id = put(looking)
+    looking.predict(run_id, ["text"])
+    assert len(looking._predictor.processes()) == 1
+    looking.delete(run_id)
+    assert looking._predictor.processes() == []
 
 
 @pytest.mark.parametrize("run_id", ["", "../..", "no-such-run"])
