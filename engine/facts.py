@@ -23,6 +23,7 @@ from engine.data.split import Split
 from engine.data.table import shown
 from engine.errors import Problem, Refused
 from engine.hardware import Hardware
+from engine.held import Held, once_free
 from engine.knobs import Value, knobs_of, read
 from engine.models import ModelFacts, TokenFacts
 from engine.spec import DataSpec
@@ -77,8 +78,9 @@ class Remembered(Generic[K, V]):
 class Facts:
     """What is known of the machine and of everything that was asked for. In share mode only uploads and Hub ids are let through."""
 
-    def __init__(self, home: Path, *, share: bool, limit_bytes: int) -> None:
+    def __init__(self, home: Path, *, share: bool, limit_bytes: int, ours: Callable[[], Held] = Held) -> None:
         self.home = home
+        self._ours = ours  # what our own processes hold of the memory, now
         self.share = share
         self.limit_bytes = limit_bytes
         self._tables: Remembered[Hashable, tuple[Table, Table | None]] = Remembered(1)
@@ -88,6 +90,7 @@ class Facts:
         self._tokens: Remembered[Hashable, TokenFacts | None] = Remembered(64)
         self._guard = threading.Lock()
         self._hardware: Hardware | None = None
+        self._held = Held()  # when _hardware was found out
         self._hardware_at = 0.0
         self._refreshing = False
         self._measuring: threading.Thread | None = None
@@ -181,6 +184,12 @@ class Facts:
             threading.Thread(target=self._detect, name="hardware", daemon=True).start()
         return known
 
+    def hardware_to_plan(self) -> Hardware:
+        """The machine as the next run will find it: a run that works now, and what is tried beside it, has ended by then."""
+        found = self.hardware()
+        with self._guard:
+            return once_free(self._hardware or found, self._held)
+
     def measure(self, *, wait: bool) -> None:
         """Has the processor's speed measured, once for this home: in a process of its own, in the background unless `wait`."""
         with self._guard:
@@ -201,8 +210,9 @@ class Facts:
             self._refreshing = False
 
     def _keep(self, found: Hardware) -> Hardware:
+        ours = self._ours()
         with self._guard:
-            self._hardware, self._hardware_at = found, time.monotonic()
+            self._hardware, self._held, self._hardware_at = found, ours, time.monotonic()
         return found
 
 

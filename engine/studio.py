@@ -6,6 +6,7 @@ see the same.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from engine.evaluate import Evaluation
 from engine.events import Event
 from engine.facts import FILE, Facts
 from engine.hardware import Hardware
+from engine.held import Held, held
 from engine.knobs import Value
 from engine.methods import Method, all_methods
 from engine.models import ModelFacts
@@ -68,7 +70,7 @@ class Studio:
         self.methods: Mapping[str, Method] = all_methods()
         self.tasks: Mapping[str, Task] = all_tasks()
         self.store = Store(self.home)
-        self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes)
+        self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes, ours=self._held)
         self.reader = Reader(self.store)
         self._supervisor = Supervisor(self.store, worker)
         self._predictor = Predictor(self.home)
@@ -79,6 +81,15 @@ class Studio:
     def hardware(self) -> Hardware:
         """The machine, as it was at most a few seconds ago."""
         return self.facts.hardware()
+
+    def _held(self) -> Held:
+        """What comes free before a run that is started now gets its turn; nothing where no run is at work."""
+        workers = self._supervisor.workers()
+        told = 0
+        for run_id in workers:
+            with contextlib.suppress(Refused):  # deleted meanwhile
+                told += next((one.vram_bytes or 0 for one in reversed(self.reader.record(run_id).resources)), 0)
+        return held([*workers.values(), *self._predictor.processes()], told) if workers else Held()
 
     @property
     def trouble(self) -> str:
@@ -130,7 +141,7 @@ class Studio:
                 tokens = self.facts.tokens(model, data, token)
         except Refused as error:
             problems += error.problems
-        hardware = self.hardware
+        hardware = self.facts.hardware_to_plan()
         problems += planning.check(spec, data, model, tokens, hardware, self.catalog)
         problems = list(dict.fromkeys(problems))
         made: Plan | None = None

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import filelock
@@ -116,6 +116,19 @@ class Supervisor:
             trail = self._trails.setdefault(run_id, Trail())
             trail.follow(self.store.folder(run_id) / "events.jsonl")
             return trail.last
+
+    def workers(self) -> dict[str, int]:
+        """The process of each run that is at work, whoever started it."""
+        with self._guard:
+            if self.dispatches:
+                return {run_id: worker.process.pid for run_id, worker in self._live.items() if worker.is_alive()}
+        found = {}
+        for run_id in self.store.ids():
+            with suppress(Refused, OSError):
+                last = self.last(run_id)
+                if isinstance(last, Started) and same_process(last) is not None:
+                    found[run_id] = last.pid
+        return found
 
     @property
     def dispatches(self) -> bool:

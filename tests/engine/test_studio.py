@@ -20,6 +20,7 @@ from engine import spec as specs
 from engine.errors import Problem, Refused
 from engine.events import Ended, Queued, Started, Step
 from engine.facts import Remembered
+from engine.held import Held
 from engine.models import EMBEDDED
 from engine.predict import Predictor
 from engine.processes import REPOSITORY
@@ -170,6 +171,20 @@ def test_a_run_that_is_started_is_worked_on_and_its_summary_tells_how_it_ended(s
     assert (summary.id, summary.state, summary.step, summary.progress) == (run_id, "finished", 1, 1.0)
     assert (summary.model, summary.method, summary.preset, summary.data) == (EMBEDDED, "lora", "quick", "sample:film-reviews-en")
     assert studio.plan(run_id).model.id == EMBEDDED
+
+
+def test_a_run_behind_another_is_planned_with_the_memory_that_comes_free(studio: Studio) -> None:
+    begun = studio.start(replace(SAMPLE, name="start hold end"))
+    until(lambda: studio.record(begun).state == "running")
+    for one in (studio, Studio(studio.home, dispatch=False)):  # the app, and a shell that queues behind it
+        free = one.facts._detect().ram_free_bytes
+        preview = one.preview(SAMPLE)
+        assert preview.plan is not None
+        assert one._held().ram_bytes > 1_000_000
+        assert preview.plan.memory_available_bytes == free + one.facts._held.ram_bytes > free
+    (studio.store.folder(begun) / "go").touch()
+    until(lambda: not studio._supervisor.workers())
+    assert studio._held() == Held()
 
 
 def test_start_refuses_with_every_error_of_the_preview(looking: Studio) -> None:
