@@ -57,12 +57,7 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
         runs_events.wire(studio, watching, training, page_files)
         try_.wire(studio, trying)
         page.load(bind(on_load, studio), None, [machine, notice], **quiet)
-        redraw: dict[str, Any] = {
-            "fn": bind(train_events.on_change, studio, training),
-            "inputs": [training.token, *training.inputs],
-            "outputs": train_events.outputs(training),
-            **quiet,
-        }
+        redraw: dict[str, Any] = {**train_events.redrawing(studio, training), **quiet}
         page.load(**redraw).then(bind(train_events.on_measure, studio), None, None, **quiet).then(**redraw)
     return page
 

@@ -22,6 +22,13 @@ SIMPLE, ADVANCED = "Simple", "Advanced"
 SLOTS = ("source", "columns", "model", "method")  # places for problems, beside the fields that they name
 
 
+class Newest:
+    """The number of the newest change that one open page asked about, so that an answer to an older one is not drawn over it."""
+
+    def __init__(self) -> None:
+        self.change = 0
+
+
 @dataclass(frozen=True)
 class Train:
     """The components that handlers read and write."""
@@ -32,6 +39,8 @@ class Train:
     groups: tuple[tuple[form.Group, Any], ...]  # with the column of each
     rows: dict[str, Any]  # parts that come and go: "upload", "hub", "resplit", "other_model", "token", "advanced", "suggestion"
     slots: dict[str, Any]  # problems beside the fields, by SLOTS
+    newest: Any  # a Newest for each open page
+    change: Any  # the number of a change, given by page.js
     token: Any
     detail: Any
     facts: Any
@@ -78,7 +87,7 @@ def offer(studio: Studio) -> Offer:
 
 def build(studio: Studio) -> Train:
     """Draws the place inside the Blocks that is open."""
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {"newest": gr.State(Newest()), "change": gr.Number(0, precision=0, visible=False)}
     with gr.Row(elem_id="train-columns"):
         with gr.Column(elem_id="cards"):
             _data_card(studio, parts)

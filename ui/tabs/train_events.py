@@ -12,7 +12,7 @@ from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
 from ui import cards, form, request, words
 from ui.border import bind
-from ui.tabs.train import ADVANCED, SLOTS, Train
+from ui.tabs.train import ADVANCED, SLOTS, Newest, Train
 
 if TYPE_CHECKING:
     from engine.data.columns import ColumnFacts
@@ -30,7 +30,7 @@ def wire(studio: Studio, train: Train) -> None:
     once = {**quiet, "trigger_mode": "once"}
     seen = {**quiet, "show_progress": "minimal", "show_progress_on": [train.facts]}
     everything = [train.token, *train.inputs]
-    redraw: dict[str, Any] = {"fn": bind(on_change, studio, train), "inputs": everything, "outputs": outputs(train)}
+    redraw = redrawing(studio, train)
     columns = [field["text"], field["label"]]
 
     parts = [part["upload"], part["hub"], part["token"], *columns, field["resplit"]]
@@ -53,7 +53,7 @@ def wire(studio: Studio, train: Train) -> None:
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
 
     part["suggestion"].click(bind(on_suggestion, studio, train), everything, refill(train), **once).then(**redraw, **seen)
-    train.load.upload(bind(on_load, train), train.load, [train.refused, *refill(train)], **once).then(**redraw, **seen)
+    train.load.upload(bind(on_load, studio, train), train.load, [train.refused, *refill(train)], **once).then(**redraw, **seen)
     save = "text => shur.download('spec.json', text)"
     train.download.click(bind(on_download, train), everything, train.spec_text, **once).then(None, train.spec_text, None, js=save)
     go = "run => run && shur.go('runs', run)"
@@ -65,6 +65,13 @@ def wire(studio: Studio, train: Train) -> None:
 def refill(train: Train) -> list[Any]:
     """What `refilled` fills, in its order."""
     return [*train.inputs, *(train.rows[name] for name in ("upload", "hub", "other_model", "token"))]
+def redrawing(studio: Studio, train: Train) -> dict[str, Any]:
+    """The event that draws a new preview. page.js numbers it in the order of the changes; answers may come in another."""
+    count = "(newest, change, ...fields) => [newest, (shur.change = (shur.change || 0) + 1), ...fields]"
+    inputs = [train.newest, train.change, train.token, *train.inputs]
+    return {"fn": bind(on_redraw, studio, train), "inputs": inputs, "outputs": outputs(train), "js": count}
+
+
 
 
 def outputs(train: Train) -> list[Any]:
@@ -132,6 +139,13 @@ def on_change(studio: Studio, train: Train, token: str, *values: Any) -> list[An
     spec = request.run_spec(told, train.offer)
     found = studio.preview(spec, token or None)
     data = found.data or _looked(studio, spec, token)
+def on_redraw(studio: Studio, train: Train, newest: Newest, change: int, token: str, *values: Any) -> list[Any]:
+    """A new preview, unless a newer change was asked about while it was made: then that one's is drawn, and this one not over it."""
+    newest.change = max(newest.change, change)
+    drawn = on_change(studio, train, token, *values) if change == newest.change else []
+    return drawn if change == newest.change else [gr.skip() for _ in outputs(train)]
+
+
     return draw(studio, train, told, spec, found, data)
 
 
