@@ -91,7 +91,7 @@ def model_line(entry: Model | None, found: ModelFacts | None) -> str:
 def recipe_line(recipe: Recipe | None) -> str:
     """What the preset is for, and where it comes from."""
     if recipe is None:
-        return ""
+        return '<p class="soft">No preset: what you leave open follows from the data, the model and this machine.</p>'
     source = recipe.source.rstrip(".")
     return f'<div class="recipe"><p class="soft">{escape(recipe.summary)}</p><p class="soft source">Source: {escape(source)}.</p></div>'
 

@@ -96,7 +96,7 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "model": spec.model if listed else OTHER,
         "other_model": "" if listed else spec.model,
         "method": spec.method,
-        "preset": spec.preset or "",
+        "preset": spec.preset or None,
         "name": spec.name or "",
     }
     typed = form.typed(offer.all_knobs, spec.settings)

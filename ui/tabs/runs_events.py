@@ -185,7 +185,7 @@ def on_yes(studio: Studio, run_id: str, what: str) -> tuple[Any, str]:
 
 def on_clone(studio: Studio, train: Train, run_id: str) -> list[Any]:
     """The run's spec, back in the fields of the Train place."""
-    return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(train, studio.clone(run_id))]
+    return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(studio, train, studio.clone(run_id))]
 
 
 def on_export(studio: Studio, page_files: Path, run_id: str) -> Any:

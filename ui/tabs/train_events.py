@@ -10,6 +10,7 @@ import gradio as gr
 from engine import spec as specs
 from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
+from engine.asked import asked
 from ui import cards, form, request, words
 from ui.border import bind
 from ui.tabs.train import ADVANCED, SLOTS, Newest, Train
@@ -62,9 +63,6 @@ def wire(studio: Studio, train: Train) -> None:
     began.then(None, train.started, None, js=go).then(**redraw, **quiet)
 
 
-def refill(train: Train) -> list[Any]:
-    """What `refilled` fills, in its order."""
-    return [*train.inputs, *(train.rows[name] for name in ("upload", "hub", "other_model", "token"))]
 def redrawing(studio: Studio, train: Train) -> dict[str, Any]:
     """The event that draws a new preview. page.js numbers it in the order of the changes; answers may come in another."""
     count = "(newest, change, ...fields) => [newest, (shur.change = (shur.change || 0) + 1), ...fields]"
@@ -133,12 +131,6 @@ def on_measure(studio: Studio) -> None:
     studio.facts.measure(wait=True)
 
 
-def on_change(studio: Studio, train: Train, token: str, *values: Any) -> list[Any]:
-    """A new preview for what the fields hold now."""
-    told = request.unguessed(train.offer.told(values))
-    spec = request.run_spec(told, train.offer)
-    found = studio.preview(spec, token or None)
-    data = found.data or _looked(studio, spec, token)
 def on_redraw(studio: Studio, train: Train, newest: Newest, change: int, token: str, *values: Any) -> list[Any]:
     """A new preview, unless a newer change was asked about while it was made: then that one's is drawn, and this one not over it."""
     newest.change = max(newest.change, change)
@@ -224,21 +216,26 @@ def on_download(train: Train, token: str, *values: Any) -> str:
     return specs.to_json(request.run_spec(train.offer.told(values), train.offer))
 
 
-def on_load(train: Train, path: str) -> list[Any]:
-    """Fills the fields from a spec. One that cannot be read changes nothing and is told why."""
+def on_load(studio: Studio, train: Train, path: str) -> list[Any]:
+    """Fills the fields from a spec. One that cannot be read, or that no field can show, changes nothing and is told why."""
     try:
-        spec = specs.from_json(Path(path).read_text("utf-8"))
+        filled = shown(studio, train, specs.from_json(Path(path).read_text("utf-8")))
     except Refused as refused:
         return [words.problems(refused.problems), *(gr.skip() for _ in refill(train))]
     except UnicodeDecodeError:
         return [words.problem(NOT_A_SPEC), *(gr.skip() for _ in refill(train))]
     finally:
         Path(path).unlink(missing_ok=True)
-    return ["", *shown(train, spec)]
+    return ["", *filled]
 
 
-def shown(train: Train, spec: specs.RunSpec) -> list[Any]:
-    """Every input, and what comes and goes with it, for this spec."""
+def shown(studio: Studio, train: Train, spec: specs.RunSpec) -> list[Any]:
+    """Every input, and what comes and goes with it, for this spec. Raises Refused for what no field can show."""
+    told = asked(spec, studio.catalog)
+    typed = {f"settings.{knob.name}" for knob in told.knobs.values() if knob.kind not in ("choice", "switch")}
+    lost = [one for one in told.problems if one.field not in typed and one.field.partition(".")[0] not in ("data", "model")]
+    if lost:
+        raise Refused(*lost)
     return refilled(request.fields(spec, train.offer))
 
 
