@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ import gradio as gr
 from engine import spec as specs
 from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
-from engine.asked import asked
+from engine.facts import FILE
 from ui import cards, form, request, words
 from ui.border import bind
 from ui.tabs.train import ADVANCED, SLOTS, Newest, Train
@@ -255,8 +257,18 @@ def on_start(studio: Studio, train: Train, token: str, *values: Any) -> tuple[st
     """Hands the run over. What the engine refuses now, though the preview was clean, is told beside the button."""
     spec = request.run_spec(train.offer.told(values), train.offer)
     try:
-        return studio.start(spec, token or None), ""
+        return studio.start(replace(spec, name=spec.name or run_name(studio, spec)), token or None), ""
     except Refused as refused:
         return "", words.problems(refused.problems)
     except OSError as error:
         return "", words.problem(explain(error))
+
+
+def run_name(studio: Studio, spec: specs.RunSpec) -> str | None:
+    """A run's name where none was typed, in the words of the page; None where the data has none there: the engine makes one."""
+    dataset = next((one for one in studio.catalog.datasets if one.source == spec.data.source), None)
+    model, method = studio.catalog.model(spec.model), studio.methods.get(spec.method)
+    if dataset is None and not spec.data.source.startswith(FILE):
+        return None
+    data = dataset.name.removesuffix(" (sample)") if dataset else Path(spec.data.source).stem
+    return f"{data} · {model.name if model else Path(spec.model).name} · {method.name if method else spec.method}"
