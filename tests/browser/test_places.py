@@ -144,6 +144,53 @@ def test_a_spec_goes_out_as_json_and_comes_back_in(open_page: Open, still: Serve
     expect(page.get_by_label("Passes over the data")).to_have_value("3")
 
 
+def test_a_spec_without_a_preset_comes_in_and_one_with_an_unknown_method_is_told(
+    open_page: Open, seen: Seen, still: Served, tmp_path: Path
+) -> None:
+    page = open_page(still.url)
+    looking.ready(page)
+    path = tmp_path / "spec.json"
+    asked = {"data": {"source": "sample:product-reviews-bn"}, "model": "sentence-transformers/all-MiniLM-L6-v2", "preset": None}
+    path.write_text(json.dumps(asked), "utf-8")
+    load(page, path)
+    expect(page.locator("#recipe-line")).to_contain_text("No preset")
+    expect(page.locator("#preset input:checked")).to_have_count(0)
+    expect(page.locator("#facts")).to_contain_text("neutral", ignore_case=True)
+    path.write_text(json.dumps({**asked, "method": "magic"}), "utf-8")
+    load(page, path)
+    expect(page.locator("#refused")).to_contain_text("There is no method 'magic'.")
+    expect(page.locator("#recipe-line")).to_contain_text("No preset")
+    assert seen.errors == []
+
+
+def test_a_second_file_is_shown_by_its_name_and_can_be_taken_away(open_page: Open, seen: Seen, still: Served, tmp_path: Path) -> None:
+    rows = "text,label\n" + "".join(f"this one is {'good' if at % 2 else 'bad'} number {at},{at % 2}\n" for at in range(60))
+    for name in ("mine.csv", "second.csv", "other.csv"):
+        (tmp_path / name).write_text(rows.replace("number", name), "utf-8")
+    page = open_page(still.url)
+    looking.ready(page)
+    pick(page, "Texts with labels", "A file of mine")
+    upload(page, tmp_path / "mine.csv")
+    expect(page.locator("#facts")).to_contain_text("mine.csv")
+    for _ in range(2):
+        page.locator("#test-upload input[type=file]").set_input_files(tmp_path / "second.csv")
+        expect(page.locator("#second")).to_contain_text("second.csv")
+        expect(page.locator("#facts")).to_contain_text("given for testing")
+        for width, height, dark in looking.WAYS[1:3]:
+            page.set_viewport_size({"width": width, "height": height})
+            looking.darken(page, dark=dark)
+            assert looking.faults(page) == {}
+        page.get_by_role("button", name="Remove", exact=True).click()
+        expect(page.locator("#second-row")).to_be_hidden()
+        expect(page.locator("#facts")).not_to_contain_text("given for testing")
+    page.locator("#test-upload input[type=file]").set_input_files(tmp_path / "second.csv")
+    expect(page.locator("#second")).to_contain_text("second.csv")
+    upload(page, tmp_path / "other.csv")
+    expect(page.locator("#facts")).to_contain_text("other.csv")
+    expect(page.locator("#second-row")).to_be_hidden()
+    assert seen.errors == []
+
+
 def test_a_run_that_moves_is_redrawn_within_two_seconds_and_keeps_the_viewers_zoom(open_page: Open, seen: Seen, still: Served) -> None:
     run_id = homes.add_run(still.home, homes.training(time.time(), 40), asked=homes.SPEC)
     page = open_page(f"{still.url}?run={run_id}")
@@ -197,6 +244,8 @@ def test_the_finished_run_shows_its_verdict_first_and_its_matrix_with_the_person
     expect(page.locator("#confusion .ytick text").first).to_have_text("নেতিবাচক")
     expect(page.locator("#scores tbody tr")).to_have_count(3)
     expect(page.locator("#samples tbody tr")).to_have_count(6)
+    cell = page.locator("#samples td.label > div").filter(has_text="✗ Neutral").first
+    assert cell.evaluate("cell => cell.getBoundingClientRect().height") < 30, "a label stands on one line"
     sentence, table = page.locator("#verdict .sentence").bounding_box(), page.locator("#scores").bounding_box()
     assert sentence
     assert table

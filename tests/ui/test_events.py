@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
-from engine.studio import Studio
+from engine.errors import Refused
+from engine.spec import DataSpec, RunSpec
+from engine.studio import Preview, Studio
 from tests.ui import homes
-from ui import shell
-from ui.tabs import runs_events, train_events
+from ui import request, shell
+from ui.tabs import runs_events, train, train_events, try_
+from ui.tabs.train import Newest, Train
 
 
 @pytest.fixture
@@ -21,11 +25,80 @@ def studio(home: Path) -> Iterator[Studio]:
     made.close()
 
 
+@pytest.fixture
+def place(studio: Studio) -> Train:
+    with gr.Blocks():
+        return train.build(studio)
+
+
+def fields(place: Train, spec: RunSpec) -> list[object]:
+    return list(request.fields(spec, place.offer).values())
+
+
+def test_an_answer_that_a_newer_change_overtook_is_not_drawn(studio: Studio, place: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest, drawn = Newest(), {}
+    preview = Preview((), None, None, None)
+
+    def slow(spec: RunSpec, token: str | None) -> Preview:
+        if spec.model == "slow":  # while it is looked at, the person picks another model
+            drawn["quick"] = train_events.on_redraw(studio, place, newest, 2, "", *fields(place, replace(homes.SPEC, model="quick")))
+        return preview
+
+    monkeypatch.setattr(studio, "preview", slow)
+    drawn["slow"] = train_events.on_redraw(studio, place, newest, 1, "", *fields(place, replace(homes.SPEC, model="slow")))
+    nothing = [gr.skip() for _ in train_events.outputs(place)]
+    assert drawn["slow"] == nothing
+    assert len(drawn["quick"]) == len(nothing)
+    assert drawn["quick"] != nothing
+    late = train_events.on_redraw(studio, place, newest, 1, "", *fields(place, homes.SPEC))
+    assert late == nothing
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        (replace(homes.SPEC, method="magic"), "magic"),
+        (replace(homes.SPEC, task="dream"), "dream"),
+        (replace(homes.SPEC, preset="gone"), "gone"),
+        (replace(homes.SPEC, settings={"schedule": "zigzag"}), "zigzag"),
+        (replace(homes.SPEC, settings={"length_grouping": "perhaps"}), "perhaps"),
+        (replace(homes.SPEC, settings={"no_such": 1}), "no_such"),
+    ],
+)
+def test_a_spec_that_no_field_can_show_is_refused_in_words(studio: Studio, place: Train, spec: RunSpec, told: str) -> None:
+    with pytest.raises(Refused, match=told):
+        train_events.shown(studio, place, spec)
+
+
+@pytest.mark.parametrize("settings", [{}, {"rank": 9999}, {"epochs": "many"}])
+def test_what_a_field_can_show_with_its_problem_is_shown(studio: Studio, place: Train, settings: dict[str, int | str]) -> None:
+    filled = train_events.shown(studio, place, replace(homes.SPEC, preset=None, settings=settings))
+    for component, value in zip(place.inputs, filled, strict=False):
+        component.preprocess(value)  # Gradio takes each of them back
+
+
+def test_try_takes_a_run_that_an_open_page_still_shows_after_the_app_was_started_again() -> None:
+    with gr.Blocks():
+        assert try_.build().run.preprocess("an-older-run") == "an-older-run"
+
+
+def test_a_new_file_forgets_the_second_one_that_belonged_to_the_last(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("text,label\n")
+    assert train_events.on_upload(studio, 1, str(path))[-1] == ""
+
+
+def test_a_run_is_named_in_the_words_of_the_page(studio: Studio) -> None:
+    assert train_events.run_name(studio, homes.SPEC) == "Film reviews · MiniLM-L6 · LoRA"
+    mine = RunSpec(DataSpec("file:uploads/ab/my reviews.csv"), "owner/model", method="full")
+    assert train_events.run_name(studio, mine) == "my reviews · model · Full fine-tuning"
+
+
 def test_a_file_a_little_over_the_limit_is_refused_in_our_words(studio: Studio, tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     path.write_bytes(b"x" * 1_100)
     assert shell.launch_options(studio)["max_file_size"] > path.stat().st_size, "it comes in"
-    told = train_events.on_upload(studio, str(path))
+    told = train_events.on_upload(studio, 0, str(path))
     assert any("The file is larger than" in one for one in told if isinstance(one, str))
     assert not path.exists()
 

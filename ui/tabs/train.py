@@ -37,7 +37,7 @@ class Train:
     fields: dict[str, Any]  # by the names in FIELDS
     knobs: dict[str, Any]  # knob name -> its field
     groups: tuple[tuple[form.Group, Any], ...]  # with the column of each
-    rows: dict[str, Any]  # parts that come and go: "upload", "hub", "resplit", "other_model", "token", "advanced", "suggestion"
+    rows: dict[str, Any]  # parts that come and go: "upload", "hub", "second", "resplit", "other_model", "token", "advanced", "suggestion"
     slots: dict[str, Any]  # problems beside the fields, by SLOTS
     newest: Any  # a Newest for each open page
     change: Any  # the number of a change, given by page.js
@@ -53,6 +53,8 @@ class Train:
     upload: Any
     test_upload: Any
     upload_problem: Any
+    second: Any  # the name of the second file
+    remove: Any  # takes it away again
     asked: Any  # the Hub data set whose splits were asked for last
     spec_text: Any
     download: Any
@@ -119,6 +121,9 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
             parts["test_upload"] = gr.File(
                 label="A second file for testing, if you have one", file_types=kinds, height=112, elem_id="test-upload"
             )
+        with gr.Row(visible=False, elem_id="second-row") as rows["second"]:
+            parts["second"] = gr.HTML("", elem_id="second")
+            parts["remove"] = gr.Button("Remove", size="sm", min_width=0, elem_id="second-remove")
         fields["file"] = gr.Textbox(visible=False)
         fields["test_file"] = gr.Textbox(visible=False)
         parts["asked"] = gr.Textbox(visible=False)

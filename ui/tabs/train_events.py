@@ -43,11 +43,10 @@ def wire(studio: Studio, train: Train) -> None:
         [field["hub_id"].submit, field["hub_id"].blur], bind(on_hub_id, studio), [field["hub_id"], train.token, train.asked],
         [train.asked, *splits, *columns], **quiet,
     ).then(**redraw, **seen)  # fmt: skip
-    for upload, kept in ((train.upload, field["file"]), (train.test_upload, field["test_file"])):
-        taken = upload.upload(
-            bind(on_upload, studio), upload, [kept, upload, train.upload_problem, *columns], **{**seen, "trigger_mode": "once"}
-        )
-        taken.then(**redraw, **seen)
+    for upload, kept, forgotten in ((train.upload, field["file"], [field["test_file"]]), (train.test_upload, field["test_file"], [])):
+        told = [kept, upload, train.upload_problem, *columns, *forgotten]
+        upload.upload(bind(on_upload, studio, len(forgotten)), upload, told, **{**seen, "trigger_mode": "once"}).then(**redraw, **seen)
+    train.remove.click(lambda: "", None, field["test_file"], **once).then(**redraw, **seen)
     gr.on([one.input for one in (*splits, *columns, field["resplit"])], **redraw, **seen)
 
     field["model"].input(bind(on_model, studio), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
@@ -78,7 +77,7 @@ def outputs(train: Train) -> list[Any]:
     """What `draw` fills, in its order."""
     told = [train.facts, train.model_line, train.recipe_line, train.preview, train.start]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
-    chosen = [*columns, train.rows["resplit"], train.rows["suggestion"]]
+    chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["suggestion"]]
     return [*told, *chosen, *train.slots.values(), *(column for _, column in train.groups), *train.knobs.values()]
 
 
@@ -98,15 +97,18 @@ def on_detail(detail: str) -> Any:
     return gr.update(visible=detail == ADVANCED)
 
 
-def on_upload(studio: Studio, path: str) -> tuple[Any, ...]:
-    """Takes a file into the home and lets go of Gradio's own copy. A file that is refused leaves the last one in place."""
+def on_upload(studio: Studio, forgotten: int, path: str) -> tuple[Any, ...]:
+    """Takes a file into the home and lets go of Gradio's own copy, and empties so many fields that belonged to the last one.
+
+    A file that is refused leaves the last one in place.
+    """
     try:
         kept = studio.add_upload(path, Path(path).name)
     except Refused as refused:
-        return gr.skip(), None, words.problems(refused.problems), gr.skip(), gr.skip()
+        return gr.skip(), None, words.problems(refused.problems), *(gr.skip() for _ in range(2 + forgotten))
     finally:
         Path(path).unlink(missing_ok=True)
-    return kept, None, "", None, None
+    return kept, None, "", None, None, *([""] * forgotten)
 
 
 def on_hub_id(studio: Studio, hub_id: str, token: str, asked: str) -> tuple[Any, ...]:
@@ -178,6 +180,8 @@ def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec
 def _about(column: ColumnFacts) -> str:
     """What tells one column from another in a list."""
     if column.role == "text":
+        gr.update(visible=bool(spec.data.test)),
+        f"<p>Second file, for testing: <b>{escape(Path(spec.data.test).name)}</b></p>" if spec.data.test else "",
         return f"{words.count(column.mean_words)} words on average"
     return f"{words.count(column.distinct)} different" if column.distinct != 1 else "always the same"
 
