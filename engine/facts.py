@@ -6,6 +6,7 @@ remembered for a few seconds only, so that a network that comes back, or a file 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -113,7 +114,7 @@ class Facts:
             table, test = self._opened(data, token)
             return inspect(table, test, data, clean_html=clean_html)
 
-        return self._data.get((*_key(data), clean_html, token), look)
+        return self._data.get((*_key(data), clean_html, _mark(token)), look)
 
     def columns(self, data: DataSpec, token: str | None) -> tuple[str, ...]:
         """The names of the data's columns, whether or not it can be used. Raises Refused where it cannot be opened."""
@@ -121,11 +122,11 @@ class Facts:
 
     def hub_layout(self, dataset_id: str, token: str | None) -> dict[str, tuple[str, ...]]:
         """A Hub data set's subsets with their splits. Raises Refused."""
-        return self._layouts.get((dataset_id, token), lambda: hub_layout(dataset_id, token))
+        return self._layouts.get((dataset_id, _mark(token)), lambda: hub_layout(dataset_id, token))
 
     def _opened(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
         tables = self._tables
-        key = (*_key(replace(data, text=None, label=None)), token)
+        key = (*_key(replace(data, text=None, label=None)), _mark(token))
         opened = tables.get(key, lambda: load(data, home=self.home, token=token, limit_bytes=self.limit_bytes))
         if sum(table.data.nbytes for table in opened if table is not None) > TABLE_BYTES:
             self._tables = Remembered(1)
@@ -163,7 +164,7 @@ class Facts:
             raise Refused(Problem("model", "No model is chosen yet.", "Choose a model."))
         if self.share and model != models.EMBEDDED and (model.startswith((".", "/", "~", "\\")) or models.is_folder(model)):
             raise Refused(Problem("model", "In a shared app a folder cannot be used as a model.", "Choose one of the list, or a Hub id."))
-        return self._models.get((model, token), lambda: models.find(model, token=token, home=self.home))
+        return self._models.get((model, _mark(token)), lambda: models.find(model, token=token, home=self.home))
 
     def tokens(self, model: ModelFacts, data: DataFacts, token: str | None) -> TokenFacts | None:
         """How the model's tokenizer cuts this data; None where it cannot be known beforehand."""
@@ -221,6 +222,11 @@ def _clean_html(settings: Mapping[str, Value]) -> bool:
     knob = next(one for one in knobs_of(Split) if one.name == "clean_html")
     value, _ = read(knob, settings["clean_html"]) if "clean_html" in settings else (None, None)
     return bool(knob.default if value is None else value)
+
+
+def _mark(token: str | None) -> str:
+    """Tells one token from another without being one."""
+    return hashlib.sha256(token.encode()).hexdigest() if token else ""
 
 
 def _key(data: DataSpec) -> tuple[Hashable, ...]:

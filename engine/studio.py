@@ -72,7 +72,7 @@ class Studio:
         self.store = Store(self.home)
         self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes, ours=self._held)
         self.reader = Reader(self.store)
-        self._supervisor = Supervisor(self.store, worker)
+        self._supervisor = Supervisor(self.store, worker, share=share)
         self._predictor = Predictor(self.home)
         if dispatch:
             self._supervisor.start()
@@ -81,6 +81,10 @@ class Studio:
     def hardware(self) -> Hardware:
         """The machine, as it was at most a few seconds ago."""
         return self.facts.hardware()
+
+    def _token(self, token: str | None) -> str | None:
+        """The token that was typed in, else the owner's own; that one serves nobody else's requests."""
+        return token or (None if self.share else os.environ.get("HF_TOKEN")) or None
 
     def _held(self) -> Held:
         """What comes free before a run that is started now gets its turn; nothing where no run is at work."""
@@ -105,24 +109,24 @@ class Studio:
 
     def inspect(self, data: DataSpec, settings: Mapping[str, Value] | None = None, token: str | None = None) -> DataFacts:
         """What is in the data. Raises Refused with everything that is wrong with it."""
-        return self.facts.data(data, settings or {}, _token(token))
+        return self.facts.data(data, settings or {}, self._token(token))
 
     def columns(self, data: DataSpec, token: str | None = None) -> tuple[str, ...]:
         """The names of the data's columns, also where it cannot be used as it is. Raises Refused where it cannot be opened."""
-        return self.facts.columns(data, _token(token))
+        return self.facts.columns(data, self._token(token))
 
     def hub_layout(self, dataset_id: str, token: str | None = None) -> dict[str, tuple[str, ...]]:
         """A Hub data set's subsets with their splits, the default one first. Raises Refused."""
-        return self.facts.hub_layout(dataset_id, _token(token))
+        return self.facts.hub_layout(dataset_id, self._token(token))
 
     def model(self, model: str, token: str | None = None) -> ModelFacts:
         """What is known of a model. Raises Refused, with the fix, for one that cannot be used."""
-        return self.facts.model(model, _token(token))
+        return self.facts.model(model, self._token(token))
 
     def preview(self, spec: RunSpec, token: str | None = None) -> Preview:
         """What would happen, or every problem that keeps it from happening. Never raises Refused."""
         self.facts.measure(wait=False)
-        return self._preview(spec, _token(token))
+        return self._preview(spec, self._token(token))
 
     def _preview(self, spec: RunSpec, token: str | None) -> Preview:
         problems: list[Problem] = []
@@ -157,11 +161,11 @@ class Studio:
     def start(self, spec: RunSpec, token: str | None = None) -> str:
         """Puts a run in the queue and returns its id. Raises Refused with every error that `preview` shows."""
         self.facts.measure(wait=True)
-        preview = self._preview(spec, _token(token))
+        preview = self._preview(spec, self._token(token))
         if preview.plan is None or not preview.is_ready:
             raise Refused(*(problem for problem in preview.problems if problem.severity == "error"))
         spec = replace(spec, name=_clean_name(spec.name or "") or _name_of(spec), data=self._lasting(spec.data))
-        return self._supervisor.submit(specs.to_json(spec), planning.to_json(preview.plan), spec.name or "", _token(token))
+        return self._supervisor.submit(specs.to_json(spec), planning.to_json(preview.plan), spec.name or "", self._token(token))
 
     def _lasting(self, data: DataSpec) -> DataSpec:
         """Paths that hold from every working folder: whole, or relative to the home."""
@@ -184,7 +188,7 @@ class Studio:
 
     def resume(self, run_id: str, token: str | None = None) -> None:
         """Puts a stopped, failed or killed run back in the queue. Raises Refused for any other."""
-        self._supervisor.resume(run_id, token)
+        self._supervisor.resume(run_id, self._token(token))
 
     def delete(self, run_id: str) -> None:
         """Removes a run and all that it made. Raises Refused while it is at work."""
@@ -249,10 +253,6 @@ class Studio:
         """Ends the background work of this process. Runs go on."""
         self._predictor.close()
         self._supervisor.close()
-
-
-def _token(token: str | None) -> str | None:
-    return token or os.environ.get("HF_TOKEN") or None
 
 
 def _name_of(spec: RunSpec) -> str:

@@ -34,6 +34,7 @@ WATCH_SECONDS = 0.2  # between looks at a live worker; one look takes about 20 u
 IDLE_SECONDS = 0.5  # between looks at the bell
 SWEEP_SECONDS = 20.0  # between looks at every run, whatever the bell says
 GRACE_SECONDS = 10.0  # how old a run without Queued must be before its submission counts as broken off
+OWNER_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")  # all that huggingface_hub looks at in the environment
 EXIT_SECONDS = 20.0  # how long a worker may take to leave after it told its end
 
 
@@ -43,6 +44,7 @@ class Supervisor:
 
     store: Store
     command: Sequence[str] = WORKER  # the run's folder is added as the last argument
+    share: bool = False  # others reach the page: workers do not get the owner's token from the environment
     clock: Callable[[], float] = time.time
     grace_seconds: float = GRACE_SECONDS
     exit_seconds: float = EXIT_SECONDS
@@ -179,6 +181,7 @@ class Supervisor:
     def tick(self) -> None:
         """One look at everything that may have changed; starts, ends and buries what is due. Does nothing without the lock."""
         with self._guard:
+            self._forget_tokens()
             if not self._lock.is_locked and not self._take_over():
                 return
             for run_id in list(self._live):
@@ -319,8 +322,18 @@ class Supervisor:
             "PYTHONUTF8": "1",
             "PYTHONUNBUFFERED": "1",
         }
+        inherited = dict(os.environ)
+        if self.share:
+            inherited = {name: value for name, value in inherited.items() if name not in OWNER_TOKENS}
+            settings["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"  # nor the one that the owner's login left on the disk
         token = self._tokens.get(run_id)
-        return {**os.environ, **settings, **({"HF_TOKEN": token} if token else {})}
+        return {**inherited, **settings, **({"HF_TOKEN": token} if token else {})}
+
+    def _forget_tokens(self) -> None:
+        """A token lives as long as its run."""
+        for run_id in list(self._tokens):
+            if not (self.store.runs / run_id).is_dir() or isinstance(self.last(run_id), Ended):
+                self._tokens.pop(run_id, None)
 
     @contextmanager
     def _tolerating(self, run_id: str) -> Iterator[None]:

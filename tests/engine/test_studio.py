@@ -28,6 +28,7 @@ from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
 from tests.engine.test_predict import toy
 from tests.engine.test_supervisor import TOY, until
+from tests.hub import TOKEN, Hub
 from tests.tiny import tiny
 
 SAMPLE = RunSpec(DataSpec("sample:film-reviews-en"), EMBEDDED, preset="quick")
@@ -138,6 +139,17 @@ def test_a_shared_page_opens_uploads_and_nothing_else(home: Path, tmp_path: Path
 def test_a_shared_page_takes_no_folder_for_a_model(home: Path, model: str) -> None:
     with pytest.raises(Refused, match="folder"):
         Studio(home, share=True, dispatch=False).model(model)
+
+
+def test_the_owner_s_token_serves_the_owner_only(home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny("bert", hub.root / "models" / "someone" / "gated")
+    hub.gated.add("someone/gated")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    alone, shared = Studio(home, dispatch=False), Studio(home, share=True, dispatch=False)
+    with pytest.raises(Refused, match="gated"):
+        shared.model("someone/gated")
+    assert shared.model("someone/gated", TOKEN).layers == alone.model("someone/gated").layers
+    assert TOKEN not in repr([list(one._slots) for one in (shared.facts._models, shared.facts._data, shared.facts._tables)])
 
 
 def test_the_embedded_model_is_there_on_a_shared_page_too(home: Path) -> None:

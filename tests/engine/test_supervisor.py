@@ -207,6 +207,28 @@ def test_the_token_reaches_the_worker_and_no_file(store: Store, app: Supervisor)
     assert not [path for path in store.home.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
 
+def test_a_token_is_forgotten_when_its_run_is_over_however_it_ended(store: Store, app: Supervisor) -> None:
+    held, waiting, killed = (submit(app, acts, "hf_" + "a" * 20) for acts in ("start hold end", "start end", "start hold end"))
+    until(lambda: state(store, held) == "running")
+    assert set(app._tokens) == {held, waiting, killed}
+    app.stop(waiting)
+    until(lambda: set(app._tokens) == {held, killed})
+    go(store, held)
+    until(lambda: state(store, killed) == "running")
+    app.kill(killed)
+    until(lambda: not app._tokens)
+
+
+def test_where_others_reach_the_page_a_worker_gets_the_visitor_s_token_or_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "o" * 20)
+    app = Supervisor(store, TOY, share=True)
+    given, other = submit(app, "token start end", "hf_" + "v" * 20), submit(app, "token start end")
+    assert app._environment(given)["HF_TOKEN"] == "hf_" + "v" * 20
+    assert "HF_TOKEN" not in app._environment(other)
+    assert app._environment(other)["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
+    assert Supervisor(store, TOY)._environment(other)["HF_TOKEN"] == "hf_" + "o" * 20
+
+
 # A worker's death
 
 
