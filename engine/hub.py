@@ -18,6 +18,7 @@ from engine.errors import Problem, Refused, redact
 from engine.store import write_whole
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+DATASETS_CACHE = "HF_DATASETS_CACHE"  # the environment variable of the `datasets` library
 COMMIT = re.compile(r"[0-9a-f]{40}")
 ANSWER_SECONDS = 15.0  # that the Hub may take to answer before we say that it cannot be reached
 Said = Callable[[str, int, int], None]  # (message, bytes done, bytes in all)
@@ -33,6 +34,19 @@ class Repository:
     licence: str | None = None
     languages: tuple[str, ...] = ()
     offline: bool = False  # the Hub did not answer: this is what is known from before
+
+
+def keep_caches_in(home: Path) -> None:
+    """Has data sets of the Hub kept in HOME/cache/datasets, so that --home holds all that Shur makes and deleting it frees the space.
+
+    To be called before the `datasets` library is imported, which reads its setting once. The files as they were fetched lie in the
+    machine's own Hub cache (HF_HUB_CACHE, usually ~/.cache/huggingface/hub), which other tools share; that one is left as it is.
+    """
+    os.environ[DATASETS_CACHE] = str(datasets_cache(home))
+
+
+def datasets_cache(home: Path) -> Path:
+    return home.absolute() / "cache" / "datasets"
 
 
 def repository(model_id: str, *, revision: str | None, token: str | None, home: Path) -> Repository:

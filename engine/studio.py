@@ -25,6 +25,7 @@ from engine.events import Event
 from engine.facts import FILE, Facts
 from engine.hardware import Hardware
 from engine.held import Held, held
+from engine.hub import keep_caches_in
 from engine.knobs import Value
 from engine.methods import Method, all_methods
 from engine.models import ModelFacts
@@ -64,6 +65,7 @@ class Studio:
         self, home: Path, *, share: bool = False, limit_bytes: int | None = None, dispatch: bool = True, worker: Sequence[str] = WORKER
     ) -> None:
         self.home = Path(home).resolve()
+        keep_caches_in(self.home)
         self.share = share
         self.limit_bytes = limit_bytes or (SHARED_LIMIT_BYTES if share else LIMIT_BYTES)
         self.catalog: Catalog = presets.load()

@@ -25,6 +25,7 @@ import psutil
 
 from engine.errors import Problem, Refused, ShurError, explain
 from engine.events import Ended, Progress, Queued, Started
+from engine.hub import DATASETS_CACHE, datasets_cache
 from engine.obituary import inquire, marks, obituary
 from engine.processes import Birth, Trail, Worker, running, same_process, spawn
 from engine.store import Store
@@ -321,6 +322,7 @@ class Supervisor:
             "PYTHONFAULTHANDLER": "1",
             "PYTHONUTF8": "1",
             "PYTHONUNBUFFERED": "1",
+            DATASETS_CACHE: str(datasets_cache(self.store.home)),
         }
         inherited = dict(os.environ)
         if self.share:

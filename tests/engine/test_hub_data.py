@@ -138,6 +138,23 @@ def test_without_a_network_the_problem_says_so_and_what_was_fetched_before_still
     assert offline["sha256"] == online["sha256"]
 
 
+def test_the_home_holds_the_rows_that_were_made_from_a_data_set(hub: Hub, tmp_path: Path) -> None:
+    serve_imdb(hub.root)
+    told = (
+        "import sys; from pathlib import Path; from engine.studio import Studio; from engine.spec import DataSpec\n"
+        "studio = Studio(Path(sys.argv[1]), dispatch=False)\n"
+        "print(studio.inspect(DataSpec('hub:stanfordnlp/imdb')).usable, studio._supervisor._environment('a-run')['HF_DATASETS_CACHE'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told, str(tmp_path / "home")],
+        env=environment(hub.url, tmp_path / "cache"), capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
+    )  # fmt: skip
+    kept = tmp_path / "home" / "cache" / "datasets"
+    assert done.stdout == f"40 {kept}\n", done.stderr
+    assert list(kept.rglob("*.arrow"))
+    assert not list((tmp_path / "cache").rglob("*.arrow"))
+
+
 def test_class_numbers_become_names_and_no_label_becomes_missing() -> None:
     from datasets import ClassLabel, Features, Value
 
