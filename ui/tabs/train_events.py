@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from engine import spec as specs
+from engine.asked import asked
 from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
 from engine.facts import FILE
@@ -71,6 +72,9 @@ def redrawing(studio: Studio, train: Train) -> dict[str, Any]:
     return {"fn": bind(on_redraw, studio, train), "inputs": inputs, "outputs": outputs(train), "js": count}
 
 
+def refill(train: Train) -> list[Any]:
+    """What `refilled` fills, in its order."""
+    return [*train.inputs, *(train.rows[name] for name in ("upload", "hub", "other_model", "token"))]
 
 
 def outputs(train: Train) -> list[Any]:
@@ -142,6 +146,12 @@ def on_redraw(studio: Studio, train: Train, newest: Newest, change: int, token: 
     return drawn if change == newest.change else [gr.skip() for _ in outputs(train)]
 
 
+def on_change(studio: Studio, train: Train, token: str, *values: Any) -> list[Any]:
+    """A new preview for what the fields hold now."""
+    told = request.unguessed(train.offer.told(values))
+    spec = request.run_spec(told, train.offer)
+    found = studio.preview(spec, token or None)
+    data = found.data or _looked(studio, spec, token)
     return draw(studio, train, told, spec, found, data)
 
 
@@ -170,6 +180,8 @@ def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec
         gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
         *(column if data and not chosen else gr.skip() for column, chosen in guessed),
         gr.update(visible=bool(spec.data.test or spec.data.resplit or (data and data.given_test is not None))),
+        gr.update(visible=bool(spec.data.test)),
+        f"<p>Second file, for testing: <b>{escape(Path(spec.data.test).name)}</b></p>" if spec.data.test else "",
         gr.update(visible=_differs(recipe, studio, spec)),
         *(words.problems(one) for one in slots.values()),
         *(gr.update(visible=group.method == spec.method) for group, _ in train.groups),
@@ -180,8 +192,6 @@ def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec
 def _about(column: ColumnFacts) -> str:
     """What tells one column from another in a list."""
     if column.role == "text":
-        gr.update(visible=bool(spec.data.test)),
-        f"<p>Second file, for testing: <b>{escape(Path(spec.data.test).name)}</b></p>" if spec.data.test else "",
         return f"{words.count(column.mean_words)} words on average"
     return f"{words.count(column.distinct)} different" if column.distinct != 1 else "always the same"
 
