@@ -21,7 +21,7 @@ from engine.errors import Problem, Refused, redact
 from engine.hub import Unreachable, told
 
 if TYPE_CHECKING:
-    from datasets import DatasetBuilder
+    from datasets import DatasetBuilder, DatasetInfo
 
 DATASET_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 # Names that the `datasets` library takes for file formats of this machine, not for data sets of the Hub.
@@ -69,16 +69,18 @@ def open_hub(
     fields: Fields = Fields(),
 ) -> Table:
     """The rows of one split, labels as names. Raises Refused: unknown, gated, no network, another subset or split, too large."""
-    revision = _revision(dataset_id, token, fields)
+    revision, sizes = _revision(dataset_id, token, fields), {}
+    if revision is not None:
+        sizes = _sizes(dataset_id, token, revision, fields)
     builder = _builder(dataset_id, config, token, revision, fields)
     splits, whole = _splits(builder), split.partition("[")[0]
     if splits and whole not in splits:
         message = f"{dataset_id} has no split {shown(split)!r}; it has {listed(splits, 10)}."
         raise Refused(Problem(fields.split, message, f"Choose one of {listed(splits, 10)}."))
-    size = (builder.info.splits or {}).get(split)
-    if size is not None and (size.num_bytes or 0) > limit_bytes:
-        message = f"The split {split!r} of {dataset_id} has {size.num_bytes / 1e6:,.0f} MB; the limit is {limit_bytes / 1e6:,.0f} MB."
-        raise Refused(Problem(fields.split, message, f"Choose a smaller split, or a part of it: {split}[:10%]."))
+    if (size := _bytes_of(builder, whole, sizes)) > limit_bytes:
+        raise Refused(_too_large(f"The split {whole!r} of {dataset_id}", size, limit_bytes, fields.split))
+    if (size := sum(sizes.get(_in_repository(one), 0) for one in _files(builder))) > limit_bytes:
+        raise Refused(_too_large(f"{dataset_id}, all of whose splits are fetched at once,", size, limit_bytes, fields.source))
     with _told(dataset_id, token, fields), _unasked(revision):
         import datasets
 
@@ -86,6 +88,8 @@ def open_hub(
         loaded = datasets.load_dataset(
             f"hf://datasets/{dataset_id}", builder.config.name, split=split, revision=revision, token=token or False
         )
+        if (size := max(_told_bytes(loaded.info, whole), loaded.data.nbytes)) > limit_bytes:  # packed well, its size told by nobody
+            raise Refused(_too_large(f"The split {whole!r} of {dataset_id}", size, limit_bytes, fields.split))
         rows, features = loaded.with_format("arrow")[:], loaded.features
     commit = revision or str(builder.hash)
     told_as = f"{dataset_id}, {builder.config.name}, {split}" if builder.config.name != "default" else f"{dataset_id}, {split}"
@@ -145,6 +149,47 @@ def _builder(dataset_id: str, name: str | None, token: str | None, revision: str
         from datasets import load_dataset_builder
 
         return load_dataset_builder(f"hf://datasets/{dataset_id}", name, revision=revision, token=token or False)
+
+
+def _sizes(dataset_id: str, token: str | None, revision: str, fields: Fields) -> dict[str, int]:
+    """The bytes of every file of this commit, by its path in the repository."""
+    from datasets import config
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=config.HF_ENDPOINT, token=token or False)
+    with told(dataset_id, token, fields.source):
+        info = api.dataset_info(dataset_id, revision=revision, files_metadata=True, timeout=ANSWER_SECONDS)
+    return {one.rfilename: one.size or 0 for one in info.siblings or ()}
+
+
+def _files(builder: DatasetBuilder, split: str | None = None) -> tuple[str, ...]:
+    """The addresses of the files of a split, or of all splits of the subset: hf://datasets/OWNER/NAME@COMMIT/PATH."""
+    files = getattr(builder.config, "data_files", None) or {}
+    return tuple(str(one) for name, several in files.items() if split in (None, str(name)) for one in several)
+
+
+def _in_repository(address: str) -> str:
+    return address.partition("@")[2].partition("/")[2]
+
+
+def _bytes_of(builder: DatasetBuilder, split: str, sizes: dict[str, int]) -> int:
+    """What a whole split takes: as its card tells, at least its files. A part of it cannot be fetched without the whole."""
+    return max(_told_bytes(builder.info, split), sum(sizes.get(_in_repository(one), 0) for one in _files(builder, split)))
+
+
+def _told_bytes(info: DatasetInfo, split: str) -> int:
+    """The size of a whole split by its card, or by what was made of it before; 0 where nothing is known."""
+    known = (info.splits or {}).get(split)
+    return (known.num_bytes or 0) if known else 0
+
+
+def _too_large(what: str, size: int, limit: int, field: str) -> Problem:
+    fix = "Choose a smaller one, or take a part of it elsewhere and upload that as a file."
+    return Problem(field, f"{what} has {_megabytes(size)}; the limit is {_megabytes(limit)}.", fix)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= 10e6 else f"{size / 1e6:,.3f} MB"
 
 
 def _splits(builder: DatasetBuilder) -> tuple[str, ...]:

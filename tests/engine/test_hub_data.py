@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -153,6 +154,57 @@ def test_the_home_holds_the_rows_that_were_made_from_a_data_set(hub: Hub, tmp_pa
     assert done.stdout == f"40 {kept}\n", done.stderr
     assert list(kept.rglob("*.arrow"))
     assert not list((tmp_path / "cache").rglob("*.arrow"))
+
+
+# Opens one split under a limit, and tells what of the data was fetched.
+LIMITED = """
+import json, sys
+from pathlib import Path
+from engine.data.hub import open_hub
+from engine.errors import Refused
+
+split, limit = sys.argv[1], int(sys.argv[2])
+try:
+    print(json.dumps(["rows", open_hub("someone/large", None, split, None, limit_bytes=limit).rows]))
+except Refused as refused:
+    (problem,) = refused.problems
+    print(json.dumps([problem.field, problem.message]))
+"""
+
+
+def limited(hub: Hub, folder: Path, split: str, limit_bytes: int) -> tuple[str, str | int]:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, split, str(limit_bytes)],
+        env=environment(hub.url, folder / "cache"), capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    kind, told = json.loads(done.stdout.strip().split("\n")[-1])
+    return kind, told
+
+
+def test_a_data_set_over_the_limit_is_refused_before_it_is_fetched_also_by_a_slice(hub: Hub, tmp_path: Path) -> None:
+    texts = [hashlib.sha256(str(place).encode()).hexdigest() for place in range(3000)]  # packs badly: its file has 0.3 MB
+    few = pa.table({"text": texts[:30], "label": ["a", "b"] * 15})
+    serve(hub.root, "someone/large", {"train": pa.table({"text": texts, "label": ["a", "b"] * 1500}), "test": few})
+    for split in ("train", "train[:1%]"):
+        field, message = limited(hub, tmp_path, split, 50_000)
+        assert field == "data.train_split"
+        assert "'train' of someone/large" in str(message)
+        assert "limit is 0.050 MB" in str(message)
+    field, message = limited(hub, tmp_path, "test", 50_000)  # the library would fetch train too
+    assert (field, "all of whose splits" in str(message)) == ("data.source", True)
+    assert not [one for one in (tmp_path / "cache").rglob("*") if one.is_file() and one.stat().st_size > 50_000]
+    assert limited(hub, tmp_path, "train[:1%]", 1_000_000) == ("rows", 30)
+
+
+def test_rows_that_were_packed_below_the_limit_are_refused_once_their_size_is_known(hub: Hub, tmp_path: Path) -> None:
+    same = pa.table({"text": ["the same words again and again " * 20] * 2000, "label": ["a", "b"] * 1000})
+    serve(hub.root, "someone/large", {"train": same})
+    for split in ("train[:1%]", "train"):
+        field, message = limited(hub, tmp_path, split, 500_000)
+        assert field == "data.train_split"
+        assert "limit is 0.500 MB" in str(message)
+    assert limited(hub, tmp_path, "train[:1%]", 5_000_000) == ("rows", 20)
 
 
 def test_class_numbers_become_names_and_no_label_becomes_missing() -> None:
