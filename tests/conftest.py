@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from engine import hardware
 from tests.hub import Hub
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share two cores here; see worker._be_considerate
 
 
 @pytest.fixture
