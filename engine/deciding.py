@@ -73,6 +73,10 @@ class Deciding:
         return self.trainable - self.model.head_parameters(self.labels)
 
     @property
+    def adapted(self) -> tuple[Linear, ...]:
+        return adapted(self.method, self.method_knobs, self.model, self.labels)
+
+    @property
     def batches_per_pass(self) -> int:
         return max(1, math.ceil(self.rows["train"] / int(self.settings["batch_size"])))
 
@@ -118,6 +122,7 @@ class Deciding:
                 checkpointing=settings["checkpointing"],
                 device=self.device,
                 tokens_held=self.tokens_held,
+                characters_held=sum(self.rows.values()) * self.data.chars[1],
             ),
         )
 

@@ -128,8 +128,10 @@ def load(work: Deciding) -> Load:
     kept = [min(length, settings["max_length"]) for length in work.lengths]
     longest_of_batch = kept[min(len(kept) - 1, len(kept) * settings["batch_size"] // (settings["batch_size"] + 1))]
     tokens = sum(kept) / len(kept) * GROUPED_PADDING if settings["length_grouping"] else longest_of_batch
+    read = min(read, math.ceil(settings["epochs"] * rows["train"]))
     return Load(
-        train_rows=min(read, math.ceil(settings["epochs"] * rows["train"])),
+        train_rows=read,
+        batches=math.ceil(read / settings["batch_size"]),
         steps=work.steps,
         checked_rows=checks * rows["validation"],
         test_rows=rows["test"],
@@ -139,6 +141,7 @@ def load(work: Deciding) -> Load:
         characters=work.data.chars[1],
         trainable=work.trainable,
         freezes_body=work.method.freezes_body,
+        adapted=work.adapted,
         precision=settings["precision"],
         checkpointing=settings["checkpointing"],
     )

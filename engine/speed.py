@@ -1,26 +1,46 @@
-"""How many seconds a run will take, by part: operations of the model over what the hardware does of them a second. Pure."""
+"""How many seconds a run will take, by part: operations of the model over what the hardware does of them a second. Pure.
+
+On a CPU a row costs its matrix products at the speed that the probe measured, and beside them everything that is no product (norms,
+activations, dropout, casts, copies), which does not get faster in bf16. The constants were fitted here (2 cores, AMD EPYC with
+avx512_bf16, torch 2.13; tests/benchmarks/memory_and_speed.py; 100e9 fp32 and 420e9 bf16 operations a second and core) to rows a
+second on idle cores at 128 tokens: MiniLM, LoRA on all matrices, 16 rows: 21 to 24 in bf16, 14 in fp32; full fine-tuning: 27.6 in
+bf16, 14.2 in fp32; evaluation: 137 in bf16, 53 to 76 in fp32. BERT base, 8 rows: LoRA bf16 5.6, full fp32 2.7; evaluation bf16 25.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from engine.hardware import Hardware
-from engine.models import ModelFacts
+from engine.models import Linear, ModelFacts
 
 TERA = 1e12
-# Products a second that a GPU is built for: (fp32, 16 bits with 32-bit sums, dense), from NVIDIA's data sheets. Matched by name,
-# longest first, because "NVIDIA A100-SXM4-40GB" and "Tesla T4" are how the driver tells them.
+# Products a second that a GPU is built for, fp32 and 16 bits (dense, sums in 32 bits), from NVIDIA's data sheets. By no means
+# all GPUs are here; the driver tells names such as "Tesla T4" and "NVIDIA A100-SXM4-40GB".
 GPUS: dict[str, tuple[float, float]] = {
     "H100": (67, 990), "H200": (67, 990), "A100": (19.5, 312), "A10G": (31, 70), "L40S": (91, 362), "L4": (30, 121), "T4": (8.1, 65),
     "V100": (15.7, 125), "P100": (9.5, 19), "RTX 3060": (12.7, 51), "RTX 3090": (35.6, 71), "RTX 4090": (82.6, 165),
 }  # fmt: skip
-GPU_SHARE = 0.25  # of it that fine-tuning a model of this size reaches; not measured on these GPUs here
-STARTING_SECONDS = 9.0  # a worker's start: torch 2.3 s, transformers and the method's library, the tokenizer
+GPU_SHARE = 0.25  # of it that fine-tuning a model of this size reaches; an assumption: none of these was at hand
+
+# Seconds on a core that does 100e9 fp32 products a second, for each element, token and block.
+CORE = 1e11
+PUT_OUT = 4.1e-9  # of what the matrices put out
+BESIDE_UPDATE = 10.6e-9  # of what those with an update beside them take in: dropout, casts and two narrow products
+TRAINED = 7e-9  # of what trained ones take in
+EVALUATED = 2.4e-9  # of what the matrices put out, without a backward pass
+OF_BLOCK = {True: 0.05, False: 0.025}  # a batch and block whatever its size; with updates beside frozen weights (True), or without
+RECOMPUTED = 1.35  # under checkpointing the forward pass is done twice
+ELSEWHERE = 1.15  # collating, gradient norm, events, and the worker's low priority
+UPDATED = 5e-9  # AdamW, a parameter and step: 28 bytes at 6 GB a second and core
+
+STARTING_SECONDS = 9.0  # imports 3 to 5, reading the data 1 to 2, opening the model 4
 READING_BYTES = 5e8  # of weights a second, from a disk
-TOKENS = 4e5  # that a tokenizer makes a second, as lists
-BASELINE_CHARACTERS = 1.5e5  # TF-IDF and logistic regression, a second
-WRITING_BYTES = 2e8  # of a checkpoint a second: twice hashed, and flushed to the disk
-CHECKPOINT_SECONDS = 50.0  # as in train.py
+TOKENS = 4e5  # that a tokenizer makes a second, as lists: 7,000 IMDb reviews in 4 to 5 s
+BASELINE_CHARACTERS = 1e6  # TF-IDF and logistic regression a second: 8.5 million in 7.9 s
+BASELINE_ROWS = 20_000  # it trains on at most these
+WRITING_BYTES = 2e8  # of a checkpoint a second: hashed and flushed to the disk
+CHECKPOINT_SECONDS = 50.0  # between two, as in train.py
 
 
 @dataclass(frozen=True)
@@ -28,6 +48,7 @@ class Load:
     """What of a run takes time, besides the model."""
 
     train_rows: int  # read in all passes together
+    batches: int  # of them
     steps: int
     checked_rows: int  # validation rows, times the checks
     test_rows: int
@@ -37,6 +58,7 @@ class Load:
     characters: float  # of a row, mean
     trainable: int  # parameters
     freezes_body: bool
+    adapted: tuple[Linear, ...]  # matrices of a block beside which something is learnt
     precision: str
     checkpointing: bool
 
@@ -51,45 +73,48 @@ def forward_operations(facts: ModelFacts, tokens: float) -> float:
 def seconds(facts: ModelFacts, load: Load, hardware: Hardware) -> dict[str, float]:
     """Seconds by part ("loading", "tokenising", "training", "validation", "test"); empty where there is no figure for the hardware.
 
-    Training costs a forward pass, the gradient of the activations (as much) and, unless the body is frozen, that of the weights
-    (as much again); checkpointing a forward pass more.
+    Neither the time of a download nor what an early stop saves is in it.
     """
-    speeds = _speeds(load, hardware)
-    if speeds is None:
+    rates = _on_gpu(facts, load, hardware) if hardware.gpus else _on_cpu(facts, load, hardware)
+    if rates is None:
         return {}
-    training_speed, evaluation_speed = speeds
-    forward = forward_operations(facts, load.tokens)
-    passes = (2 if load.freezes_body else 3) + (1 if load.checkpointing else 0)
-    training = load.train_rows * passes * forward / training_speed
-    training += load.steps * load.trainable * (0.0 if hardware.gpus else UPDATE_SECONDS)
+    training_seconds, evaluation_row = rates
     checkpoint = 12 * load.trainable / WRITING_BYTES
-    training += (1 + training / CHECKPOINT_SECONDS) * checkpoint
     return {
         "loading": STARTING_SECONDS + facts.weights_bytes / READING_BYTES,
         "tokenising": load.all_rows * load.uncut_tokens / TOKENS,
-        "training": training,
-        "validation": load.checked_rows * forward / evaluation_speed,
-        "test": load.test_rows * forward / evaluation_speed + min(load.all_rows, 20_000) * load.characters / BASELINE_CHARACTERS,
+        "training": training_seconds + (1 + training_seconds / CHECKPOINT_SECONDS) * checkpoint,
+        "validation": load.checked_rows * evaluation_row,
+        "test": load.test_rows * evaluation_row + min(load.all_rows, BASELINE_ROWS) * load.characters / BASELINE_CHARACTERS,
     }
 
 
-UPDATE_SECONDS = 2.5e-9  # of AdamW a parameter and step on two cores: 28 bytes at 12 GB a second
+def _passes(load: Load) -> int:
+    """Forward, the gradient of the activations (as much), that of the weights unless they are frozen (as much), a second forward."""
+    return (2 if load.freezes_body else 3) + (1 if load.checkpointing else 0)
 
 
-def _speeds(load: Load, hardware: Hardware) -> tuple[float, float] | None:
-    """Operations a second in training and in evaluation."""
-    if hardware.gpus:
-        name = hardware.gpus[0].name
-        known = next((GPUS[one] for one in sorted(GPUS, key=len, reverse=True) if one in name.replace("GeForce ", "")), None)
-        if known is None:
-            return None
-        built_for = known[0 if load.precision == "fp32" else 1] * TERA
-        return built_for * GPU_SHARE, built_for * GPU_SHARE
-    measured = hardware.bf16_flops if load.precision == "bf16" else hardware.fp32_flops
-    if measured is None:
+def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float] | None:
+    """Seconds of all training and of one evaluated row."""
+    products = hardware.bf16_flops if load.precision == "bf16" else hardware.fp32_flops
+    if products is None or hardware.fp32_flops is None:
         return None
-    training, evaluation = CPU_SHARES[load.precision == "bf16", load.freezes_body]
-    return measured * training, measured * evaluation
+    forward = forward_operations(facts, load.tokens) / products
+    core = CORE / hardware.fp32_flops
+    elements = load.tokens * facts.layers * core
+    put_out = sum(one.outputs for one in facts.linears)
+    taken_in = sum(one.inputs for one in (load.adapted if load.freezes_body else facts.linears))
+    besides = elements * (put_out * PUT_OUT + taken_in * (BESIDE_UPDATE if load.freezes_body else TRAINED))
+    row = _passes(load) * forward + besides * (RECOMPUTED if load.checkpointing else 1.0)
+    batches = load.batches * facts.layers * OF_BLOCK[load.freezes_body] * core
+    updates = load.steps * load.trainable * UPDATED * core
+    return ELSEWHERE * (load.train_rows * row + batches) + updates, forward + elements * put_out * EVALUATED
 
 
-CPU_SHARES = {(False, True): (0.5, 0.8), (False, False): (0.6, 0.8), (True, True): (0.4, 0.7), (True, False): (0.5, 0.7)}
+def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float] | None:
+    name = hardware.gpus[0].name.replace("GeForce ", "")
+    known = next((GPUS[one] for one in sorted(GPUS, key=len, reverse=True) if one in name), None)
+    if known is None:
+        return None
+    forward = forward_operations(facts, load.tokens) / (known[0 if load.precision == "fp32" else 1] * TERA * GPU_SHARE)
+    return load.train_rows * _passes(load) * forward, forward

@@ -49,8 +49,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def facts(model: str = "all-MiniLM-L6-v2", **changed: Any) -> ModelFacts:
-    numbers = dataclasses.asdict(shape(CONFIGS[model]))
+def facts(model: str = "all-MiniLM-L6-v2", config: dict[str, Any] | None = None, **changed: Any) -> ModelFacts:
+    numbers = dataclasses.asdict(shape(config or CONFIGS[model]))
     numbers["linears"] = tuple(models.Linear(**one) for one in numbers["linears"])
     known = {
         "id": model, "source": "hub", "folder": None, "revision": "abc", "weight_files": ("model.safetensors",), "needs_conversion": False,
