@@ -163,7 +163,8 @@ def scores_table(evaluation: Evaluation | None) -> str:
         f"weighted recall {tables.number(one.weighted_recall)}, loss {words.figure(one.loss)} nats a row."
     )
     table = tables.table("Scores", columns, (model, *others), row_styles=("ours",))
-    return f'<h2>On {words.counted(one.rows, "row")} it had not seen</h2>{table}<p class="soft">{rest}</p>'
+    title = f"On {words.counted(one.rows, 'test row')}" if one.seen_rows else f"On {words.counted(one.rows, 'row')} it had not seen"
+    return f'<h2>{title}</h2>{table}<p class="soft">{rest}</p>'
 
 
 def _interval(figure: Interval) -> str:
