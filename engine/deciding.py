@@ -121,6 +121,7 @@ class Deciding:
                 length=min(settings["max_length"], self.longest),
                 checkpointing=settings["checkpointing"],
                 device=self.device,
+                mixed=memory.MIXED[self.device],
                 tokens_held=self.tokens_held,
                 characters_held=sum(self.rows.values()) * self.data.chars[1],
             ),

@@ -1,33 +1,33 @@
 """How many bytes a run needs at its peak, from the model's shape alone. Pure: no file, no torch.
 
-Measured here (2 cores, AMD EPYC with avx512_bf16, torch 2.13, transformers 5.23; peak resident memory of a process that took 3 to 6
-steps and one evaluation, random weights, no dropout inside attention), in MB against what `estimate` says for the same:
+Measured by tests/benchmarks/memory_and_speed.py (2 cores, AMD EPYC with avx512_bf16, torch 2.13, transformers 5.23; peak resident
+memory of a process that has a worker's imports and takes 6 steps and an evaluation, random weights), in MB, beside `estimate`:
 
-    model                       method  precision  batch x length   measured  estimated
-    MiniLM, 22.7M               LoRA    fp32       16 x 128             1818       1992
-    MiniLM                      LoRA    bf16       16 x 128             1267       1343
-    MiniLM                      LoRA    bf16       16 x 256             1895       2037
-    MiniLM, query and value     LoRA    bf16       16 x 128              920        942
-    MiniLM, checkpointing       LoRA    bf16       16 x 256             1186       1368
-    MiniLM                      full    fp32       16 x 128             1332       1433
-    MiniLM                      full    bf16       16 x 128             1194       1269
-    MiniLM                      full    bf16       32 x 128             1444       1631
-    MiniLM                      full    fp32        4 x  32              923        953
-    BERT base, 109M             LoRA    fp32        8 x 128             3474       3677
-    BERT base                   LoRA    bf16        8 x 128             1989       2250
-    BERT base                   LoRA    bf16       16 x 256             5527       6416
-    BERT base, checkpointing    LoRA    bf16       16 x 256             2541       2376
-    BERT base                   full    fp32        8 x 128             2857       3045
-    BERT base                   full    bf16        8 x 128             2748       2846
-    mBERT, 178M                 full    fp32        8 x 128             3932       3866
-    SmolLM2 135M                LoRA    bf16        8 x 128             3240       3471
-    SmolLM2 135M                LoRA    fp32        4 x 128             2893       3577
-    SmolLM2 135M                full    fp32        4 x 128             3248       3261
-    Qwen1.5 0.5B                LoRA    bf16        4 x 128             3234       3538
+    model                           method  precision  batch x length   measured  estimated
+    MiniLM, 22.7M                   LoRA    fp32       16 x 128       1814       1815
+    MiniLM, 22.7M                   LoRA    bf16       16 x 128       1235       1171
+    MiniLM, 22.7M                   LoRA    bf16       16 x 256       1786       1693
+    MiniLM, 22.7M, query and value  LoRA    bf16       16 x 128        992        941
+    MiniLM, 22.7M, checkpointing    LoRA    bf16       16 x 256       1188       1261
+    MiniLM, 22.7M                   full    fp32       16 x 128       1337       1419
+    MiniLM, 22.7M                   full    bf16       16 x 128       1227       1188
+    MiniLM, 22.7M                   full    bf16       32 x 128       1518       1469
+    MiniLM, 22.7M                   full    fp32        4 x  32        923        953
+    BERT base, 109M                 LoRA    fp32        8 x 128       3439       3322
+    BERT base, 109M                 LoRA    bf16        8 x 128       1918       1906
+    BERT base, 109M                 LoRA    bf16       16 x 256       5133       5040
+    BERT base, 109M, checkpointing  LoRA    bf16       16 x 256       2228       2161
+    BERT base, 109M                 full    fp32        8 x 128       2872       3016
+    BERT base, 109M                 full    bf16        8 x 128       2784       2683
+    mBERT, 178M                     full    fp32        8 x 128       3952       3837
+    SmolLM2, 135M                   LoRA    bf16        8 x 128       2819       2856
+    SmolLM2, 135M                   LoRA    fp32        4 x 128       2952       3263
+    SmolLM2, 135M                   full    fp32        4 x 128       3223       3241
+    Qwen1.5, 464M                   LoRA    bf16        4 x 128       3226       3117
 
-Real runs of the worker come out higher than one batch shape again and again, because batches of many widths leave gaps between
-blocks of memory: MiniLM, LoRA, bf16, 16 x 256 on IMDb took 2283 MB. MIXED is that surplus, so the table leans to the high side.
-With dropout inside attention BERT base, LoRA, fp32, 8 x 128 took 3747 to 3881 MB. On a GPU nothing has been measured yet.
+Real runs need more for activations, because batches of ever other widths leave gaps between blocks of memory: MiniLM, LoRA, bf16,
+16 x 256, IMDb: 2665 to 2865 MB with the heap trimmed every ten steps (3311 without); 16 x 128, Bengali reviews: 1474. MIXED is that
+surplus, and makes them 2560 and 1550. On a GPU nothing has been measured yet.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ Device = Literal["cpu", "cuda"]
 MB = 10**6
 
 # Bytes that an element leaves behind, a token and a block, fitted to the table: of what every matrix of the block puts out, of
-# what one with an update beside it takes in (a dropped-out copy in 32 bits, its mask, its 16-bit cast), of what a trained one takes in.
-PUT_OUT = {"fp32": 8.0, "bf16": 4.0, "fp16": 4.0}
-TAKEN_IN_BESIDE_UPDATE = {"fp32": 19.3, "bf16": 10.6, "fp16": 10.6}
-TAKEN_IN_WHEN_TRAINED = {"fp32": 4.0, "bf16": 3.6, "fp16": 3.6}
-MIXED = 1.12
+# what one with an update beside it takes in (a dropped-out copy and its mask), of what a trained one takes in.
+PUT_OUT = {"fp32": 11.0, "bf16": 5.6, "fp16": 5.6}
+TAKEN_IN_BESIDE_UPDATE = {"fp32": 15.4, "bf16": 6.7, "fp16": 6.7}
+TAKEN_IN_WHEN_TRAINED = {"fp32": 2.1, "bf16": 1.0, "fp16": 1.0}
+MIXED = {"cpu": 1.7, "cuda": 1.2}  # fitted to real runs, see above; on a GPU assumed
 RECOMPUTED_BLOCKS = 3.3  # that lie in memory at once under checkpointing
-OVERHEAD = {"cpu": 590 * MB, "cuda": 700 * MB}  # Python, torch, transformers and peft 531, the worker 590; a CUDA context and its buffers
+OVERHEAD = {"cpu": 590 * MB, "cuda": 700 * MB}  # a worker before its model, measured; a CUDA context and its buffers, assumed
 TOKEN_BYTES = 40  # a Python int and its place in a list
 
 
@@ -77,6 +77,7 @@ class Shape:
     device: Device
     tokens_held: int = 0  # of all rows, kept as Python lists while the run goes
     characters_held: int = 0
+    mixed: float = 1.0  # memory for activations over what one batch needs: MIXED where batches are of many widths
 
 
 def estimate(facts: ModelFacts, shape: Shape) -> Memory:
@@ -112,6 +113,6 @@ def _activations(facts: ModelFacts, shape: Shape) -> int:
         taken_in = sum(one.inputs for one in facts.linears) * TAKEN_IN_WHEN_TRAINED[shape.precision]
     tokens, of_block = shape.batch * shape.length, put_out + taken_in
     if not shape.checkpointing:
-        return round(MIXED * tokens * facts.layers * of_block)
+        return round(shape.mixed * tokens * facts.layers * of_block)
     inputs_kept = 4 * facts.hidden_size * facts.layers
-    return round(tokens * (min(RECOMPUTED_BLOCKS, facts.layers) * of_block + inputs_kept))
+    return round(shape.mixed * tokens * (min(RECOMPUTED_BLOCKS, facts.layers) * of_block + inputs_kept))

@@ -1,10 +1,10 @@
 """How many seconds a run will take, by part: operations of the model over what the hardware does of them a second. Pure.
 
 On a CPU a row costs its matrix products at the speed that the probe measured, and beside them everything that is no product (norms,
-activations, dropout, casts, copies), which does not get faster in bf16. The constants were fitted here (2 cores, AMD EPYC with
-avx512_bf16, torch 2.13; tests/benchmarks/memory_and_speed.py; 100e9 fp32 and 420e9 bf16 operations a second and core) to rows a
-second on idle cores at 128 tokens: MiniLM, LoRA on all matrices, 16 rows: 21 to 24 in bf16, 14 in fp32; full fine-tuning: 27.6 in
-bf16, 14.2 in fp32; evaluation: 137 in bf16, 53 to 76 in fp32. BERT base, 8 rows: LoRA bf16 5.6, full fp32 2.7; evaluation bf16 25.
+activations, dropout, casts, copies), which does not get faster in bf16. The constants were fitted to the processor time of the 20
+shapes that tests/benchmarks/memory_and_speed.py takes (2 cores, AMD EPYC with avx512_bf16, torch 2.13; plain products reach 100e9
+operations a second and core in fp32, 475e9 in bf16) and come within 13 % of 19 of them. Two idle cores took 17.3 rows a second of
+219 tokens (MiniLM, LoRA on all matrices, bf16, batches of 16); 18 are estimated.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ GPU_SHARE = 0.25  # of it that fine-tuning a model of this size reaches; an assu
 
 # Seconds on a core that does 100e9 fp32 products a second, for each element, token and block.
 CORE = 1e11
-PUT_OUT = 4.1e-9  # of what the matrices put out
-BESIDE_UPDATE = 10.6e-9  # of what those with an update beside them take in: dropout, casts and two narrow products
-TRAINED = 7e-9  # of what trained ones take in
-EVALUATED = 2.4e-9  # of what the matrices put out, without a backward pass
-OF_BLOCK = {True: 0.05, False: 0.025}  # a batch and block whatever its size; with updates beside frozen weights (True), or without
+PUT_OUT = 9.5e-9  # of what the matrices put out
+BESIDE_UPDATE = 6.1e-9  # of what those with an update beside them take in: dropout and two narrow products
+TRAINED = 0.3e-9  # of what trained ones take in
+EVALUATED = 1.7e-9  # of what the matrices put out, without a backward pass
+EVALUATED_BESIDE_UPDATE = 1.0e-9
+OF_BLOCK = 0.008  # seconds that a batch and block cost whatever its size
 RECOMPUTED = 1.35  # under checkpointing the forward pass is done twice
 ELSEWHERE = 1.15  # collating, gradient norm, events, and the worker's low priority
-UPDATED = 5e-9  # AdamW, a parameter and step: 28 bytes at 6 GB a second and core
+UPDATED = 1e-9  # AdamW, a parameter and step
 
 STARTING_SECONDS = 9.0  # imports 3 to 5, reading the data 1 to 2, opening the model 4
 READING_BYTES = 5e8  # of weights a second, from a disk
 TOKENS = 4e5  # that a tokenizer makes a second, as lists: 7,000 IMDb reviews in 4 to 5 s
 BASELINE_CHARACTERS = 1e6  # TF-IDF and logistic regression a second: 8.5 million in 7.9 s
 BASELINE_ROWS = 20_000  # it trains on at most these
-WRITING_BYTES = 2e8  # of a checkpoint a second: hashed and flushed to the disk
+WRITING_BYTES = 3e8  # of a checkpoint a second, hashed and flushed to the disk: 1.3 GB in 3 to 5 s
 CHECKPOINT_SECONDS = 50.0  # between two, as in train.py
 
 
@@ -106,9 +107,11 @@ def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
     taken_in = sum(one.inputs for one in (load.adapted if load.freezes_body else facts.linears))
     besides = elements * (put_out * PUT_OUT + taken_in * (BESIDE_UPDATE if load.freezes_body else TRAINED))
     row = _passes(load) * forward + besides * (RECOMPUTED if load.checkpointing else 1.0)
-    batches = load.batches * facts.layers * OF_BLOCK[load.freezes_body] * core
+    batches = load.batches * facts.layers * OF_BLOCK * core
     updates = load.steps * load.trainable * UPDATED * core
-    return ELSEWHERE * (load.train_rows * row + batches) + updates, forward + elements * put_out * EVALUATED
+    updates_read = sum(one.inputs for one in load.adapted) * EVALUATED_BESIDE_UPDATE
+    evaluated = forward + elements * (put_out * EVALUATED + updates_read)
+    return ELSEWHERE * (load.train_rows * row + batches) + updates, evaluated
 
 
 def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float] | None:

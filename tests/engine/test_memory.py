@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from engine import memory
+from engine import memory, speed
+from engine.hardware import Gpu, Hardware
 from engine.memory import Shape, estimate
 from engine.methods.lora import METHOD, LoraKnobs, targeted
 from engine.models import ModelFacts
+from engine.speed import Load, seconds
 from tests.engine.test_plan import CONFIGS, facts
 
 BERT: dict[str, Any] = {"model_type": "bert"}
@@ -26,26 +28,26 @@ SHAPES = {
 }  # fmt: skip
 # Peak resident MB, measured as the docstring of engine/memory.py says: (model, method, precision, batch, length, more) -> MB.
 MEASURED = {
-    ("minilm", "lora", "fp32", 16, 128, ""): 1818,
-    ("minilm", "lora", "bf16", 16, 128, ""): 1267,
-    ("minilm", "lora", "bf16", 16, 256, ""): 1895,
-    ("minilm", "lora", "bf16", 16, 128, "query_value"): 920,
-    ("minilm", "lora", "bf16", 16, 256, "checkpointing"): 1186,
-    ("minilm", "full", "fp32", 16, 128, ""): 1332,
-    ("minilm", "full", "bf16", 16, 128, ""): 1194,
-    ("minilm", "full", "bf16", 32, 128, ""): 1444,
+    ("minilm", "lora", "fp32", 16, 128, ""): 1814,
+    ("minilm", "lora", "bf16", 16, 128, ""): 1235,
+    ("minilm", "lora", "bf16", 16, 256, ""): 1786,
+    ("minilm", "lora", "bf16", 16, 128, "query_value"): 992,
+    ("minilm", "lora", "bf16", 16, 256, "checkpointing"): 1188,
+    ("minilm", "full", "fp32", 16, 128, ""): 1337,
+    ("minilm", "full", "bf16", 16, 128, ""): 1227,
+    ("minilm", "full", "bf16", 32, 128, ""): 1518,
     ("minilm", "full", "fp32", 4, 32, ""): 923,
-    ("bertbase", "lora", "fp32", 8, 128, ""): 3474,
-    ("bertbase", "lora", "bf16", 8, 128, ""): 1989,
-    ("bertbase", "lora", "bf16", 16, 256, ""): 5527,
-    ("bertbase", "lora", "bf16", 16, 256, "checkpointing"): 2541,
-    ("bertbase", "full", "fp32", 8, 128, ""): 2857,
-    ("bertbase", "full", "bf16", 8, 128, ""): 2748,
-    ("mbert", "full", "fp32", 8, 128, ""): 3932,
-    ("smol135", "lora", "bf16", 8, 128, ""): 3240,
-    ("smol135", "lora", "fp32", 4, 128, ""): 2893,
-    ("smol135", "full", "fp32", 4, 128, ""): 3248,
-    ("qwen05", "lora", "bf16", 4, 128, ""): 3234,
+    ("bertbase", "lora", "fp32", 8, 128, ""): 3439,
+    ("bertbase", "lora", "bf16", 8, 128, ""): 1918,
+    ("bertbase", "lora", "bf16", 16, 256, ""): 5133,
+    ("bertbase", "lora", "bf16", 16, 256, "checkpointing"): 2228,
+    ("bertbase", "full", "fp32", 8, 128, ""): 2872,
+    ("bertbase", "full", "bf16", 8, 128, ""): 2784,
+    ("mbert", "full", "fp32", 8, 128, ""): 3952,
+    ("smol135", "lora", "bf16", 8, 128, ""): 2819,
+    ("smol135", "lora", "fp32", 4, 128, ""): 2952,
+    ("smol135", "full", "fp32", 4, 128, ""): 3223,
+    ("qwen05", "lora", "bf16", 4, 128, ""): 3226,
 }
 
 
@@ -64,16 +66,82 @@ def shaped(model: ModelFacts, method: str, precision: str, batch: int, length: i
 
 
 @pytest.mark.parametrize("case", MEASURED, ids=lambda case: "-".join(map(str, case)))
-def test_the_estimate_is_within_a_quarter_of_what_was_measured_and_never_far_below(case: tuple[str, str, str, int, int, str]) -> None:
+def test_the_estimate_is_near_what_was_measured(case: tuple[str, str, str, int, int, str]) -> None:
+    told = estimate(of(case[0]), shaped(of(case[0]), *case[1:])).total_bytes / memory.MB
+    assert told == pytest.approx(MEASURED[case], rel=0.15)
+
+
+def test_real_runs_with_batches_of_many_widths_are_met_too() -> None:
+    """Peaks of a worker's Resources events: IMDb 2665 to 2865 MB, 330 Bengali reviews 1474 MB."""
+    model = of("minilm")
+    imdb = dataclasses.replace(shaped(model, "lora", "bf16", 16, 256), mixed=memory.MIXED["cpu"], tokens_held=7000 * 215)
+    assert estimate(model, imdb).total_bytes / memory.MB == pytest.approx(2765, rel=0.15)
+    bengali = dataclasses.replace(shaped(model, "lora", "bf16", 16, 128), mixed=memory.MIXED["cpu"], tokens_held=330 * 60)
+    assert estimate(model, bengali).total_bytes / memory.MB == pytest.approx(1474, rel=0.15)
+
+
+# Milliseconds of processor time a row on one core, in training and in evaluation, from the same measurement.
+ROW_MS = {
+    ("minilm", "lora", "fp32", 16, 128, ""): (94.3, 36.1),
+    ("minilm", "lora", "bf16", 16, 128, ""): (60.6, 14.5),
+    ("minilm", "lora", "bf16", 16, 256, ""): (108.4, 28.4),
+    ("minilm", "lora", "bf16", 16, 128, "query_value"): (43.7, 11.2),
+    ("minilm", "lora", "bf16", 16, 256, "checkpointing"): (165.6, 30.6),
+    ("minilm", "full", "fp32", 16, 128, ""): (103.5, 31.1),
+    ("minilm", "full", "bf16", 16, 128, ""): (51.2, 11.0),
+    ("minilm", "full", "bf16", 32, 128, ""): (49.4, 11.8),
+    ("minilm", "full", "fp32", 4, 32, ""): (43.1, 9.9),
+    ("bertbase", "lora", "fp32", 8, 128, ""): (602.0, 249.4),
+    ("bertbase", "lora", "bf16", 8, 128, ""): (281.3, 68.5),
+    ("bertbase", "lora", "bf16", 16, 256, ""): (489.5, 151.3),
+    ("bertbase", "lora", "bf16", 16, 256, "checkpointing"): (747.1, 192.1),
+    ("bertbase", "full", "fp32", 8, 128, ""): (699.5, 225.2),
+    ("bertbase", "full", "bf16", 8, 128, ""): (275.7, 66.5),
+    ("mbert", "full", "fp32", 8, 128, ""): (738.1, 226.4),
+    ("smol135", "lora", "bf16", 8, 128, ""): (418.6, 111.0),
+    ("smol135", "lora", "fp32", 4, 128, ""): (858.5, 320.1),
+    ("smol135", "full", "fp32", 4, 128, ""): (963.5, 291.1),
+    ("qwen05", "lora", "bf16", 4, 128, ""): (826.6, 251.0),
+}
+ONE_CORE = Hardware("AMD EPYC", 1, 8 * 10**9, 6 * 10**9, 10**10, bf16_units=True, fp32_flops=1e11, bf16_flops=4.75e11)
+
+
+@pytest.mark.parametrize("case", ROW_MS, ids=lambda case: "-".join(map(str, case)))
+def test_the_time_of_a_row_is_near_what_was_measured(case: tuple[str, str, str, int, int, str]) -> None:
+    told = seconds(of(case[0]), dataclasses.replace(a_load(case), trainable=0), ONE_CORE)  # no checkpoints
+    trained, evaluated = told["training"], told["validation"]  # of 1,000 rows
+    assert trained == pytest.approx(speed.ELSEWHERE * ROW_MS[case][0], rel=0.3)
+    assert evaluated == pytest.approx(ROW_MS[case][1], rel=0.35)
+
+
+def a_load(case: tuple[str, str, str, int, int, str], rows: int = 1000) -> Load:
     model = of(case[0])
-    told = estimate(model, shaped(model, *case[1:])).total_bytes / memory.MB
-    assert 0.9 * MEASURED[case] < told < 1.25 * MEASURED[case]
+    shape = shaped(model, *case[1:])
+    return Load(
+        train_rows=rows, batches=rows // shape.batch, steps=rows // shape.batch, checked_rows=rows, test_rows=0, all_rows=rows,
+        tokens=shape.length, uncut_tokens=shape.length, characters=500, trainable=shape.trainable, freezes_body=shape.freezes_body,
+        adapted=shape.adapted, precision=shape.precision, checkpointing=shape.checkpointing,
+    )  # fmt: skip
 
 
-def test_nearly_all_estimates_are_within_a_fifth_of_what_was_measured() -> None:
-    off = [abs(estimate(of(case[0]), shaped(of(case[0]), *case[1:])).total_bytes / memory.MB / told - 1) for case, told in MEASURED.items()]
-    assert sum(one > 0.2 for one in off) <= 1
-    assert sum(off) / len(off) < 0.1
+def test_on_two_idle_cores_minilm_trains_at_the_speed_that_was_seen() -> None:
+    """17.3 rows a second over 21 batches of 16 rows, 64 to 256 tokens wide, 219 on average (LoRA on all matrices, bf16)."""
+    two = dataclasses.replace(ONE_CORE, cores=2, fp32_flops=2.05e11, bf16_flops=9.4e11)
+    told = seconds(of("minilm"), a_load(("minilm", "lora", "bf16", 16, 219, "")), two)
+    assert 1000 / told["training"] == pytest.approx(17.3, rel=0.15)
+
+
+def test_a_known_gpu_is_much_quicker_and_an_unknown_one_has_no_figure() -> None:
+    load = a_load(("qwen05", "lora", "bf16", 4, 128, ""))
+    t4 = dataclasses.replace(ONE_CORE, gpus=(Gpu("Tesla T4", 16 * 10**9, 15 * 10**9, 7.5),))
+    assert seconds(of("qwen05"), load, t4)["training"] < 0.1 * seconds(of("qwen05"), load, ONE_CORE)["training"]
+    other = dataclasses.replace(ONE_CORE, gpus=(Gpu("Some GPU", 16 * 10**9, 15 * 10**9, 8.0),))
+    assert seconds(of("qwen05"), load, other) == {}
+
+
+def test_a_cpu_that_was_not_measured_has_no_figure() -> None:
+    load = a_load(("minilm", "lora", "fp32", 16, 128, ""))
+    assert seconds(of("minilm"), load, dataclasses.replace(ONE_CORE, fp32_flops=None)) == {}
 
 
 def test_more_rows_longer_texts_and_more_precision_need_more_and_checkpointing_less() -> None:

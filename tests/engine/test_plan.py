@@ -250,7 +250,7 @@ def test_rows_and_steps_are_those_that_the_split_and_the_training_make(classes: 
 
 def test_at_most_so_many_steps_are_kept_to() -> None:
     assert planned(with_settings(max_steps=40)).steps == 40
-    assert planned(with_settings(max_steps=40, epochs=1, batch_size=256)).steps < 40
+    assert planned(with_settings(max_steps=40, epochs=1, batch_size=128)).steps < 40
 
 
 def test_there_are_checks_along_the_way_and_never_more_rows_scored_than_trained_on() -> None:
