@@ -24,10 +24,10 @@ FEW_TRAINING_ROWS = 500  # LLM Fine-Tuning on a Budget, section 1: 500 labelled 
 FEW_TEST_ROWS = 100  # at 100 rows the 95 % interval of an accuracy of 80 % is 16 points wide
 LOPSIDED = 0.8  # share of the largest class
 PIECES = 3.5  # tokens a word: English is near 1.3, Bengali under a Bengali tokenizer near 1.5
+PIECES_ELSE = 3.0  # where the texts are not in Latin letters; half Bengali, half Banglish under MiniLM's tokenizer is 3.3
 UNKNOWN = 0.05  # share of tokens
 MUCH_CUT = 0.1  # share of rows
 NEAR_FULL = 0.9  # of the free memory: the estimate may be off by a fifth
-ENGLISH_ELSEWHERE = "a model that was trained on this language would read them better"
 
 
 def check(
@@ -121,7 +121,8 @@ def _rows(work: Deciding) -> Iterator[Problem]:
 
 def _texts(work: Deciding, catalog: Catalog) -> Iterator[Problem]:
     tokens, script = work.tokens, next(iter(work.data.script_shares), "")
-    if tokens is not None and (tokens.tokens_per_word > PIECES or tokens.unknown_share > UNKNOWN):
+    most = PIECES if script in ("", "Latin") else PIECES_ELSE
+    if tokens is not None and (tokens.tokens_per_word > most or tokens.unknown_share > UNKNOWN):
         language = script if script and script != "Latin" else "your"
         yield Problem("model", _pieces(tokens, language), _better_model(work, catalog, script), "warning")
     cut, length = cut_share(work), work.settings["max_length"]

@@ -420,6 +420,12 @@ def test_bengali_under_an_english_tokenizer_is_told_with_models_that_read_it() -
     assert "BanglaBERT" in problem.fix
 
 
+def test_bengali_and_banglish_mixed_are_told_at_fewer_pieces_than_english() -> None:
+    tokens = TokenFacts(3.3, 0.0, (20, 50))
+    assert fields(found(rows=data(script_shares={"Bengali": 0.6, "Latin": 0.4}), tokens=tokens), "warning") == ["model"]
+    assert found(tokens=tokens) == ()
+
+
 def test_ordinary_data_on_an_ordinary_machine_has_no_problem() -> None:
     assert found() == ()
     assert planned().rows["train"] >= FEW_TRAINING_ROWS
