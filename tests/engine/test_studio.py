@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import hardware
 from engine import spec as specs
 from engine.errors import Problem, Refused
 from engine.events import Ended, Queued, Started, Step
@@ -185,7 +186,11 @@ def test_a_run_that_is_started_is_worked_on_and_its_summary_tells_how_it_ended(s
     assert studio.plan(run_id).model.id == EMBEDDED
 
 
-def test_a_run_behind_another_is_planned_with_the_memory_that_comes_free(studio: Studio) -> None:
+def test_a_run_behind_another_is_planned_with_the_memory_that_comes_free(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = hardware.detect(studio.home)  # on an idle machine nearly all memory is free, and nothing is added to it
+    crowded = replace(there, ram_free_bytes=there.ram_bytes // 2)
+    monkeypatch.setattr(hardware, "detect", lambda home: crowded)
+    monkeypatch.setattr(hardware, "probe", lambda home: crowded)
     begun = studio.start(replace(SAMPLE, name="start hold end"))
     until(lambda: studio.record(begun).state == "running")
     for one in (studio, Studio(studio.home, dispatch=False)):  # the app, and a shell that queues behind it
