@@ -102,6 +102,7 @@ def probe(home: Path) -> Hardware:
 
 def probe_in_process(home: Path) -> dict[str, Any]:
     """Measures with torch, here and now (0.6 s once torch is loaded), and remembers it."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else waiting counts as work; read when torch is loaded
     import torch
 
     cpu, _ = _cpu()
@@ -124,8 +125,10 @@ def device_words(hardware: Hardware) -> str:
 def _flops(torch: Any) -> dict[str, float]:
     """Operations a second in each precision: the shapes' summed work over their summed best times.
 
-    The precisions take turns, so that another busy process slows both alike; the best of the rounds is what an idle machine does.
+    Processor seconds a thread, not seconds on the clock: a machine that was busy for a moment must not be remembered as slow
+    (by the clock two homes remembered 28 and 57 GFLOP/s for cores that do 206; so, two busy loops beside it change it by 1 %).
     """
+    threads = torch.get_num_threads()
     work = 0.0
     seconds = {"fp32": 0.0, "bf16": 0.0}
     for rows, inputs, outputs in SHAPES:
@@ -136,11 +139,11 @@ def _flops(torch: Any) -> dict[str, float]:
             torch.mm(*pair)
         for _ in range(ROUNDS):
             for name, pair in pairs.items():
-                begun, times = time.perf_counter(), 0
+                begun, worked, times = time.perf_counter(), time.process_time(), 0
                 while time.perf_counter() - begun < ROUND_SECONDS:
                     torch.mm(*pair)
                     times += 1
-                best[name] = min(best[name], (time.perf_counter() - begun) / times)
+                best[name] = min(best[name], (time.process_time() - worked) / threads / times)
         work += 2 * rows * inputs * outputs
         seconds = {name: seconds[name] + best[name] for name in seconds}
     return {f"{name}_flops": work / spent for name, spent in seconds.items()}
