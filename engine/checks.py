@@ -46,7 +46,7 @@ def check(
     if data is not None and model is not None and told.method is not None and told.task is not None and data.classes:
         work = decide(told, told.method, spec.data, data, model, tokens, hardware)
         problems += split.check(data.classes, settle(split.Split, work.settings))
-        problems += told.method.check(work.method_knobs, model)
+        problems += told.method.check(work.method_knobs, model, hardware)
         problems += _rows(work)
         problems += _texts(work, catalog)
         problems += _steps(work)

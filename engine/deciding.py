@@ -6,7 +6,7 @@ Leaves to `rules` what a setting becomes that was left open.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine import memory
@@ -15,8 +15,8 @@ from engine.data.profile import DataFacts
 from engine.hardware import Hardware
 from engine.knobs import Value, settle
 from engine.memory import Memory, Shape
-from engine.methods import Method
-from engine.models import Linear, ModelFacts, TokenFacts
+from engine.methods import Footprint, Method
+from engine.models import ModelFacts, TokenFacts
 
 WORD_PIECES = {"Latin": 1.4}  # tokens a word where the tokenizer cannot be read beforehand
 WORD_PIECES_ELSE = 3.0
@@ -68,13 +68,14 @@ class Deciding:
         return self.method.trainable(self.method_knobs, self.model, self.labels)
 
     @property
-    def added(self) -> int:
-        """Parameters that a method with a frozen body puts beside it."""
-        return self.trainable - self.model.head_parameters(self.labels)
+    def footprint(self) -> Footprint:
+        return self.method.footprint(self.method_knobs, self.model)
 
     @property
-    def adapted(self) -> tuple[Linear, ...]:
-        return adapted(self.method, self.method_knobs, self.model, self.labels)
+    def parameters(self) -> int:
+        """Of the model that is trained: the base's with its head, and what the method puts beside them."""
+        base = self.model.parameters(self.labels)
+        return base + max(0, self.trainable - self.footprint.own_parameters - self.model.head_parameters(self.labels))
 
     @property
     def batches_per_pass(self) -> int:
@@ -115,7 +116,7 @@ class Deciding:
                 labels=self.labels,
                 trainable=self.method.trainable(knobs, self.model, self.labels),
                 freezes_body=self.method.freezes_body,
-                adapted=adapted(self.method, knobs, self.model, self.labels),
+                footprint=self.method.footprint(knobs, self.model),
                 precision=settings["precision"],
                 batch=settings["batch_size"],
                 length=min(settings["max_length"], self.longest),
@@ -151,18 +152,6 @@ class Deciding:
         self.decisions = [one for one in self.decisions if one.name != name]
         self.settings[name] = value
         self.decisions.append(Decision(name, value, reason))
-
-
-def adapted(method: Method, knobs: Any, model: ModelFacts, labels: int) -> tuple[Linear, ...]:
-    """The matrices of a block beside which the method learns something, found by asking it for a model of that matrix alone."""
-    if not method.freezes_body:
-        return ()
-    head = model.head_parameters(labels)
-    return tuple(one for one in model.linears if method.trainable(knobs, _with_only(model, one), labels) > head)
-
-
-def _with_only(model: ModelFacts, linear: Linear) -> ModelFacts:
-    return replace(model, linears=(linear,))
 
 
 def mean_length(lengths: tuple[int, ...], most: int) -> float:

@@ -35,7 +35,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.models import Linear, ModelFacts
+from engine.methods import Footprint
+from engine.models import ModelFacts
 
 Device = Literal["cpu", "cuda"]
 MB = 10**6
@@ -69,7 +70,7 @@ class Shape:
     labels: int
     trainable: int  # parameters
     freezes_body: bool
-    adapted: tuple[Linear, ...]  # matrices of a block beside which something is learnt; empty unless the body is frozen
+    footprint: Footprint
     precision: str  # "fp32", "bf16", "fp16"
     batch: int  # rows
     length: int  # tokens of the longest row
@@ -108,7 +109,7 @@ def _activations(facts: ModelFacts, shape: Shape) -> int:
     """What a forward pass keeps for the backward pass."""
     put_out = sum(one.outputs for one in facts.linears) * PUT_OUT[shape.precision]
     if shape.freezes_body:
-        taken_in = sum(one.inputs for one in shape.adapted) * TAKEN_IN_BESIDE_UPDATE[shape.precision]
+        taken_in = sum(one.inputs for one in shape.footprint.adapted) * TAKEN_IN_BESIDE_UPDATE[shape.precision]
     else:
         taken_in = sum(one.inputs for one in facts.linears) * TAKEN_IN_WHEN_TRAINED[shape.precision]
     tokens, of_block = shape.batch * shape.length, put_out + taken_in

@@ -99,7 +99,7 @@ def plan(spec: RunSpec, data: DataFacts, model: ModelFacts, tokens: TokenFacts |
         steps=work.steps,
         decisions=tuple(work.decisions),
         trainable_parameters=work.trainable,
-        parameters=model.parameters(work.labels) + (work.added if work.method.freezes_body else 0),
+        parameters=work.parameters,
         memory_bytes=needed.total_bytes,
         memory_available_bytes=work.memory_available_bytes,
         memory_parts=needed.parts,
@@ -141,7 +141,7 @@ def load(work: Deciding) -> Load:
         characters=work.data.chars[1],
         trainable=work.trainable,
         freezes_body=work.method.freezes_body,
-        adapted=work.adapted,
+        footprint=work.footprint,
         precision=settings["precision"],
         checkpointing=settings["checkpointing"],
     )

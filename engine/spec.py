@@ -103,6 +103,18 @@ class Training:
         high=100.0,
         help="Longest gradient allowed in one step; keeps a bad batch from wrecking the model. 0: off.",
     )
+    optimizer: str = knob(
+        "adamw",
+        label="Optimiser",
+        choices={
+            "adamw": "AdamW",
+            "adamw_8bit": "AdamW, 8 bits",
+            "paged_adamw_32bit": "AdamW, paged (GPU)",
+            "paged_adamw_8bit": "AdamW, 8 bits, paged (GPU)",
+        },
+        help="8 bits: a quarter of the optimiser's memory, for full fine-tuning on a small GPU; on a processor only slower. "
+        "Paged: what the GPU has no room for lies in the computer's memory.",
+    )
     precision: str | None = knob(
         None, label="Precision", choices={"fp32": "fp32 (32-bit)", "bf16": "bf16 (16-bit)", "fp16": "fp16 (16-bit)"},
         help="Number format of the computation. Empty: the fastest that is safe on this hardware.",

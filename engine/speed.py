@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.hardware import Hardware
-from engine.models import Linear, ModelFacts
+from engine.methods import Footprint
+from engine.models import ModelFacts
 
 TERA = 1e12
 # Products a second that a GPU is built for, fp32 and 16 bits (dense, sums in 32 bits), from NVIDIA's data sheets. By no means
@@ -59,7 +60,7 @@ class Load:
     characters: float  # of a row, mean
     trainable: int  # parameters
     freezes_body: bool
-    adapted: tuple[Linear, ...]  # matrices of a block beside which something is learnt
+    footprint: Footprint
     precision: str
     checkpointing: bool
 
@@ -104,12 +105,12 @@ def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
     core = CORE / hardware.fp32_flops
     elements = load.tokens * facts.layers * core
     put_out = sum(one.outputs for one in facts.linears)
-    taken_in = sum(one.inputs for one in (load.adapted if load.freezes_body else facts.linears))
+    taken_in = sum(one.inputs for one in (load.footprint.adapted if load.freezes_body else facts.linears))
     besides = elements * (put_out * PUT_OUT + taken_in * (BESIDE_UPDATE if load.freezes_body else TRAINED))
     row = _passes(load) * forward + besides * (RECOMPUTED if load.checkpointing else 1.0)
     batches = load.batches * facts.layers * OF_BLOCK * core
     updates = load.steps * load.trainable * UPDATED * core
-    updates_read = sum(one.inputs for one in load.adapted) * EVALUATED_BESIDE_UPDATE
+    updates_read = sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE
     evaluated = forward + elements * (put_out * EVALUATED + updates_read)
     return ELSEWHERE * (load.train_rows * row + batches) + updates, evaluated
 

@@ -19,6 +19,7 @@ from engine.data.table import clean
 from engine.errors import Problem, Refused
 from engine.knobs import settle
 from engine.methods import all_methods
+from engine.models import ModelFacts
 from engine.spec import Training
 from engine.tasks import all_tasks
 
@@ -53,11 +54,18 @@ def weights_dtype(precision: str, *, freezes_body: bool) -> str:
     return (autocast_of(precision) or "float32") if freezes_body else "float32"
 
 
-def open_base(folder: Path, classes: Sequence[str], plan_or_kept: Plan | Kept, tokenizer: Any, precision: str) -> torch.nn.Module:
-    """The untuned model with a fresh head, in the dtype that its method and precision call for."""
+def open_base(
+    folder: Path, classes: Sequence[str], plan_or_kept: Plan | Kept, facts: ModelFacts | None, tokenizer: Any, precision: str
+) -> torch.nn.Module:
+    """The untuned model with a fresh head, in the dtype or the few bits that its method and precision call for."""
     method, task = all_methods()[plan_or_kept.method], all_tasks()[plan_or_kept.task]
+    knobs: Any = settle(method.knobs, plan_or_kept.settings)
     return task.load_model(
-        folder, classes, dtype=weights_dtype(precision, freezes_body=method.freezes_body), pad_token_id=tokenizer.pad_token_id
+        folder,
+        classes,
+        dtype=weights_dtype(precision, freezes_body=method.freezes_body),
+        pad_token_id=tokenizer.pad_token_id,
+        quantisation=method.quantisation(knobs, facts, precision) if method.quantisation and facts else None,
     )
 
 
@@ -107,11 +115,10 @@ def open_trained(folder: Path, *, home: Path, token: str | None = None) -> Train
     if not cuda and precision == "fp16":
         precision = "fp32"  # fp16 on a CPU is about 30 times slower than bf16 and gives NaN
     tokenizer = task.load_tokenizer(folder)
-    base = folder  # a fully trained model stands alone
-    if method.freezes_body:
-        found = models.find(kept.model, token=token, home=home, revision=kept.revision)
-        base = models.fetch(found, token=token, home=home, say=lambda *_: None)
-    model = method.load(folder, base, lambda opened: open_base(opened, classes, kept, tokenizer, precision))
+    facts, base = models.find(kept.model, token=token, home=home, revision=kept.revision) if method.freezes_body else None, folder
+    if facts is not None:  # else a fully trained model, which stands alone
+        base = models.fetch(facts, token=token, home=home, say=lambda *_: None)
+    model = method.load(folder, base, lambda opened: open_base(opened, classes, kept, facts, tokenizer, precision))
     model = model.to("cuda" if cuda else "cpu")
     model.eval()
     return Trained(model, tokenizer, classes, kept, autocast_of(precision))

@@ -115,7 +115,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         ids[name] = encoded(task, tokenizer, part.texts, knobs, model_folder=model_folder, cache=home / "cache", said=said)
 
     tell("model", "Loading the model")
-    model = trained.open_base(model_folder, prepared.classes, plan, tokenizer, precision)
+    model = trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision)
     model = method.prepare(model, settle(method.knobs, plan.settings), plan.model)
     for parameter in model.parameters():
         if parameter.requires_grad:

@@ -71,7 +71,7 @@ def _keep(run_id: str, folder: Path, home: Path, planned: plan.Plan) -> None:
     base = models.fetch(planned.model, token=None, home=home, say=lambda *_: None)
     torch.manual_seed(0)
     tokenizer = task.load_tokenizer(base)
-    opened = trained.open_base(base, CLASSES, planned, tokenizer, "fp32")
+    opened = trained.open_base(base, CLASSES, planned, planned.model, tokenizer, "fp32")
     model = method.prepare(opened, settle(method.knobs, planned.settings), planned.model)
     with torch.no_grad():  # LoRA's B starts at zero: moved, so that the adapter counts
         for parameter in model.parameters():

@@ -38,11 +38,13 @@ class ClassifyKnobs:
     )
 
 
-def load_model(folder: Path, classes: Sequence[str], *, dtype: str = "float32", pad_token_id: int | None = None) -> torch.nn.Module:
+def load_model(
+    folder: Path, classes: Sequence[str], *, dtype: str = "float32", pad_token_id: int | None = None, quantisation: Any = None
+) -> torch.nn.Module:
     """The model of a local folder with a head for these classes. Weights from safetensors only; no code of the folder is run.
 
     Transformers 5 would load a checkpoint in the dtype it was saved in; full fine-tuning in pure 16 bits loses small updates,
-    so `dtype` is always given.
+    so `dtype` is always given. `quantisation` is a config of transformers; with it the model lies on the GPU at once, where there is one.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -58,12 +60,19 @@ def load_model(folder: Path, classes: Sequence[str], *, dtype: str = "float32", 
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
+        **({} if quantisation is None else {"quantization_config": quantisation, "device_map": {"": _device()}}),
         **_without_attention_dropout(folder),
     )
     if pad_token_id is not None:
         model.config.pad_token_id = pad_token_id
     model.config.use_cache = False
     return model  # type: ignore[no-any-return]
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _without_attention_dropout(folder: Path) -> dict[str, float]:
@@ -144,8 +153,11 @@ def probabilities(
     batch_size: int = 32,
     autocast: str | None = None,
     said: Any = None,
+    present: Any = None,
 ) -> np.ndarray:
     """Each class's probability for each encoded row, (rows, classes) float64. `said(done)` is called after every batch.
+
+    `present(numbers)`, where given, is called before each with the numbers of its rows: what is known of them is put in place.
 
     Rows are taken longest first, so that a batch wastes little on padding and running out of memory shows at once.
     """
@@ -159,7 +171,10 @@ def probabilities(
     mixed = torch.autocast(device.type, dtype=getattr(torch, autocast or "bfloat16"), enabled=autocast is not None)
     with torch.inference_mode(), mixed:
         for start in range(0, len(order), batch_size):
-            batch = collate(tokenizer, [rows[at] for at in order[start : start + batch_size]])
+            numbers = order[start : start + batch_size]
+            batch = collate(tokenizer, [rows[at] for at in numbers])
+            if present is not None:
+                present(numbers)
             logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
             found.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
             if said is not None:

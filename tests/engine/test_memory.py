@@ -10,6 +10,7 @@ import pytest
 from engine import memory, speed
 from engine.hardware import Gpu, Hardware
 from engine.memory import Shape, estimate
+from engine.methods import Footprint
 from engine.methods.lora import METHOD, LoraKnobs, targeted
 from engine.models import ModelFacts
 from engine.speed import Load, seconds
@@ -60,7 +61,7 @@ def shaped(model: ModelFacts, method: str, precision: str, batch: int, length: i
     lora = method == "lora"
     return Shape(
         labels=2, trainable=METHOD.trainable(knobs, model, 2) if lora else model.parameters(2), freezes_body=lora,
-        adapted=targeted(knobs, model) if lora else (), precision=precision, batch=batch, length=length,
+        footprint=Footprint(adapted=targeted(knobs, model)) if lora else Footprint(), precision=precision, batch=batch, length=length,
         checkpointing=more == "checkpointing", device="cpu",
     )  # fmt: skip
 
@@ -120,7 +121,7 @@ def a_load(case: tuple[str, str, str, int, int, str], rows: int = 1000) -> Load:
     return Load(
         train_rows=rows, batches=rows // shape.batch, steps=rows // shape.batch, checked_rows=rows, test_rows=0, all_rows=rows,
         tokens=shape.length, uncut_tokens=shape.length, characters=500, trainable=shape.trainable, freezes_body=shape.freezes_body,
-        adapted=shape.adapted, precision=shape.precision, checkpointing=shape.checkpointing,
+        footprint=shape.footprint, precision=shape.precision, checkpointing=shape.checkpointing,
     )  # fmt: skip
 
 
