@@ -43,9 +43,10 @@ def hint(knob: Knob) -> str:
     return f"{knob.help} {bounds(knob)}".strip()
 
 
-def widget(knob: Knob) -> gr.Textbox | gr.Dropdown:
+def widget(knob: Knob, *, shown: bool = True) -> gr.Textbox | gr.Dropdown:
     """The knob's field. Numbers are typed as text, so that 2e-4 may be written and a slip stays where it was typed, with its Problem."""
     told: dict[str, Any] = {"label": knob.label, "info": hint(knob), "value": AUTOMATIC, "min_width": 180, "elem_classes": ["knob"]}
+    told["visible"] = shown
     if knob.kind in ("choice", "switch"):
         return gr.Dropdown(choices=choices(knob, None), filterable=False, elem_id=f"knob-{knob.name}", **told)
     return gr.Textbox(placeholder="automatic", max_lines=1, elem_id=f"knob-{knob.name}", **told)
@@ -83,11 +84,13 @@ def _text(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def update(knob: Knob, plan: Plan | None, found: Iterable[Problem]) -> dict[str, Any]:
-    """The field's new hint, placeholder and mark, without touching what was typed."""
+def update(knob: Knob, plan: Plan | None, found: Iterable[Problem], *, shown: bool = True) -> dict[str, Any]:
+    """The field's new label, hint, placeholder and mark, without touching what was typed."""
     wrong = next((one for one in found if one.field == f"settings.{knob.name}"), None)
     decided = plan.settings.get(knob.name) if plan else None
     told: dict[str, Any] = {
+        "visible": shown,
+        "label": knob.label,
         "info": f"{wrong.message} {wrong.fix}" if wrong else hint(knob),
         "elem_classes": ["knob", f"has-{wrong.severity}"] if wrong else ["knob"],
     }

@@ -29,7 +29,11 @@ class Offer:
 
     @property
     def all_knobs(self) -> tuple[Knob, ...]:
-        return tuple({knob.name: knob for group in self.knobs.values() for knob in group}.values())
+        """One of each name; methods may share a name, each with a declaration of its own."""
+        found: dict[str, Knob] = {}
+        for knob in (knob for group in self.knobs.values() for knob in group):
+            found.setdefault(knob.name, knob)
+        return tuple(found.values())
 
     def knobs_for(self, method: str) -> tuple[Knob, ...]:
         return (*self.knobs[""], *self.knobs.get(method, ()))

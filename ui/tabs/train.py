@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -36,7 +36,8 @@ class Train:
     offer: Offer
     fields: dict[str, Any]  # by the names in FIELDS
     knobs: dict[str, Any]  # knob name -> its field
-    groups: tuple[tuple[form.Group, Any], ...]  # with the column of each
+    method_group: Any  # the chosen method's own settings
+    method_title: Any
     rows: dict[str, Any]  # parts that come and go: "upload", "hub", "second", "resplit", "other_model", "token", "advanced", "suggestion"
     slots: dict[str, Any]  # problems beside the fields, by SLOTS
     newest: Any  # a Newest for each open page
@@ -206,34 +207,36 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
                 [SIMPLE, ADVANCED], value=SIMPLE, label="Settings shown", elem_classes=["segments"], min_width=200, elem_id="detail"
             )
         _slot(parts, "method")
-        shown: list[tuple[form.Group, Any]] = []
+        told = offer(studio)
+        first = {knob.name for knob in told.knobs_for(FIRST_METHOD)}
+        methods_own = [knob for knob in told.all_knobs if knob not in told.knobs[""]]
         with gr.Row(equal_height=True, elem_id="basic"):
-            for group, knob in _basic(groups(studio)):
-                with gr.Column(min_width=180, visible=group.method in (None, FIRST_METHOD)) as column:
-                    knobs[knob.name] = form.widget(knob)
-                if group.method:
-                    shown.append((group, column))
+            for knob in (*told.knobs[""], *methods_own):
+                if knob.basic:
+                    knobs[knob.name] = form.widget(knob, shown=knob.name in first)
         with gr.Column(visible=False, elem_id="advanced") as rows["advanced"]:
+            with gr.Column(elem_classes=["group"], elem_id="method-group") as parts["method_group"]:
+                parts["method_title"] = gr.HTML(method_title(studio.methods[FIRST_METHOD].name))
+                with gr.Row():
+                    for knob in methods_own:
+                        if not knob.basic:
+                            knobs[knob.name] = form.widget(knob, shown=knob.name in first)
             for group in groups(studio):
-                with gr.Column(visible=group.method in (None, FIRST_METHOD), elem_classes=["group"]) as column:
-                    gr.HTML(f"<h3>{group.title}</h3>")
-                    with gr.Row():
-                        for knob in group.knobs:
-                            if knob.name not in knobs:
-                                knobs[knob.name] = form.widget(knob)
-                if group.method:
-                    shown.append((group, column))
+                if group.method is None:
+                    with gr.Column(elem_classes=["group"]):
+                        gr.HTML(f"<h3>{group.title}</h3>")
+                        with gr.Row():
+                            for knob in group.knobs:
+                                if not knob.basic:
+                                    knobs[knob.name] = form.widget(knob)
             fields["name"] = gr.Textbox(
                 label="Name of the run", info="Empty: made from data, model and method.", max_lines=1, elem_id="run-name"
             )
-    parts["knobs"] = {name: knobs[name] for name in (knob.name for knob in offer(studio).all_knobs)}
-    parts["groups"] = tuple(shown)
+    parts["knobs"] = {knob.name: knobs[knob.name] for knob in told.all_knobs}
 
 
-def _basic(all_groups: tuple[form.Group, ...]) -> Iterator[tuple[form.Group, Knob]]:
-    """The knobs that Simple shows: those that all methods share first."""
-    for group in sorted(all_groups, key=lambda one: one.method is not None):
-        yield from ((group, knob) for knob in group.knobs if knob.basic)
+def method_title(name: str) -> str:
+    return f"<h3>{escape(name)}</h3>"
 
 
 def _side(parts: dict[str, Any]) -> None:

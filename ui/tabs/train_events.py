@@ -16,11 +16,12 @@ from engine.errors import Problem, Refused, explain
 from engine.facts import FILE
 from ui import cards, form, request, words
 from ui.border import bind
-from ui.tabs.train import ADVANCED, SLOTS, Newest, Train
+from ui.tabs.train import ADVANCED, SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
     from engine.data.columns import ColumnFacts
     from engine.data.profile import DataFacts
+    from engine.plan import Plan
     from engine.studio import Preview, Studio
 
 NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
@@ -82,7 +83,7 @@ def outputs(train: Train) -> list[Any]:
     told = [train.facts, train.model_line, train.recipe_line, train.preview, train.start]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["suggestion"]]
-    return [*told, *chosen, *train.slots.values(), *(column for _, column in train.groups), *train.knobs.values()]
+    return [*told, *chosen, *train.slots.values(), train.method_group, train.method_title, *train.knobs.values()]
 
 
 def on_source(kind: str) -> tuple[Any, ...]:
@@ -184,9 +185,21 @@ def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec
         f"<p>Second file, for testing: <b>{escape(Path(spec.data.test).name)}</b></p>" if spec.data.test else "",
         gr.update(visible=_differs(recipe, studio, spec)),
         *(words.problems(one) for one in slots.values()),
-        *(gr.update(visible=group.method == spec.method) for group, _ in train.groups),
-        *(form.update(knob, plan, problems) for knob in train.offer.all_knobs),
+        *_method_group(studio, train, spec.method),
+        *_knobs(train, spec.method, plan, problems),
     ]
+
+
+def _method_group(studio: Studio, train: Train, method: str) -> tuple[Any, Any]:
+    """The box with the method's own settings; none where Simple shows them all already."""
+    own = any(not knob.basic for knob in train.offer.knobs.get(method, ()))
+    return gr.update(visible=own), method_title(studio.methods[method].name) if method in studio.methods else ""
+
+
+def _knobs(train: Train, method: str, plan: Plan | None, problems: tuple[Problem, ...]) -> list[Any]:
+    """Every field as the chosen method declares it; those of other methods hidden."""
+    here = {knob.name: knob for knob in train.offer.knobs_for(method)}
+    return [form.update(here.get(one.name, one), plan, problems, shown=one.name in here) for one in train.offer.all_knobs]
 
 
 def _about(column: ColumnFacts) -> str:
