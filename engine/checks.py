@@ -6,6 +6,7 @@ Errors keep a run from starting; warnings are what a person should know. What is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from engine.asked import Asked, asked
 from engine.catalog import Catalog
@@ -14,7 +15,7 @@ from engine.data.profile import DataFacts
 from engine.deciding import Deciding, cut_share
 from engine.errors import Problem
 from engine.hardware import Hardware, device_words
-from engine.knobs import Value, settle
+from engine.knobs import settle
 from engine.methods import all_methods
 from engine.models import ModelFacts, TokenFacts
 from engine.rules import decide, unsupported
@@ -173,7 +174,7 @@ def _memory_field(work: Deciding) -> str:
 def _what_fits(work: Deciding) -> str:
     there = work.memory_available_bytes
     batch, length = int(work.settings["batch_size"]), int(work.settings["max_length"])
-    tries: list[tuple[str, dict[str, Value]]] = [(f"Set batch_size to {smaller}", {"batch_size": smaller}) for smaller in _halves(batch, 1)]
+    tries: list[tuple[str, dict[str, Any]]] = [(f"Set batch_size to {smaller}", {"batch_size": smaller}) for smaller in _halves(batch, 1)]
     tries.append(("Turn on gradient checkpointing", {"checkpointing": True}))
     tries += [(f"Set max_length to {shorter}", {"max_length": shorter}) for shorter in _halves(length, 64)]
     tries.append(("Turn on gradient checkpointing and set batch_size to 1", {"checkpointing": True, "batch_size": 1}))

@@ -106,8 +106,8 @@ class Deciding:
         each = self.tokens.tokens_per_word if self.tokens else WORD_PIECES["Latin"]
         return min(int(self.settings["max_length"]), max(self.lengths[-1], round(self.data.longest_words * each)))
 
-    def memory(self, **changed: Value) -> Memory:
-        """The estimate for these settings, some of them changed."""
+    def memory(self, *, pieces: int = 1, **changed: Value) -> Memory:
+        """The estimate for these settings, some of them changed, where each batch is computed in so many pieces."""
         settings = {**self.settings, **changed}
         knobs: Any = settle(self.method.knobs, settings)
         return memory.estimate(
@@ -118,7 +118,7 @@ class Deciding:
                 freezes_body=self.method.freezes_body,
                 footprint=self.method.footprint(knobs, self.model),
                 precision=settings["precision"],
-                batch=settings["batch_size"],
+                batch=math.ceil(settings["batch_size"] / pieces),
                 length=min(settings["max_length"], self.longest),
                 checkpointing=settings["checkpointing"],
                 device=self.device,

@@ -65,6 +65,7 @@ class Plan:
     tokens_per_word: float | None  # None: the model's tokenizer could not be read beforehand
     cut_share: float | None  # share of the sampled texts longer than max_length
     notes: tuple[str, ...]  # what a person should know and need not act on
+    pieces: int = 1  # in which each batch is computed, one after the other; memory_bytes is what the largest of them needs
     version: int = VERSION
 
     @property

@@ -6,7 +6,6 @@ with a sentence, here at the border; the traceback goes to the run's log.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -25,22 +24,16 @@ from typing import Any
 import psutil
 
 import engine
-from engine import baselines, checkpoint, evaluate, models, spec, trained
+from engine import baselines, checkpoint, evaluate, models, opening, spec, trained
 from engine import plan as planning
 from engine.data import split
-from engine.errors import Problem, RunFailed, explain, redact
+from engine.errors import explain, redact
 from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started
-from engine.hardware import usable_cores
-from engine.knobs import settle
-from engine.methods import all_methods
 from engine.store import append_event, write_whole
 from engine.tasks import all_tasks
-from engine.tokens import encoded
-from engine.train import Encoded, Outcome, StopAskedError, Work, fit
+from engine.train import Outcome, StopAskedError, fit
 
 RESOURCE_SECONDS = 2.0
-OUT_OF_MEMORY_SCORE = 500  # of 1,000; the page has 0
-NICENESS = 5  # below the page, which stays quick on two cores
 
 
 def main(folder: Path) -> int:
@@ -55,7 +48,7 @@ def main(folder: Path) -> int:
     begun = time.time()
     done = threading.Event()
     try:
-        _be_considerate()
+        opening.be_considerate()
         plan = planning.from_json((folder / "plan.json").read_text("utf-8"))
         me = psutil.Process()
         emit(Started(begun, me.pid, me.create_time(), _versions(), plan.device_words))
@@ -80,9 +73,7 @@ def _timed(ended: Ended, begun: float) -> Ended:
 def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], None]) -> Ended:
     """Data, model, tokens, training, evaluation: the phases of a run, in order."""
     asked = spec.from_json((folder / "spec.json").read_text("utf-8"))
-    method, task = all_methods()[plan.method], all_tasks()[plan.task]
-    training = settle(spec.Training, plan.settings)
-    precision = training.precision or "fp32"
+    task = all_tasks()[plan.task]
     token = os.environ.get("HF_TOKEN")
 
     def should_stop() -> bool:
@@ -94,43 +85,24 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
             raise StopAskedError
 
     tell("data", "Reading the data")
-    prepared = split.prepare(asked.data, settle(split.Split, plan.settings), home=home, token=token, text=plan.text, label=plan.label)
-    if prepared.sha256 != plan.data_sha256:
-        raise RunFailed(
-            Problem("data.source", "The data changed after this run was planned.", "Start a new run with the data as it is now.")
-        )
+    prepared = opening.rows(asked, plan, home=home, token=token)
 
     tell("model", "Fetching the model")
     model_folder = models.fetch(plan.model, token=token, home=home, say=lambda message, done, total: tell("model", message, done, total))
-    import torch
-
-    torch.set_num_threads(usable_cores())  # torch counts the machine's cores, not a container's share
-    torch.manual_seed(training.seed)
+    opening.settle_torch(plan)
     tell("tokens", "Turning texts into tokens")
-    tokenizer = task.load_tokenizer(model_folder)
-    knobs: Any = settle(task.knobs, plan.settings)
-    ids: dict[str, list[list[int]]] = {}
-    for name, part in {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}.items():
-        said = partial(tell, "tokens", "Turning texts into tokens", total=len(part.texts))
-        ids[name] = encoded(task, tokenizer, part.texts, knobs, model_folder=model_folder, cache=home / "cache", said=said)
+    said = partial(tell, "tokens", "Turning texts into tokens")
+    tokenizer, ids = opening.tokens(plan, prepared, model_folder, home=home, said=said)
 
     tell("model", "Loading the model")
-    model = trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision)
-    model = method.prepare(model, settle(method.knobs, plan.settings), plan.model)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-    model = model.to(plan.device)
-    if training.checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
+    model = opening.model(plan, prepared.classes, model_folder, tokenizer)
 
     tell("training", "Training", 0, plan.steps)
-    autocast = trained.autocast_of(precision)
-    outcome = fit(Work(
-        folder / "checkpoints", model, tokenizer, task.collate, task.loss, task.probabilities, training, plan.steps, prepared.classes,
-        Encoded(ids["train"], prepared.train.labels), Encoded(ids["validation"], prepared.validation.labels),
-        autocast, emit, should_stop, time.time,
-    ))  # fmt: skip
+    work = opening.work(
+        plan, prepared, model, tokenizer, ids,
+        checkpoints=folder / "checkpoints", emit=emit, should_stop=should_stop, clock=time.time,
+    )  # fmt: skip
+    outcome = fit(work)
     if not outcome.finished:
         return Ended(time.time(), "stopped", outcome.why, "Press Resume to go on from there.")
 
@@ -140,7 +112,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
-    _judge(folder, prepared, task, model, tokenizer, ids["test"], autocast, outcome, emit, partial(tell, "evaluation"))
+    _judge(folder, prepared, task, model, tokenizer, ids["test"], work.autocast, outcome, emit, partial(tell, "evaluation"))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
     return Ended(time.time(), "finished", outcome.why)
 
@@ -176,20 +148,6 @@ def _judge(
     write_whole(folder / "evaluation.json", evaluate.to_json(judged).encode())
     emit(Evaluated(time.time(), "test", judged.step, evaluate.scores(prepared.test.labels, chances, prepared.classes)))
     emit(Sampled(time.time(), tuple(dataclasses.asdict(sample) for sample in judged.samples)))
-
-
-def _be_considerate() -> None:
-    """Lower priority than the page, threads that wait without spinning, and sooner in line should the system run out of memory.
-
-    Torch's threads spin while they wait for one another. With a browser on the same two cores a step of MiniLM took 3.7 s so and
-    1.1 s without, at a third of the processor time. Read when torch is loaded, so it is set before.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.nice(NICENESS)
-    adjust = Path("/proc/self/oom_score_adj")
-    with contextlib.suppress(OSError):  # a container may have set more already, and only root may lower it
-        if int(adjust.read_text()) < OUT_OF_MEMORY_SCORE:
-            adjust.write_text(str(OUT_OF_MEMORY_SCORE))
 
 
 def _watch_resources(me: psutil.Process, emit: Callable[[Event], None], done: threading.Event, cuda: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 from engine import hardware
 from tests.hub import Hub
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share two cores here; see worker._be_considerate
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share two cores here; see opening.be_considerate
 
 
 @pytest.fixture

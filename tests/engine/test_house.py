@@ -15,9 +15,9 @@ ENGINE = ROOT / "engine"
 ORDER = (
     "errors", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
-    "memory", "speed", "asked", "deciding", "rules", "checks", "plan",
+    "memory", "speed", "asked", "deciding", "rules", "checks", "plan", "repair",
     "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "train", "trained", "card", "export",
-    "worker", "predict", "obituary", "processes", "supervisor",
+    "opening", "worker", "predict", "obituary", "processes", "supervisor",
     "uploads", "facts", "reading", "studio", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
