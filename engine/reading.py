@@ -39,6 +39,7 @@ class RunSummary:
     accuracy: float | None  # on the test rows, 0 to 1; None until it is judged
     macro_f1: float | None
     sentence: str | None  # the verdict
+    study: str | None = None  # the comparison that it belongs to
 
     @property
     def progress(self) -> float:
@@ -136,6 +137,7 @@ class Reader:
             accuracy=judged.accuracy.value if judged else None,
             macro_f1=judged.macro_f1.value if judged else None,
             sentence=judged.sentence if judged else None,
+            study=spec.study,
         )
 
     def evaluation(self, run_id: str) -> Evaluation | None:

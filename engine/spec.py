@@ -46,6 +46,7 @@ class RunSpec:
     preset: str | None = "balanced"
     settings: dict[str, Value] = field(default_factory=dict)  # only what the person set, over the preset
     name: str | None = None
+    study: str | None = None  # the comparison that the run belongs to; given by Studio.compare
     version: int = VERSION
 
 

@@ -209,7 +209,7 @@ class Studio:
 
     def clone(self, run_id: str) -> RunSpec:
         """What was asked for in that run, for a new one. Raises Refused where its spec cannot be read."""
-        return replace(specs.from_json(self.spec_json(run_id)), name=None)
+        return replace(specs.from_json(self.spec_json(run_id)), name=None, study=None)
 
     def read(self, run_id: str, offset: int = 0) -> tuple[list[Event], int]:
         """The run's events from a byte offset on, and the offset to read from next time."""
