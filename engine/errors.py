@@ -63,21 +63,39 @@ def redact(text: str) -> str:
 OUT_OF_MEMORY_FIX = "Press Clone, choose a smaller batch size, a shorter text length or a smaller model, and start it."
 
 
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "bad allocation",
+    "cublas_status_alloc_failed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, the GPU's or the machine's: Python, torch and CUDA each say it in their own way."""
+    if isinstance(error, (ShurError, KeyboardInterrupt)):
+        return False
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
+        return True
+    first_line = str(error).strip().split("\n")[0].lower()
+    return isinstance(error, RuntimeError) and any(one in first_line for one in NO_MEMORY)
+
+
 def explain(error: BaseException, field: str = "run") -> Problem:
     """A Problem for any exception, in words, with a fix where one is known. Never holds a traceback or a secret."""
+    if is_out_of_memory(error):
+        return Problem(field, "The machine ran out of memory.", OUT_OF_MEMORY_FIX)
     match error:
         case Refused(problems=(first, *_)):
             return first
         case RunFailed(problem=problem):
             return problem
-        case MemoryError() | OSError(errno=12):
-            return Problem(field, "The machine ran out of memory.", OUT_OF_MEMORY_FIX)
         case OSError(errno=28):
             return Problem(field, "The disk is full.", "Free some space, then press Resume.")
         case PermissionError():
             return Problem(field, f"The file {error.filename} may not be read or written.", "Check its permissions.")
     text = redact(str(error)).strip().splitlines()
     first_line = text[0][:300] if text else type(error).__name__
-    if "out of memory" in first_line.lower() or "can't allocate memory" in first_line.lower():
-        return Problem(field, "The machine ran out of memory.", OUT_OF_MEMORY_FIX)
     return Problem(field, f"{type(error).__name__}: {first_line}", "The run's log has the details.")

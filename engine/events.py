@@ -16,10 +16,11 @@ Status = Literal["finished", "stopped", "failed", "killed"]
 
 @dataclass(frozen=True)
 class Queued:
-    """The run waits for its turn. Emitted again by Resume, with resume=True."""
+    """The run waits for its turn. Emitted again by Resume, and when memory ran out, with resume=True."""
 
     time: float
     resume: bool = False
+    at_once: bool = False  # before all others: it was at work when memory ran out
 
 
 @dataclass(frozen=True)

@@ -76,14 +76,22 @@ def obituary(evidence: Evidence, time: float, seconds: float) -> Ended:
     return Ended(time, "failed", reason, fix, seconds)
 
 
+def ran_out_of_memory(evidence: Evidence) -> bool:
+    """Whether it died, most likely, for want of memory."""
+    by_force = evidence.exit_code is None or evidence.exit_code == -signal.SIGKILL
+    if evidence.asked or evidence.judged or evidence.restarted or not by_force:
+        return False
+    return evidence.out_of_memory or evidence.memory_share >= NEAR_LIMIT
+
+
 def _cause(evidence: Evidence, go_on: str) -> tuple[str, str]:
     code = evidence.exit_code
     if evidence.restarted:
         return "The machine was restarted while the run was at work.", go_on
-    by_force = code is None or code == -signal.SIGKILL
-    if by_force and evidence.out_of_memory:
+    short = ran_out_of_memory(evidence)
+    if short and evidence.out_of_memory:
         return "The machine ran out of memory, and the system ended the training process.", OUT_OF_MEMORY_FIX
-    if by_force and evidence.memory_share >= NEAR_LIMIT:
+    if short:
         share = f"{evidence.memory_share:.0%}".replace("%", " %")
         return (
             f"The training process was ended from outside while it used {share} of the memory: most likely memory ran out.",
@@ -151,7 +159,7 @@ def _count(path: Path, name: str) -> int | None:
 
 def _peak_memory(events: Path) -> int:
     """The last known peak of the worker's resident memory, 0 where it never told one."""
-    for line in reversed(_tail(events).split("\n")):
+    for line in reversed(tail(events).split("\n")):
         if line.startswith('{"event": "Resources"'):
             try:
                 told = from_line(line)
@@ -163,11 +171,12 @@ def _peak_memory(events: Path) -> int:
 
 
 def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in _tail(log).splitlines() if line.strip()]
+    lines = [line.strip() for line in tail(log).splitlines() if line.strip()]
     return redact(lines[-1])[:300] if lines else ""
 
 
-def _tail(path: Path) -> str:
+def tail(path: Path) -> str:
+    """The end of a text file; empty where there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))

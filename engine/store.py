@@ -102,7 +102,9 @@ def _folded(work: _Folding, event: Event) -> RunRecord:
     record = work.record
     match event:
         case Queued():
-            return replace(record, state="queued", message="Waiting for its turn", created=record.created or event.time, ended=None)
+            lost = event.time - record.begun if record.state == "running" else 0.0  # an attempt that ran out of memory has no Ended
+            created, seconds = record.created or event.time, record.seconds + max(0.0, lost)
+            return replace(record, state="queued", message="Waiting for its turn", created=created, seconds=seconds, ended=None)
         case Started():
             return replace(record, state="running", started=event, begun=event.time, ended=None, attempts=record.attempts + 1)
         case Progress():

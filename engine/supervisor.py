@@ -26,8 +26,9 @@ import psutil
 from engine.errors import Problem, Refused, ShurError, explain
 from engine.events import Ended, Progress, Queued, Started
 from engine.hub import DATASETS_CACHE, datasets_cache
-from engine.obituary import inquire, marks, obituary
+from engine.obituary import inquire, marks, obituary, ran_out_of_memory, tail
 from engine.processes import Birth, Trail, Worker, running, same_process, spawn
+from engine.repair import last_phase, repaired
 from engine.store import Store
 
 WORKER = (sys.executable, "-m", "engine.worker")
@@ -277,17 +278,24 @@ class Supervisor:
                     self._swept = 0.0  # look again soon
 
     def _bury(self, run_id: str, exit_code: int | None, birth: Birth | None) -> None:
-        """Writes the end of a run whose worker died without telling it."""
+        """Writes the end of a run whose worker died without telling it; one that ran out of memory is queued again, made lighter."""
         folder, last = self.store.folder(run_id), self.last(run_id)
         began = isinstance(last, Started)
         evidence = inquire(folder, exit_code, birth.marks if birth else None, asked=(folder / "kill").exists(), began=began)
+        if ran_out_of_memory(evidence) and not (folder / "stop").exists():
+            lighter = repaired(folder, self.clock(), *last_phase(tail(folder / "events.jsonl")))
+            for event in lighter:
+                self.store.append(run_id, event)
+            if lighter:
+                return
         heard = (folder / "events.jsonl").stat().st_mtime
         seconds = max(0.0, heard - last.time) if isinstance(last, Started) else 0.0
         self.store.append(run_id, obituary(evidence, self.clock(), seconds))
 
     def _start_next(self) -> None:
-        waiting = [(trail.last.time, run_id) for run_id, trail in self._trails.items() if isinstance(trail.last, Queued)]
-        for _, run_id in sorted(waiting):
+        queued = {run_id: trail.last for run_id, trail in self._trails.items() if isinstance(trail.last, Queued)}
+        waiting = [(not one.at_once, one.time, run_id) for run_id, one in queued.items()]
+        for *_, run_id in sorted(waiting):
             with self._tolerating(run_id):
                 if self._begin(run_id):
                     return

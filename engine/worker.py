@@ -27,21 +27,29 @@ import engine
 from engine import baselines, checkpoint, evaluate, models, opening, spec, trained
 from engine import plan as planning
 from engine.data import split
-from engine.errors import explain, redact
-from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started
+from engine.errors import explain, is_out_of_memory, redact
+from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started, Step
+from engine.repair import repaired
 from engine.store import append_event, write_whole
 from engine.tasks import all_tasks
-from engine.train import Outcome, StopAskedError, fit
+from engine.train import Outcome, StopAskedError, Work, fit
 
 RESOURCE_SECONDS = 2.0
+JUDGED_ROWS = 32  # at once; fewer in a run that ran out of memory
 
 
 def main(folder: Path) -> int:
-    """Runs the run of this folder to its end. Returns 0 when it finished or was stopped, 1 when it failed."""
+    """Runs the run of this folder to its end. Returns 0 when it finished or was stopped, 1 when it failed.
+
+    One that ran out of memory has no end: it is made lighter and queued again, and a fresh process goes on with it.
+    """
     home = folder.parent.parent
     lock = threading.Lock()
 
+    at: dict[str, Any] = {"phase": "", "step": 0}  # how far the run has come, should memory run out
+
     def emit(event: Event) -> None:
+        at.update({"phase": event.phase} if isinstance(event, Progress) else {"step": event.step} if isinstance(event, Step) else {})
         with lock:  # the resources thread writes too
             append_event(folder / "events.jsonl", event)
 
@@ -58,6 +66,12 @@ def main(folder: Path) -> int:
         ended = Ended(time.time(), "stopped", "Stopped between two phases, as you asked.", "Press Resume to go on from there.")
     except Exception as error:  # the border: whatever it is, the run says so in words
         traceback.print_exc()
+        lighter = repaired(folder, time.time(), **at) if is_out_of_memory(error) else ()
+        if lighter:
+            done.set()
+            for event in lighter:
+                emit(event)
+            return 1
         problem = explain(error)
         ended = Ended(time.time(), "failed", redact(problem.message), problem.fix)
     done.set()
@@ -112,7 +126,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
-    _judge(folder, prepared, task, model, tokenizer, ids["test"], work.autocast, outcome, emit, partial(tell, "evaluation"))
+    _judge(folder, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
     return Ended(time.time(), "finished", outcome.why)
 
@@ -124,7 +138,7 @@ def _judge(
     model: Any,
     tokenizer: Any,
     ids: list[list[int]],
-    autocast: str | None,
+    work: Work,
     outcome: Outcome,
     emit: Callable[[Event], None],
     tell: Callable[..., None],
@@ -132,7 +146,12 @@ def _judge(
     """Scores the test rows beside the baselines and writes evaluation.json and predictions.jsonl."""
     tell("Judging on the test rows", 0, len(ids))
     chances = task.probabilities(
-        model, tokenizer, ids, autocast=autocast, said=lambda done: tell("Judging on the test rows", done, len(ids))
+        model,
+        tokenizer,
+        ids,
+        batch_size=max(1, JUDGED_ROWS // work.pieces),
+        autocast=work.autocast,
+        said=lambda done: tell("Judging on the test rows", done, len(ids)),
     )
     tell("Comparing with the baselines")
     guesses = [baseline(prepared) for baseline in baselines.ALL]

@@ -71,6 +71,7 @@ class Method:
     prepare: Callable[[torch.nn.Module, Any, ModelFacts], torch.nn.Module]  # (loaded model, knobs, facts) -> model to train
     save: Callable[[torch.nn.Module, Path], None]  # (trained model, folder) -> weights and config in the folder
     load: Callable[[Path, Path, Open], torch.nn.Module]  # (saved, base, how to open a folder) -> trained model
+    checkpointing: bool = True  # works with gradient checkpointing
     merge: Callable[[torch.nn.Module], torch.nn.Module] | None = None  # (trained model) -> a plain one with equal answers
     quantisation: Callable[[Any, ModelFacts, str], Any] | None = None  # (knobs, facts, precision) -> transformers' config for loading
     along: Along | None = None

@@ -4,7 +4,7 @@ start  tells that it started            step    takes a step               half 
 hold   waits for the file `go`, obeys stop   deaf    waits for `go`, obeys nothing   seal    leaves a checkpoint
 end    tells that it finished           exit=N  leaves with a code         die=N   sends itself a signal
 child  starts a process of its own      say=X   writes X to the log        judge   leaves a model and its evaluation
-eat    takes memory until there is none  token   writes whether it was given a token
+full   tells that it trains with all memory    eat    takes memory until there is none  token   writes whether it was given a token
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from engine.events import Ended, Resources, Started, Step
+from engine.events import Ended, Progress, Resources, Started, Step
 from engine.store import append_event
 
 
@@ -32,6 +32,10 @@ def main(folder: Path) -> None:
             case "start":
                 append_event(events, Started(now, os.getpid(), psutil.Process().create_time(), {}, "toy"))
                 append_event(events, Resources(now, 1, 1))
+            case "full":
+                total = psutil.virtual_memory().total
+                append_event(events, Progress(now, "training", "Training", 0, 10))
+                append_event(events, Resources(now, total, total))
             case "step":
                 step += 1
                 append_event(events, Step(now, step, 10, 0.1, 1.0, 0.1, 1.0, 10.0))
