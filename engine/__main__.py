@@ -1,4 +1,4 @@
-"""`python -m engine train | runs | catalog`: the same code as behind the page, for the shell.
+"""`python -m engine train | compare | runs | catalog`: the same code as behind the page, for the shell.
 
 `train` tells its progress on stderr and ends stdout with one JSON object. Exit code 0: done; 1: the run did not finish; 2: what
 was asked cannot be done, with every problem listed. Ctrl-C stops the run and saves it; a second Ctrl-C kills it.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine import catalog as presets
-from engine import evaluate
+from engine import compare_command, evaluate
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.data.split import Split
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match told.command:
             case "train":
                 return _train(told)
+            case "compare":
+                return _compare(told)
             case "runs":
                 return _runs(told)
             case _:
@@ -71,25 +73,33 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m engine", description="Shur without its page.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | runs | catalog")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | compare | runs | catalog")
     train = commands.add_parser("train", help="train a model and judge it", allow_abbrev=False)
-    train.add_argument("--data", help="a CSV or TSV file, sample:ID, or hub:ID")
-    train.add_argument("--test", help="a second file, to test on")
-    train.add_argument("--text", metavar="COLUMN", help="the column of texts; left out: guessed")
-    train.add_argument("--label", metavar="COLUMN", help="the column of labels; left out: guessed")
-    train.add_argument("--model", metavar="ID", help=f"a catalogue id, a Hub id or a folder; left out: {EMBEDDED}")
-    train.add_argument("--method", metavar="ID", help="full, lora, …; left out: the preset's")
-    train.add_argument("--preset", metavar="ID", help="quick, balanced, …; left out: balanced")
-    train.add_argument("--set", metavar="KNOB=VALUE", action="append", default=[], help="one setting over the preset; may be repeated")
-    train.add_argument("--name", help="what the run is called")
-    train.add_argument("--spec", metavar="FILE", type=Path, help="a spec.json; the other flags change single fields of it")
+    compare = commands.add_parser("compare", help="train with several methods, and say which is best", allow_abbrev=False)
+    compare_command.add_options(compare)
+    for command in (train, compare):
+        _add_what_to_train(command)
     runs = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     runs.add_argument("--json", action="store_true", help="one JSON object a line")
-    for command in (train, runs):
+    for command in (train, compare, runs):
         home = Path(os.environ.get("SHUR_HOME") or "workspace")
         command.add_argument("--home", type=Path, default=home, help="where runs, uploads and caches lie (workspace/)")
     commands.add_parser("catalog", help="methods, tasks, models, presets and their settings, as JSON", allow_abbrev=False)
     return parser
+
+
+def _add_what_to_train(command: argparse.ArgumentParser) -> None:
+    """The options that make a spec."""
+    command.add_argument("--data", help="a CSV or TSV file, sample:ID, or hub:ID")
+    command.add_argument("--test", help="a second file, to test on")
+    command.add_argument("--text", metavar="COLUMN", help="the column of texts; left out: guessed")
+    command.add_argument("--label", metavar="COLUMN", help="the column of labels; left out: guessed")
+    command.add_argument("--model", metavar="ID", help=f"a catalogue id, a Hub id or a folder; left out: {EMBEDDED}")
+    command.add_argument("--method", metavar="ID", help="full, lora, …; left out: the preset's")
+    command.add_argument("--preset", metavar="ID", help="quick, balanced, …; left out: balanced")
+    command.add_argument("--set", metavar="KNOB=VALUE", action="append", default=[], help="one setting over the preset; may be repeated")
+    command.add_argument("--name", help="what the run is called")
+    command.add_argument("--spec", metavar="FILE", type=Path, help="a spec.json; the other flags change single fields of it")
 
 
 # train
@@ -100,6 +110,15 @@ def _train(told: argparse.Namespace) -> int:
     studio = Studio(told.home)
     try:
         return _watched(studio, spec)
+    finally:
+        studio.close()
+
+
+def _compare(told: argparse.Namespace) -> int:
+    spec = None if told.resume else _spec(told)
+    studio = Studio(told.home)
+    try:
+        return compare_command.compare(told, spec, studio, _interrupts(), _say)
     finally:
         studio.close()
 

@@ -34,6 +34,8 @@ from engine.predict import Prediction, Predictor
 from engine.reading import Reader, RunSummary
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, write_whole
+from engine.studies import Fit, Proposal, Result, Studies
+from engine.study import Budget, Study
 from engine.supervisor import WORKER, Supervisor
 from engine.tasks import Task, all_tasks
 
@@ -76,6 +78,7 @@ class Studio:
         self.reader = Reader(self.store)
         self._supervisor = Supervisor(self.store, worker, share=share)
         self._predictor = Predictor(self.home)
+        self._studies = Studies(self.home, self)
         if dispatch:
             self._supervisor.start()
 
@@ -162,6 +165,10 @@ class Studio:
 
     def start(self, spec: RunSpec, token: str | None = None) -> str:
         """Puts a run in the queue and returns its id. Raises Refused with every error that `preview` shows."""
+        return self.submit(replace(spec, study=None), token)
+
+    def submit(self, spec: RunSpec, token: str | None = None) -> str:
+        """As `start`, also for a run of a study."""
         self.facts.measure(wait=True)
         preview = self._preview(spec, self._token(token))
         if preview.plan is None or not preview.is_ready:
@@ -238,6 +245,54 @@ class Studio:
     def log_tail(self, run_id: str, limit_bytes: int = 20_000) -> str:
         """The end of the run's log, without anything that looks like a token."""
         return self.reader.log_tail(run_id, limit_bytes)
+
+    # Studies: the same data learnt by several methods
+
+    def planned(self, spec: RunSpec, token: str | None) -> tuple[Plan | None, tuple[Problem, ...]]:
+        """A run's plan, None where something keeps it from being made, and all problems."""
+        found = self._preview(spec, self._token(token))
+        return (found.plan if found.is_ready else None), found.problems
+
+    def methods_that_fit(self, spec: RunSpec, token: str | None = None) -> tuple[Fit, ...]:
+        """Every method with its plan for this data, model and machine, or the problems that keep it out."""
+        return self._studies.fits(spec, token)
+
+    def compare_preview(
+        self, spec: RunSpec, methods: Sequence[str] | None = None, seeds: int = 1, budget: Budget | None = None, token: str | None = None
+    ) -> Proposal:
+        """What `compare` would do: how long, how much memory, under which conditions. Raises Refused as it does."""
+        return self._studies.propose(spec, methods, seeds, budget, token)[0]
+
+    def compare(
+        self, spec: RunSpec, methods: Sequence[str] | None = None, seeds: int = 1, budget: Budget | None = None, token: str | None = None
+    ) -> str:
+        """A new study of these methods (None: all that fit), its runs queued; its id. Raises Refused with every problem."""
+        self.facts.measure(wait=True)
+        return self._studies.start(spec, methods, seeds, budget, token)
+
+    def studies(self) -> list[Study]:
+        """All studies, newest first."""
+        return self._studies.all()
+
+    def study(self, study_id: str) -> Result:
+        """A study as it stands. Raises Refused where there is none."""
+        return self._studies.result(study_id)
+
+    def stop_study(self, study_id: str) -> None:
+        """Empties its part of the queue and asks the run at work to save and end."""
+        self._studies.stop(study_id)
+
+    def resume_study(self, study_id: str, token: str | None = None) -> None:
+        """Queues again what did not finish, and what was never queued. Raises Refused where nothing is left."""
+        self._studies.resume(study_id, token)
+
+    def extend_study(self, study_id: str, methods: Sequence[str] = (), seeds: int | None = None, token: str | None = None) -> None:
+        """More methods, or more seeds in all, under the same conditions. Raises Refused where they do not fit."""
+        self._studies.extend(study_id, methods, seeds, token)
+
+    def delete_study(self, study_id: str) -> None:
+        """Removes the study and its runs. Raises Refused while one is at work."""
+        self._studies.delete(study_id)
 
     # Afterwards
 

@@ -18,7 +18,7 @@ ORDER = (
     "memory", "speed", "asked", "deciding", "rules", "checks", "plan", "repair",
     "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "train", "trained", "card", "export",
     "opening", "worker", "predict", "obituary", "processes", "supervisor",
-    "uploads", "facts", "reading", "studio", "__main__",
+    "uploads", "facts", "reading", "comparison", "study", "studies", "study_report", "studio", "compare_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}

@@ -1,0 +1,160 @@
+"""`python -m engine compare`: a study from the shell. Progress on stderr, the result as one JSON object at the end of stdout.
+
+Ctrl-C stops the study and saves it; `--resume ID` goes on with it. Leaves the options that `train` has too to `__main__`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine import study_report
+from engine.errors import Problem, Refused
+from engine.spec import RunSpec
+from engine.studies import Result, RunResult
+from engine.studio import Studio
+from engine.study import Budget, seeds_of
+from engine.verdict import percent
+
+DONE, FAILED = 0, 1
+LOOK_SECONDS = 0.5
+
+
+def add_options(compare: argparse.ArgumentParser) -> None:
+    """The options beside those of `train`."""
+    compare.add_argument("--methods", metavar="ID,ID", help="what to compare, with commas between; left out: all that fit")
+    compare.add_argument("--seeds", type=int, metavar="N", help="runs of each method, 1 to 5; left out: 1")
+    compare.add_argument("--steps", type=int, metavar="N", help="steps of every run")
+    compare.add_argument("--minutes", type=float, metavar="M", help="minutes for the whole comparison, by the estimate")
+    compare.add_argument("--resume", metavar="ID", help="go on with this comparison; with --methods or --seeds it is extended by them")
+    for kind in ("csv", "markdown", "html"):
+        compare.add_argument(f"--{kind}", metavar="FILE", type=Path, help=f"write the result as {kind.upper()} too")
+
+
+def compare(
+    told: argparse.Namespace, spec: RunSpec | None, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]
+) -> int:
+    """Starts a comparison of this spec (None: goes on with `--resume`), follows it to its end and returns the exit code.
+
+    Raises Refused with every problem.
+    """
+    methods = [one.strip() for one in told.methods.split(",") if one.strip()] if told.methods is not None else None
+    study_id = _resumed(told, methods, studio) if spec is None else _started(told, spec, methods, studio, say)
+    say(f"Study {study_id}")
+    result = _follow(studio, study_id, interrupts, say)
+    for sentence in result.advice.sentences:
+        say(sentence)
+    for path, text in ((told.csv, study_report.to_csv), (told.markdown, study_report.to_markdown), (told.html, study_report.to_html)):
+        if path is not None:
+            path.write_text(text(result), "utf-8")
+    if result.can_resume:
+        say(f"Go on with: python -m engine compare --resume {study_id} --home {studio.home}")
+    print(json.dumps(outcome(studio, result)))
+    return DONE if result.state == "finished" and all(row.state == "finished" for row in result.rows) else FAILED
+
+
+def _started(told: argparse.Namespace, spec: RunSpec, methods: list[str] | None, studio: Studio, say: Callable[[str], None]) -> str:
+    if told.steps is not None and told.minutes is not None:
+        raise Refused(Problem("study.budget", "Both --steps and --minutes are given.", "Give one of them."))
+    budget = Budget("minutes", told.minutes) if told.minutes is not None else Budget("steps", told.steps)
+    seeds = 1 if told.seeds is None else told.seeds
+    seeds_of(spec, seeds)  # refuses a wrong number before the machine is measured
+    say("Looking at the data, the model and this machine")
+    studio.facts.measure(wait=True)
+    if methods is None:
+        for fit in studio.methods_that_fit(spec):
+            for problem in fit.problems[:1]:
+                say(f"Left out: {fit.name}. {problem}")
+    proposal = studio.compare_preview(spec, methods, seeds, budget)
+    for note in proposal.notes:
+        say(note)
+    for method, plan in proposal.plans.items():
+        say(
+            f"  {method}: learning rate {plan.settings['learning_rate']:g}, {plan.steps:,} steps, {plan.memory_bytes / 1e9:.1f} GB estimated"
+        )
+    minutes = "" if proposal.seconds is None else f", about {max(1, round(proposal.seconds / 60))} min in all"
+    say(f"{proposal.runs} runs{minutes} (estimated).")
+    return studio.compare(spec, methods, seeds, budget)
+
+
+def _resumed(told: argparse.Namespace, methods: list[str] | None, studio: Studio) -> str:
+    before = studio.study(told.resume)
+    new = [one for one in methods or [] if one not in before.study.methods]
+    if new or (told.seeds is not None and told.seeds != len(before.study.seeds)):
+        studio.extend_study(told.resume, new, told.seeds)
+    if studio.study(told.resume).can_resume:
+        studio.resume_study(told.resume)
+    return str(told.resume)
+
+
+def _follow(studio: Studio, study_id: str, interrupts: threading.Semaphore, say: Callable[[str], None]) -> Result:
+    """Tells what the runs do until none waits or works. The first interrupt stops the study."""
+    told: dict[str, tuple[str, int]] = {}
+    asked = False
+    while True:
+        result = studio.study(study_id)
+        for row in result.rows:
+            for run in row.runs:
+                _tell(run, f"{row.name}, seed {run.seed}", told, say)
+        if result.state not in ("running", "queued"):
+            return result
+        if interrupts.acquire(timeout=LOOK_SECONDS) and not asked:
+            asked = True
+            say("Stopping at the next step and saving.")
+            studio.stop_study(study_id)
+
+
+def _tell(run: RunResult, name: str, told: dict[str, tuple[str, int]], say: Callable[[str], None]) -> None:
+    """A line when a run's state changes, and at every tenth of its steps."""
+    state, step, total = run.summary.state, run.summary.step, run.summary.total_steps
+    tenth = 10 * step // total if total and state == "running" else -1
+    before = told.get(run.id, ("queued", -1))
+    told[run.id] = (state, tenth)
+    if before[0] != state:
+        judged = run.judged if state == "finished" else None
+        figures = f", {percent(judged.accuracy.value)} right, macro F1 {percent(judged.macro_f1.value)}" if judged else ""
+        say(f"{name}: {state}{figures}")
+    elif before[1] != tenth and tenth >= 0:
+        say(f"{name}: step {step} of {total}")
+
+
+def outcome(studio: Studio, result: Result) -> dict[str, Any]:
+    """What the last line of stdout holds."""
+
+    def figure(one: Any) -> dict[str, Any] | None:
+        return None if one is None else {"value": one.value, "low": one.low, "high": one.high, "over": one.basis}
+
+    rows = []
+    for row in result.rows:
+        steady = row.stability
+        rows.append({
+            "method": row.method, "state": row.state, "reason": "" if row.state == "finished" else row.reason,
+            "runs": [run.id for run in row.runs], "trainable_share": row.trainable_share, "learning_rate": row.learning_rate,
+            "steps": row.total_steps, "accuracy": figure(row.accuracy), "macro_f1": figure(row.macro_f1),
+            "peak_memory_bytes": row.peak_bytes, "seconds": row.seconds, "rows_per_second": row.rows_per_second,
+            "stored_bytes": row.saved_bytes,
+            "stability": None if steady is None else {
+                "spread": steady.spread, "spikes": steady.spikes, "threshold": steady.threshold, "diverged": steady.diverged,
+            },
+        })  # fmt: skip
+    return {
+        "study": result.study.id,
+        "folder": str(studio.home / "studies" / result.study.id),
+        "state": result.state,
+        "methods": rows,
+        "baselines": [{"id": one.id, "name": one.name, "accuracy": one.accuracy, "macro_f1": one.macro_f1} for one in result.baselines],
+        "test_rows": result.test_rows,
+        "take": result.advice.take,
+        "best": result.advice.best,
+        "within_noise_of_best": list(result.advice.alike),
+        "differences": [
+            {"first": one.first, "second": one.second, "p_value": one.p_value, "beyond_chance": one.beyond_chance, "better": one.better}
+            for one in result.advice.differences
+        ],
+        "sentences": list(result.advice.sentences),
+        "conditions": list(result.study.notes),
+    }

@@ -1,0 +1,256 @@
+"""What a comparison of methods says: figures over seeds, how steady the loss was, what differs by more than chance, what to take. Pure.
+
+Leaves to `study` what is compared, and to `studies` where the runs' records come from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import scoring
+from engine.scoring import Interval
+from engine.verdict import CHANCE, p_words, percent
+
+# Student's t, 97.5 % quantile, for 1 to 4 degrees of freedom (two to five seeds), as in any table of it.
+STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+SPIKE = 4.0  # spreads that one step must rise by; of changes that are normally distributed 1 in 30,000 does
+SPIKE_SHARE = 0.1  # of the mean loss that it must rise by at least, so that a smooth curve has no spikes
+DIVERGED = 1.2  # times the loss of the first fifth of the steps
+NORMAL = 1.4826  # a normal distribution's standard deviation over its median absolute deviation
+FEWEST_STEPS = 5  # after the warm-up, below which nothing is said of stability
+EDGE = 0.05  # below this saving of memory and minutes together, a lighter method is not worth naming
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How steady a loss curve was. Shares of the mean loss after the warm-up."""
+
+    spread: float  # of the change from step to step: its median absolute deviation as a standard deviation, over the mean loss
+    spikes: int  # rises above `threshold` in one step
+    threshold: float  # share of the mean loss
+    diverged: bool  # the last fifth lies above the first fifth by more than DIVERGED says, or a loss was no number
+
+
+def stability(losses: Sequence[float], warmup: int) -> Stability | None:
+    """How steady these losses, one a step from the first on, were after the warm-up; None where too few came after it.
+
+    The spread is robust, so that the spikes that it is to tell do not widen it. Divergence is judged over all steps, warm-up included.
+    """
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    after = [loss for loss in losses[warmup:] if math.isfinite(loss)]
+    if len(after) < FEWEST_STEPS:
+        return None
+    mean = sum(after) / len(after)
+    changes = [later - earlier for earlier, later in itertools.pairwise(after)]
+    middle = statistics.median(changes)
+    spread = NORMAL * statistics.median(abs(one - middle) for one in changes)
+    if mean <= 0:
+        return Stability(0.0, 0, SPIKE_SHARE, len(finite) < len(losses))
+    threshold = max(SPIKE * spread / mean, SPIKE_SHARE)
+    fifth = max(1, len(finite) // 5)
+    first, last = sum(finite[:fifth]) / fifth, sum(finite[-fifth:]) / fifth
+    diverged = len(finite) < len(losses) or last > DIVERGED * first
+    return Stability(spread / mean, sum(one > threshold * mean for one in changes), threshold, diverged)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share (0 to 1) with its 95 % interval, and where that comes from."""
+
+    value: float
+    low: float
+    high: float
+    basis: Literal["rows", "seeds"]  # drawn again over the test rows of one run; or spread over the runs of several seeds
+
+
+def over_seeds(figures: Sequence[Interval]) -> Figure | None:
+    """The mean of the seeds' figures with Student's t interval; of one seed its own bootstrap interval; None where there is none."""
+    if not figures:
+        return None
+    if len(figures) == 1:
+        return Figure(figures[0].value, figures[0].low, figures[0].high, "rows")
+    values = [one.value for one in figures]
+    mean = statistics.fmean(values)
+    half = STUDENT[min(len(values) - 1, max(STUDENT))] * statistics.stdev(values) / math.sqrt(len(values))
+    return Figure(mean, max(0.0, mean - half), min(1.0, mean + half), "seeds")
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a run said of the test rows, as class numbers in the rows' order."""
+
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    classes: int
+
+
+def read_answers(lines: Sequence[Mapping[str, Any]]) -> Answers | None:
+    """The answers of a predictions.jsonl, whose objects hold "row", "label" and "predicted"; None where there is no row."""
+    if not lines:
+        return None
+    lines = sorted(lines, key=lambda one: int(one["row"]))
+    names = sorted({str(one[what]) for one in lines for what in ("label", "predicted")} | set(lines[0].get("probabilities", {})))
+    number = {name: at for at, name in enumerate(names)}
+    labels, predicted = (np.array([number[str(one[what])] for one in lines], dtype=np.int64) for what in ("label", "predicted"))
+    return Answers(labels, predicted, len(names))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two methods on the same test rows, with every seed that both have finished."""
+
+    first: str
+    second: str
+    p_value: float  # the largest over the seeds, of McNemar's exact test on rows right
+    gain: Interval | None  # of macro F1, of the seed with the smallest difference; None where no rows can be paired
+    beyond_chance: bool
+    better: str  # the one that is better, "" where it is within noise
+
+
+def difference(first: str, second: str, pairs: Sequence[tuple[Answers, Answers]], comparisons: int) -> Difference:
+    """Whether one is better by more than chance: with every seed, and in the same direction, either more rows right or a higher macro F1.
+
+    The level of 5 % is shared by so many comparisons (Bonferroni) in McNemar's test, and is 5 % in the paired bootstrap of macro F1,
+    which is there for uneven classes: a method that only ever says the largest one may have as many rows right.
+    """
+    signs, p_values, gains = [], [], []
+    for one, other in pairs:
+        if len(one.labels) != len(other.labels) or (one.labels != other.labels).any():
+            continue  # other test rows: the data was changed between the runs
+        right, also = one.predicted == one.labels, other.predicted == other.labels
+        only_one, only_other = int((right & ~also).sum()), int((~right & also).sum())
+        p_values.append(scoring.compare(only_one, only_other))
+        gains.append(scoring.gain(one.labels, one.predicted, other.predicted, one.classes))
+        by_rows = 0 if p_values[-1] >= CHANCE / max(1, comparisons) else 1 if only_one > only_other else -1
+        by_f1 = 1 if gains[-1].low > 0 else -1 if gains[-1].high < 0 else 0
+        signs.append(by_rows or by_f1)
+    if not signs:
+        return Difference(first, second, 1.0, None, False, "")
+    alike = set(signs)
+    beyond = len(alike) == 1 and signs[0] != 0
+    closest = min(gains, key=lambda one: abs(one.value))
+    return Difference(first, second, max(p_values), closest, beyond, (first if signs[0] > 0 else second) if beyond else "")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What of a method counts when one is to be chosen."""
+
+    method: str
+    name: str
+    quality: Figure  # macro F1
+    accuracy: Figure
+    memory_bytes: int  # at the peak, measured
+    seconds: float  # of a run, measured
+    answers: Mapping[int, Answers]  # by seed
+    beats: Mapping[str, bool]  # baseline id -> whether it is better by more than chance with every seed
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to take, and why."""
+
+    take: str  # a method's id; "" where nothing can be said
+    best: str  # the method with the highest macro F1
+    alike: tuple[str, ...]  # methods within noise of the best, itself included
+    differences: tuple[Difference, ...]  # of the best against every other
+    sentences: tuple[str, ...]
+
+
+def advise(candidates: Sequence[Candidate], *, unfinished: int = 0) -> Advice:
+    """The best method, and of those within noise of it the one that takes the least memory times minutes."""
+    if len(candidates) < 2:
+        told = "There is nothing to choose between yet: fewer than two methods have been judged on the test rows."
+        return Advice("", candidates[0].method if candidates else "", tuple(one.method for one in candidates), (), (told,))
+    best = max(candidates, key=lambda one: (one.quality.value, one.accuracy.value, -one.seconds))
+    others = [one for one in candidates if one is not best]
+    differences = tuple(difference(best.method, one.method, _pairs(best, one), len(others)) for one in others)
+    worse = {one.second for one in differences if one.better == best.method}
+    alike = [one for one in candidates if one.method not in worse]
+    take = min(alike, key=_cost)
+    if _cost(take) > (1 - EDGE) * _cost(best):
+        take = best
+    sentences = (
+        *_what(take, best, alike),
+        *_noise(best, alike, [one for one in candidates if one.method in worse], differences),
+        *_ground(take, candidates),
+        *([f"{unfinished} of the methods {'is' if unfinished == 1 else 'are'} not judged yet; this may change."] if unfinished else []),
+    )
+    return Advice(take.method, best.method, tuple(one.method for one in alike), differences, sentences)
+
+
+def _pairs(one: Candidate, other: Candidate) -> list[tuple[Answers, Answers]]:
+    return [(one.answers[seed], other.answers[seed]) for seed in sorted(one.answers.keys() & other.answers.keys())]
+
+
+def _cost(one: Candidate) -> float:
+    return max(1, one.memory_bytes) * max(0.001, one.seconds)
+
+
+def _what(take: Candidate, best: Candidate, alike: Sequence[Candidate]) -> list[str]:
+    """What to take, and what it has over the best."""
+    figures = f"macro F1 {percent(take.quality.value)}, {percent(take.accuracy.value)} right"
+    if take is best:
+        why = "the best of those compared" if len(alike) == 1 else "the best figure, and nothing as good within noise is lighter"
+        return [f"Take {take.name}: {why} ({figures})."]
+    return [
+        f"Take {take.name}: {best.name} has the best figure (macro F1 {percent(best.quality.value)}), but the difference is within noise, "
+        f"and {take.name} ({figures}) needs {size(take.memory_bytes)} and {minutes(take.seconds)} a run "
+        f"against {size(best.memory_bytes)} and {minutes(best.seconds)}."
+    ]
+
+
+def _noise(best: Candidate, alike: Sequence[Candidate], worse: Sequence[Candidate], differences: Sequence[Difference]) -> list[str]:
+    """Which differences mean something and which do not, and how that was told."""
+    told = []
+    names = {one.method: one.name for one in (*alike, *worse)}
+    even = [f"{one.name} ({percent(one.quality.value)})" for one in alike if one is not best]
+    if even:
+        told.append(f"Within noise of {best.name}: {', '.join(even)}.")
+    lower = [f"{names[one.second]} ({p_words(one.p_value)})" for one in differences if one.better == best.method and one.second in names]
+    if lower:
+        told.append(f"Worse than {best.name} by more than chance: {', '.join(lower)}.")
+    seeds = max(len(one.answers) for one in (*alike, *worse))
+    rows = len(next(iter(best.answers.values())).labels) if best.answers else 0
+    each = "" if seeds < 2 else " with every seed"
+    told.append(
+        f"Told apart on the same {rows:,} test rows by McNemar's exact test of the rows right, the 5 % shared by all comparisons, "
+        f"or by the 95 % interval of the difference in macro F1{each}."
+    )
+    return told
+
+
+def _ground(take: Candidate, candidates: Sequence[Candidate]) -> list[str]:
+    """How it stands against models that need no training of this kind."""
+    told = []
+    if not take.beats.get("majority", True):
+        told.append(
+            f"Mind: {take.name} is not better than always saying the largest class by more than chance. The budget was too small to learn "
+            "anything, or the texts do not tell the labels: compare again with more steps."
+        )
+    elif not take.beats.get("tfidf", True):
+        others = "no method here does" if not any(one.beats.get("tfidf", True) for one in candidates) else "other methods here do"
+        told.append(f"Mind: {take.name} does not beat TF-IDF with logistic regression by more than chance; {others}.")
+    return told
+
+
+def size(amount_bytes: float) -> str:
+    """1.2 GB, 340 MB, 1.4 MB."""
+    if amount_bytes >= 1e9:
+        return f"{amount_bytes / 1e9:.1f}\u00a0GB"
+    return f"{amount_bytes / 1e6:.{1 if amount_bytes < 1e7 else 0}f}\u00a0MB"
+
+
+def minutes(seconds: float) -> str:
+    """40 s, 3.5 min, 95 min."""
+    if seconds < 60:
+        return f"{seconds:.0f}\u00a0s"
+    return f"{seconds / 60:.{1 if seconds < 600 else 0}f}\u00a0min"

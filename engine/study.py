@@ -1,0 +1,248 @@
+"""A study: the same data learnt by several methods under equal conditions. What it holds, and how its conditions are made equal. Pure.
+
+Its runs are ordinary runs that carry its id; `studies` queues and reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from engine import spec as specs
+from engine.errors import Problem, Refused
+from engine.knobs import Value, knobs_of
+from engine.methods import Method
+from engine.plan import Plan
+from engine.spec import RunSpec, Training
+
+VERSION = 1
+MOST_SEEDS = 5
+MOST_PASSES = 10  # over the data that a budget of minutes may pay for, where the person set no passes
+LEAST_STEPS = 20  # with fewer, a shared number of steps gives way to a share of the minutes for each method
+EQUAL = ("batch_size", "accumulation", "max_length", "precision", "patience", "max_steps", "epochs")
+OWN_RULE = "learning_rate"  # each method's own
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much each run may do: a number of steps, the same for all; or minutes for the whole study. None: the base's own steps."""
+
+    kind: Literal["steps", "minutes"] = "steps"
+    amount: float | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was asked for, and the conditions that were made equal; study.json holds just this."""
+
+    id: str
+    name: str
+    created: float  # seconds since the epoch
+    base: RunSpec  # of every run, but for method and seed; holds the equal settings
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    own: dict[str, dict[str, Value]]  # method -> settings that are its own: its learning rate where a preset has another, its steps
+    notes: tuple[str, ...]  # what is equal and what is not, a sentence each
+    refused: dict[str, str]  # "method/seed" -> why its run could not be put in the queue
+    version: int = VERSION
+
+    @property
+    def cells(self) -> tuple[tuple[str, int], ...]:
+        """Every run: all methods with the first seed, then with the next, so that each method has a figure early."""
+        return tuple((method, seed) for seed in self.seeds for method in self.methods)
+
+
+def to_json(study: Study) -> str:
+    """The study as JSON text."""
+    return json.dumps(dataclasses.asdict(study), ensure_ascii=False, indent=1) + "\n"
+
+
+def from_json(text: str) -> Study:
+    """The study that `to_json` wrote. Raises Refused for one that is damaged, or of a later version."""
+    damaged = Problem("study", "The file of this study is damaged.", "Delete the study; its runs stay under Runs.")
+    try:
+        told: dict[str, Any] = json.loads(text)
+        version = told.get("version")
+        if not isinstance(version, int) or version > VERSION:
+            raise Refused(Problem("study", f"This study has version {version!r}; this Shur reads up to {VERSION}.", "Update Shur."))
+        return Study(
+            **{
+                **told,
+                "base": specs.from_json(json.dumps(told["base"])),
+                "methods": tuple(told["methods"]),
+                "seeds": tuple(int(one) for one in told["seeds"]),
+                "budget": Budget(**told["budget"]),
+                "notes": tuple(told["notes"]),
+            }
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(damaged) from error
+
+
+def spec_of(study: Study, method: Method, seed: int) -> RunSpec:
+    """What this run of the study asks for."""
+    spec = for_method(study.base, method)
+    settings = {**spec.settings, **study.own.get(method.id, {}), "seed": seed}
+    name = f"{study.name} · {method.name}" + (f" · seed {seed}" if len(study.seeds) > 1 else "")
+    return replace(spec, settings=settings, name=name, study=study.id)
+
+
+def for_method(base: RunSpec, method: Method) -> RunSpec:
+    """The base with another method: without the learning rate, the seed and the settings of methods that this one does not know."""
+    from engine.methods import all_methods
+
+    mine = {one.name for one in knobs_of(method.knobs)}
+    foreign = {one.name for other in all_methods().values() for one in knobs_of(other.knobs)} - mine
+    settings = {name: value for name, value in base.settings.items() if name not in foreign and name not in (OWN_RULE, "seed")}
+    return replace(base, method=method.id, settings=settings, name=None, study=None)
+
+
+def seeds_of(base: RunSpec, count: int) -> tuple[int, ...]:
+    """So many seeds, one after the other from the base's own. Raises Refused for a number out of 1 to 5."""
+    if not 1 <= count <= MOST_SEEDS:
+        raise Refused(Problem("study.seeds", f"{count} seeds are asked for; a comparison takes 1 to {MOST_SEEDS}.", "Choose 1 to 5 seeds."))
+    first = base.settings.get("seed", next(one.default for one in knobs_of(Training) if one.name == "seed"))
+    return tuple(int(first or 0) + at for at in range(count))
+
+
+@dataclass(frozen=True)
+class Equal:
+    """The conditions that hold for all runs, what is each method's own, and sentences on both."""
+
+    settings: dict[str, Value]
+    own: dict[str, dict[str, Value]]
+    notes: tuple[str, ...]
+
+
+def equal(base: RunSpec, plans: Mapping[str, Plan], budget: Budget, seeds: int) -> Equal:
+    """The conditions under which every one of these methods can run.
+
+    `plans` holds a plan of each method by itself. The order of the rows follows from seed and batch size, so both are shared; the
+    effective batch is the base's. Raises Refused for a budget that does not pay for one evaluation.
+    """
+    lead = plans.get(base.method) or next(iter(plans.values()))
+    batch = min(int(one.settings["batch_size"]) for one in plans.values())
+    accumulation = max(1, round(lead.effective_batch / batch))
+    shared: dict[str, Value] = {
+        "batch_size": batch,
+        "accumulation": accumulation,
+        "max_length": min(int(one.settings["max_length"]) for one in plans.values()),
+        "precision": lead.settings["precision"],
+        "patience": base.settings.get("patience", 0),
+    }
+    pass_steps = math.ceil(math.ceil(lead.rows["train"] / batch) / accumulation)
+    own: dict[str, dict[str, Value]] = {}
+    if budget.kind == "steps":
+        steps = _steps_asked(base, budget, lead, pass_steps)
+        shared |= _lasting(steps, pass_steps)
+        told = f"{steps:,} steps of {batch * accumulation} rows for every run."
+    else:
+        told, by_method = _of_minutes(base, budget, plans, seeds, pass_steps)
+        if len(set(by_method.values())) == 1:
+            shared |= _lasting(next(iter(by_method.values())), pass_steps)
+        else:
+            own = {method: dict(_lasting(steps, pass_steps)) for method, steps in by_method.items()}
+    for method, plan in plans.items():
+        if plan.reason(OWN_RULE) is None:  # the preset's, made for one method alone
+            own.setdefault(method, {})[OWN_RULE] = _rule(method)
+    return Equal(shared, own, (told, *_notes(base, shared, batch, accumulation)))
+
+
+def _rule(method: str) -> float:
+    from engine.methods import all_methods
+
+    return all_methods()[method].learning_rate
+
+
+def _lasting(steps: int, pass_steps: int) -> dict[str, Value]:
+    """The two settings that make a run this long."""
+    return {"max_steps": steps, "epochs": float(math.ceil(steps / pass_steps))}
+
+
+def _steps_asked(base: RunSpec, budget: Budget, lead: Plan, pass_steps: int) -> int:
+    steps = lead.steps if budget.amount is None else int(budget.amount)
+    every = base.settings.get("evaluate_every", 1)
+    least = max(1, every) if isinstance(every, int) else 1
+    if steps < least:
+        what = f"{steps} steps are" if steps != 1 else "One step is"
+        message = f"{what} too few for one evaluation, which comes after {least}."
+        raise Refused(Problem("study.budget", message, f"Give at least {least} steps; a few hundred show more."))
+    if steps > 100 * pass_steps:
+        message = f"{steps:,} steps are more than 100 passes over these {lead.rows['train']:,} training rows."
+        raise Refused(Problem("study.budget", message, f"Give at most {100 * pass_steps:,} steps."))
+    return steps
+
+
+def _of_minutes(base: RunSpec, budget: Budget, plans: Mapping[str, Plan], seeds: int, pass_steps: int) -> tuple[str, dict[str, int]]:
+    """A sentence on what the minutes pay for by the estimate, and the steps of each method."""
+    seconds = 60 * (budget.amount or 0)
+    unknown = [method for method, plan in plans.items() if plan.seconds is None]
+    if unknown:
+        message = f"How long a step takes on this hardware is not known for {', '.join(unknown)}, so minutes cannot be shared out."
+        raise Refused(Problem("study.budget", message, "Give a number of steps instead."))
+    fixed = {method: _fixed(plan) for method, plan in plans.items()}
+    each = {method: _a_step(plan) for method, plan in plans.items()}
+    least = seeds * (sum(fixed.values()) + sum(each.values()))
+    if seconds < least:
+        message = f"{budget.amount or 0:g} minutes are too few: {len(plans)} methods with {seeds} {'seed' if seeds == 1 else 'seeds'} take "
+        message += f"about {math.ceil(least / 60)} for one step and one evaluation each."
+        raise Refused(Problem("study.budget", message, f"Give at least {math.ceil(least / 60)} minutes, or choose fewer methods or seeds."))
+    passes = base.settings.get("epochs")
+    most = math.ceil((float(passes) if isinstance(passes, (int, float)) else MOST_PASSES) * pass_steps)
+    if isinstance(base.settings.get("max_steps"), int):
+        most = min(most, int(base.settings["max_steps"]))
+    steps = int((seconds / seeds - sum(fixed.values())) / sum(each.values()))
+    if steps >= min(LEAST_STEPS, most):
+        steps = min(steps, most)
+        return f"{steps:,} steps for every run, as many as about {budget.amount:g} minutes in all pay for by the estimate.", dict.fromkeys(
+            plans, steps
+        )
+    share = seconds / seeds / len(plans)
+    own = {method: max(1, min(most, int((share - fixed[method]) / each[method]))) for method in plans}
+    told = (
+        f"{budget.amount:g} minutes in all pay for only {steps} equal steps, so every run gets the same share of the minutes instead, and "
+        f"its own number of steps: {min(own.values()):,} to {max(own.values()):,}."
+    )
+    return told, own
+
+
+def _fixed(plan: Plan) -> float:
+    """Seconds that a run takes however few its steps are."""
+    return sum(seconds for part, seconds in plan.seconds_parts.items() if part not in ("training", "validation"))
+
+
+def _a_step(plan: Plan) -> float:
+    """Seconds of a step, with its part of the evaluations."""
+    return max(1e-3, sum(plan.seconds_parts.get(part, 0.0) for part in ("training", "validation")) / plan.steps)
+
+
+def _notes(base: RunSpec, shared: Mapping[str, Value], batch: int, accumulation: int) -> list[str]:
+    patience = shared["patience"]
+    told = [
+        f"Equal for all: data and split, order of the rows, batch {batch} × {accumulation} = {batch * accumulation} rows a step, "
+        f"up to {shared['max_length']} tokens a text, {shared['precision']}, and the steps at which it is evaluated.",
+        f"Training may stop early after {patience} checks without gain, the same for all."
+        if patience
+        else "No run stops early; of each, the checkpoint that was best on the validation rows is kept.",
+        "The learning rate is each method's own rule, since what suits one wrecks another; it stands in the table.",
+    ]
+    if OWN_RULE in base.settings:
+        told.append(f"Your learning rate of {base.settings[OWN_RULE]} is not used here.")
+    return told
+
+
+def check_methods(asked: Sequence[str], known: Mapping[str, Method]) -> None:
+    """Raises Refused for methods that do not exist, or fewer than two different ones."""
+    problems = [
+        Problem("study.methods", f"There is no method {one!r}.", f"Choose from: {', '.join(known)}.") for one in asked if one not in known
+    ]
+    if not problems and len(set(asked)) < 2:
+        what = f"only {known[asked[0]].name} is chosen" if asked else "no method is chosen"
+        problems.append(Problem("study.methods", f"A comparison needs two methods at least; {what}.", "Choose another one beside it."))
+    if problems:
+        raise Refused(*problems)
