@@ -44,6 +44,11 @@ class Shape:
     head_fixed: int  # parameters of the head whatever the number of labels
     head_per_label: int
     linears: tuple[Linear, ...]  # of one block
+    embedding_size: int = 0  # width of the word embeddings; ELECTRA's and some DeBERTas' are narrower than the blocks
+    norm_parameters: int = 0  # of every layer norm in the body
+    block_parameters: int = 0  # of one block; ModernBERT's first has one norm less
+    final_norm_parameters: int = 0  # of the norm between the last block and the head, where there is one
+    bias_parameters: int = 0  # of the body: what is added and not multiplied, in matrices and norms
 
 
 # What transformers assumes where config.json is silent; a test compares them with its configuration classes.
@@ -115,13 +120,14 @@ def _bert_kin(family: str, config: Config) -> Shape:
     narrow = int(config.get("embedding_size", hidden))  # ELECTRA and some DeBERTas embed in fewer dimensions
     head_dim = hidden // heads
     attention, suffix = hidden, ""
-    tables, projection, norm_width, extra = narrow * (vocab + positions + segments), 0, narrow, 0
+    tables, projection, norm_width, extra, more_norms = narrow * (vocab + positions + segments), 0, narrow, 0, 0
     if family == "deberta-v2":
         head_dim = int(config.get("attention_head_size", head_dim))
         attention, suffix, norm_width = heads * head_dim, "_proj", hidden
         tables -= 0 if config["position_biased_input"] else narrow * positions
         projection = 0 if narrow == hidden else _affine(narrow, hidden, bias=False)
         extra = _deberta_extra(config, layers, hidden, attention, positions)
+        more_norms = 2 * hidden * (_norms_positions(config) + (int(config.get("conv_kernel_size", 0)) > 0))
     elif family == "electra":
         projection = 0 if narrow == hidden else _affine(narrow, hidden)
     linears = (
@@ -133,6 +139,13 @@ def _bert_kin(family: str, config: Config) -> Shape:
         Linear("output.dense", wide, hidden, "mlp"),
     )
     block = sum(_affine(one.inputs, one.outputs) for one in linears) + 4 * hidden  # and two norms of weight and bias
+    block_biases = sum(one.outputs for one in linears) + 2 * hidden
+    more_biases = hidden if family == "electra" and narrow != hidden else 0
+    of_positions = 0  # projections of DeBERTa's relative positions, in every block
+    if family == "deberta-v2":
+        of_positions = _position_projections(config)
+        more_biases = hidden * (_norms_positions(config) + 2 * (int(config.get("conv_kernel_size", 0)) > 0))
+        block_biases += of_positions * attention
     pools = family in ("bert", "deberta-v2")  # a module of its own; the others have it inside the classifier
     pooler = int(config.get("pooler_hidden_size", hidden)) if family == "deberta-v2" else hidden
     padding = int(config.get("pad_token_id") or 0) + 1 if family in ("roberta", "xlm-roberta") else 0  # positions start after it
@@ -141,27 +154,38 @@ def _bert_kin(family: str, config: Config) -> Shape:
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions - padding,
         embedding_parameters=tables, body_parameters=tables + projection + 2 * norm_width + layers * block + extra,
         head=("pooler", "classifier") if pools else ("classifier",), head_fixed=_affine(pooler, pooler), head_per_label=hidden + 1,
-        linears=linears,
+        linears=linears, embedding_size=narrow, norm_parameters=2 * norm_width + layers * 4 * hidden + more_norms,
+        block_parameters=block + of_positions * _affine(hidden, attention),
+        bias_parameters=norm_width + layers * block_biases + more_biases,
     )  # fmt: skip
 
 
 def _deberta_extra(config: Config, layers: int, hidden: int, attention: int, positions: int) -> int:
     """Parameters of DeBERTa's relative positions and its optional convolution."""
-    extra = 0
-    kinds = config["pos_att_type"] or ()
-    kinds = kinds.lower().split("|") if isinstance(kinds, str) else kinds
+    extra = layers * _position_projections(config) * _affine(hidden, attention)
     if config["relative_attention"]:
         span = int(config["max_relative_positions"])
         buckets = int(config.get("position_buckets", -1))
         extra += hidden * 2 * (buckets if buckets > 0 else span if span >= 1 else positions)
-        if not config.get("share_att_key", False):
-            extra += layers * _affine(hidden, attention) * (("c2p" in kinds) + ("p2c" in kinds))
-    if "layer_norm" in str(config.get("norm_rel_ebd", "none")).lower():
+    if _norms_positions(config):
         extra += 2 * hidden
     kernel = int(config.get("conv_kernel_size", 0))
     if kernel > 0:
         extra += hidden * hidden // int(config.get("conv_groups", 1)) * kernel + hidden + 2 * hidden
     return extra
+
+
+def _position_projections(config: Config) -> int:
+    """Matrices of their own that every block of a DeBERTa has for relative positions."""
+    if not config["relative_attention"] or config.get("share_att_key", False):
+        return 0
+    kinds = config["pos_att_type"] or ()
+    kinds = kinds.lower().split("|") if isinstance(kinds, str) else kinds
+    return ("c2p" in kinds) + ("p2c" in kinds)
+
+
+def _norms_positions(config: Config) -> bool:
+    return "layer_norm" in str(config.get("norm_rel_ebd", "none")).lower()
 
 
 def _distilbert(family: str, config: Config) -> Shape:
@@ -183,6 +207,8 @@ def _distilbert(family: str, config: Config) -> Shape:
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions,
         embedding_parameters=tables, body_parameters=tables + 2 * hidden + layers * block,
         head=("pre_classifier", "classifier"), head_fixed=_affine(hidden, hidden), head_per_label=hidden + 1, linears=linears,
+        embedding_size=hidden, norm_parameters=2 * hidden + layers * 4 * hidden, block_parameters=block,
+        bias_parameters=hidden + layers * (sum(one.outputs for one in linears) + 2 * hidden),
     )  # fmt: skip
 
 
@@ -199,13 +225,15 @@ def _modernbert(family: str, config: Config) -> Shape:
     )
     norm = hidden * (2 if config["norm_bias"] else 1)
     block = sum(_affine(one.inputs, one.outputs, config["mlp_bias" if one.role == "mlp" else "attention_bias"]) for one in linears)
+    biases = layers * sum(one.outputs for one in linears if config["mlp_bias" if one.role == "mlp" else "attention_bias"])
     norms = 2 + 2 * layers - 1  # after the embeddings, at the end, two a block; the first block has no first norm
     return Shape(
         architecture=family, decoder=False, layers=layers, hidden_size=hidden, heads=heads, kv_heads=heads, head_dim=hidden // heads,
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions,
         embedding_parameters=hidden * vocab, body_parameters=hidden * vocab + layers * block + norms * norm,
         head=("head", "classifier"), head_fixed=_affine(hidden, hidden, config["classifier_bias"]) + norm, head_per_label=hidden + 1,
-        linears=linears,
+        linears=linears, embedding_size=hidden, norm_parameters=norms * norm, block_parameters=block + 2 * norm,
+        final_norm_parameters=norm, bias_parameters=biases + norms * (norm - hidden),
     )  # fmt: skip
 
 
@@ -240,6 +268,9 @@ def _decoder(family: str, config: Config) -> Shape:
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions,
         embedding_parameters=hidden * vocab, body_parameters=hidden * vocab + layers * block + hidden,
         head=("score",), head_fixed=0, head_per_label=hidden, linears=linears,
+        embedding_size=hidden, norm_parameters=layers * (norms + head_norms) + hidden,
+        block_parameters=block, final_norm_parameters=hidden,
+        bias_parameters=layers * sum(one.outputs for one in linears if biased[one.role]),
     )  # fmt: skip
 
 

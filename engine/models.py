@@ -62,6 +62,11 @@ class ModelFacts:
     weights_bytes: int  # as they are stored; 0: not known
     licence: str | None
     languages: tuple[str, ...]
+    embedding_size: int = 0  # width of the word embeddings; 0: facts written before it was read
+    norm_parameters: int = 0  # of every layer norm in the body; likewise
+    block_parameters: int = 0  # of one block; ModernBERT's first has one norm less
+    final_norm_parameters: int = 0  # of the norm between the last block and the head, where there is one
+    bias_parameters: int = 0  # of the body: what is added and not multiplied, in matrices and norms
 
     def head_parameters(self, labels: int) -> int:
         return self.head_fixed + labels * self.head_per_label

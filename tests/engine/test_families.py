@@ -112,6 +112,13 @@ def test_parameter_counts_equal_the_counted_ones(architecture: str, changes: dic
         if isinstance(module, torch.nn.Embedding) and not name.endswith("rel_embeddings")
     )
     assert found.embedding_parameters == tables
+    body = {name: one for name, one in model.named_parameters() if not any(part in found.head for part in name.split("."))}
+    assert found.bias_parameters == sum(one.numel() for name, one in body.items() if name.endswith(".bias"))
+    last = [one.numel() for name, one in body.items() if f".{found.layers - 1}." in name]
+    assert found.block_parameters == sum(last)
+    assert found.final_norm_parameters == sum(
+        one.numel() for name, one in body.items() if name.split(".")[-2] in ("norm", "final_norm") and name.count(".") == 2
+    )
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
