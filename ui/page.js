@@ -41,6 +41,8 @@
     if (chosen() && !new URLSearchParams(location.search).has("__theme")) document.body.classList.toggle("dark", chosen() === "yes");
     show(here());
     document.addEventListener("click", (event) => {
+      const pick = event.target.closest?.("button[data-pick]");
+      if (pick) return shur.pick?.(pick.dataset.pick);
       const link = event.target.closest?.("a[data-place]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();

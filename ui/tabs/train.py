@@ -11,7 +11,7 @@ import gradio as gr
 from engine.data.split import Split
 from engine.knobs import Knob, knobs_of
 from engine.spec import Training
-from ui import form
+from ui import form, methods
 from ui.request import FIELDS, HUB, OTHER, TASK, UPLOAD, Offer
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quick"
 SIMPLE, ADVANCED = "Simple", "Advanced"
+PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
 SLOTS = ("source", "columns", "model", "method")  # places for problems, beside the fields that they name
 
 
@@ -38,6 +39,8 @@ class Train:
     knobs: dict[str, Any]  # knob name -> its field
     method_group: Any  # the chosen method's own settings
     method_title: Any
+    methods: Any  # the table of all methods
+    picked: Any  # the one whose button was pressed there
     rows: dict[str, Any]  # parts that come and go: "upload", "hub", "second", "resplit", "other_model", "token", "advanced", "suggestion"
     slots: dict[str, Any]  # problems beside the fields, by SLOTS
     newest: Any  # a Newest for each open page
@@ -51,6 +54,7 @@ class Train:
     start: Any
     refused: Any
     started: Any  # the id of the run that Start made, for page.js
+    compare: Any  # opens the card of tabs/compare.py
     upload: Any
     test_upload: Any
     upload_problem: Any
@@ -201,12 +205,15 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
         parts["recipe_line"] = gr.HTML("", elem_id="recipe-line")
         rows["suggestion"] = gr.Button("Take this preset's own model, method and data", visible=False, size="sm", elem_id="suggestion")
         with gr.Row():
-            methods = [(one.name, one.id) for one in studio.methods.values()]
-            fields["method"] = gr.Dropdown(methods, value=FIRST_METHOD, label="Method", filterable=False, min_width=200, elem_id="method")
+            listed = [(one.name, one.id) for one in studio.methods.values()]
+            fields["method"] = gr.Dropdown(listed, value=FIRST_METHOD, label="Method", filterable=False, min_width=200, elem_id="method")
             parts["detail"] = gr.Radio(
                 [SIMPLE, ADVANCED], value=SIMPLE, label="Settings shown", elem_classes=["segments"], min_width=200, elem_id="detail"
             )
         _slot(parts, "method")
+        with gr.Accordion(methods.TITLE, open=False, elem_id="methods"):
+            parts["methods"] = gr.HTML("", elem_id="methods-table")
+        parts["picked"] = gr.HTML("", html_template="", js_on_load=PICK, elem_classes=["slot"])
         told = offer(studio)
         first = {knob.name for knob in told.knobs_for(FIRST_METHOD)}
         methods_own = [knob for knob in told.all_knobs if knob not in told.knobs[""]]
@@ -244,6 +251,7 @@ def _side(parts: dict[str, Any]) -> None:
     parts["preview"] = gr.HTML("", elem_id="preview")
     parts["refused"] = gr.HTML("", elem_classes=["slot"], elem_id="refused")
     parts["start"] = gr.Button("Reading the data …", variant="primary", size="lg", interactive=False, elem_id="start")
+    parts["compare"] = gr.Button("Compare methods …", elem_id="compare-open")
     with gr.Row(elem_id="spec-row"):
         parts["download"] = gr.Button("Download as JSON", size="sm", elem_classes=["link"], min_width=120, elem_id="spec-download")
         parts["load"] = gr.UploadButton(

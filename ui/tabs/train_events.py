@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -14,7 +15,7 @@ from engine.asked import asked
 from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
 from engine.facts import FILE
-from ui import cards, form, request, words
+from ui import cards, form, methods, request, words
 from ui.border import bind
 from ui.tabs.train import ADVANCED, SLOTS, Newest, Train, method_title
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from engine.data.columns import ColumnFacts
     from engine.data.profile import DataFacts
     from engine.plan import Plan
+    from engine.studies import Fit
     from engine.studio import Preview, Studio
 
 NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
@@ -54,6 +56,7 @@ def wire(studio: Studio, train: Train) -> None:
     field["model"].input(bind(on_model, studio), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
     gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
+    train.picked.click(bind(on_picked), train.picked, field["method"], **quiet).then(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
 
     part["suggestion"].click(bind(on_suggestion, studio, train), everything, refill(train), **once).then(**redraw, **seen)
@@ -83,7 +86,16 @@ def outputs(train: Train) -> list[Any]:
     told = [train.facts, train.model_line, train.recipe_line, train.preview, train.start]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["suggestion"]]
-    return [*told, *chosen, *train.slots.values(), train.method_group, train.method_title, *train.knobs.values()]
+    return [
+        *told,
+        *chosen,
+        *train.slots.values(),
+        train.method_group,
+        train.method_title,
+        train.fields["method"],
+        train.methods,
+        *train.knobs.values(),
+    ]
 
 
 def on_source(kind: str) -> tuple[Any, ...]:
@@ -96,6 +108,11 @@ def on_model(studio: Studio, model: str) -> tuple[Any, Any]:
     """Another model: where its id is typed, and a field for the token that its owner may ask for."""
     other, entry = model == request.OTHER, studio.catalog.model(model)
     return gr.update(visible=other), gr.update(visible=True) if other or (entry and entry.gated) else gr.skip()
+
+
+def on_picked(method: str) -> str:
+    """The method whose button was pressed in the table."""
+    return method
 
 
 def on_detail(detail: str) -> Any:
@@ -151,9 +168,9 @@ def on_change(studio: Studio, train: Train, token: str, *values: Any) -> list[An
     """A new preview for what the fields hold now."""
     told = request.unguessed(train.offer.told(values))
     spec = request.run_spec(told, train.offer)
-    found = studio.preview(spec, token or None)
+    found, fits = studio.preview(spec, token or None), studio.methods_that_fit(spec, token or None)
     data = found.data or _looked(studio, spec, token)
-    return draw(studio, train, told, spec, found, data)
+    return draw(studio, train, told, spec, found, data, fits)
 
 
 def _looked(studio: Studio, spec: specs.RunSpec, token: str) -> DataFacts | None:
@@ -164,7 +181,9 @@ def _looked(studio: Studio, spec: specs.RunSpec, token: str) -> DataFacts | None
         return None
 
 
-def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec, found: Preview, data: DataFacts | None) -> list[Any]:
+def draw(
+    studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec, found: Preview, data: DataFacts | None, fits: Sequence[Fit]
+) -> list[Any]:
     """Every output of a change, in the order of `outputs`."""
     plan, problems, recipe = found.plan, found.problems, _recipe(studio, spec)
     label, ready = cards.start_label(problems, chosen=bool(spec.data.source))
@@ -186,6 +205,8 @@ def draw(studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec
         gr.update(visible=_differs(recipe, studio, spec)),
         *(words.problems(one) for one in slots.values()),
         *_method_group(studio, train, spec.method),
+        gr.update(choices=methods.choices(fits)),
+        methods.table(fits, studio.methods, spec.method),
         *_knobs(train, spec.method, plan, problems),
     ]
 

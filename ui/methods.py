@@ -1,0 +1,86 @@
+"""The methods beside each other, for this data, model and machine: what each trains, what is typical of it, what it costs here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from engine.methods import Method
+from ui import tables, words
+
+if TYPE_CHECKING:
+    from engine.errors import Problem
+    from engine.plan import Plan
+    from engine.studies import Fit
+
+TITLE = "Every method, and what it would cost here"
+SETTINGS = ("method", "settings", "memory", "disk", "model")  # fields of problems that another method could settle
+
+
+def choices(fits: Sequence[Fit]) -> list[tuple[str, str]]:
+    """What the list of methods offers; one that cannot be used here says so."""
+    return [(one.name if is_usable(one) else f"{one.name} (not here)", one.method) for one in fits]
+
+
+def is_usable(fit: Fit) -> bool:
+    """Whether nothing about the method itself keeps it out; data that is missing keeps none out."""
+    return not of_method(fit.problems)
+
+
+def of_method(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The errors that another method may not have."""
+    return tuple(one for one in problems if one.severity == "error" and one.field.partition(".")[0] in SETTINGS)
+
+
+def table(fits: Sequence[Fit], methods: Mapping[str, Method], chosen: str) -> str:
+    """One row a method. Greyed where it cannot be combined, with the reason and what works instead."""
+    shared = set.intersection(*(set(one.problems) for one in fits)) if fits else set()
+    columns = (
+        tables.Column("Method", style="method-name"),
+        tables.Column("Trains"),
+        tables.Column("Quality, typically"),
+        tables.Column("Here", style="here"),
+        tables.Column(""),
+    )
+    rows, styles = [], []
+    for one in fits:
+        method = methods[one.method]
+        own = [problem for problem in of_method(one.problems) if problem not in shared]
+        rows.append([_name(method), *_cells(method, one.plan, own), _button(one, chosen, bool(own))])
+        styles.append("greyed" if own else "chosen" if one.method == chosen else "")
+    lines = (f"{escape(one.name)}: {escape(one.source)}. Quality: {escape(one.quality_source)}." for one in methods.values())
+    told = f'<details class="sources"><summary>Where these come from</summary>{tables.notes(lines)}</details>'
+    lead = (
+        '<p class="soft">Memory, time and size are for your data, model and machine, with the preset and what you set. '
+        "Quality is what papers report; on your data it may come out otherwise: Compare methods measures it.</p>"
+    )
+    return f"{lead}{tables.table(TITLE, columns, rows, row_styles=styles)}{told}"
+
+
+def _name(method: Method) -> str:
+    return f'{escape(method.name)}<span class="soft">{escape(method.summary)}</span>'
+
+
+def _cells(method: Method, plan: Plan | None, own: Sequence[Problem]) -> list[str]:
+    what = escape(method.trains)
+    if plan is None:
+        why = "".join(f'<p class="why">Not here: {words_of(one)}</p>' for one in own[:1])
+        return [f"{what}{why}", escape(method.quality), ""]
+    share = tables.soft(f"{words.small_share(plan.trainable_share)} of the weights")
+    time = "time not known" if plan.seconds is None else words.about(plan.seconds)
+    mark = "measured" if plan.memory_basis == "measured" else "estimated"
+    here = f'{words.size(plan.memory_bytes)} memory<br>{time}<br>keeps {words.size(plan.save_bytes)}<br><span class="mark">{mark}</span>'
+    return [f"{what}<br>{share}", escape(method.quality), here]
+
+
+def words_of(problem: Problem) -> str:
+    return escape(str(problem))
+
+
+def _button(fit: Fit, chosen: str, greyed: bool) -> str:
+    if fit.method == chosen:
+        return '<span class="mark">chosen</span>'
+    if greyed:
+        return ""
+    return f'<button type="button" class="pick" data-pick="{fit.method}" aria-label="Choose {escape(fit.name)}">Choose</button>'
