@@ -73,9 +73,8 @@ def _started(told: argparse.Namespace, spec: RunSpec, methods: list[str] | None,
     for note in proposal.notes:
         say(note)
     for method, plan in proposal.plans.items():
-        say(
-            f"  {method}: learning rate {plan.settings['learning_rate']:g}, {plan.steps:,} steps, {plan.memory_bytes / 1e9:.1f} GB estimated"
-        )
+        rate, memory = plan.settings["learning_rate"], plan.memory_bytes / 1e9
+        say(f"  {method}: learning rate {rate:g}, {plan.steps:,} steps, {memory:.1f} GB (estimated)")
     minutes = "" if proposal.seconds is None else f", about {max(1, round(proposal.seconds / 60))} min in all"
     say(f"{proposal.runs} runs{minutes} (estimated).")
     return studio.compare(spec, methods, seeds, budget)

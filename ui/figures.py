@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from engine.evaluate import Evaluation
 from engine.events import Step
 from engine.store import RunRecord
+from engine.studies import Result
+from engine.study_report import COLOURS, DASHES
 
 Figure = dict[str, Any]
 POINTS = 400  # a curve on the page is about 500 pixels wide
@@ -117,6 +119,102 @@ def confusion(evaluation: Evaluation) -> Figure:
     figure["layout"]["yaxis"].update(ticks, autorange="reversed", automargin=True)
     figure["layout"]["height"] = max(300, min(900, 110 + 56 * len(names)) if few else min(1400, 160 + 16 * len(names)))
     return figure
+
+
+def study(result: Result) -> dict[str, Figure]:
+    """The pictures of a comparison, by name. Each method has one colour, and its name stands beside its dot or at the end of its line."""
+    return {"study-memory": quality(result, "memory"), "study-time": quality(result, "time"), "study-loss": losses(result)}
+
+
+def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
+    """Macro F1 of every judged method over its peak memory or its minutes, with the interval as a thin bar."""
+    series, points = [], []
+    for at, row in enumerate(result.rows):
+        amount = row.peak_bytes if against == "memory" else row.seconds
+        if row.macro_f1 is None or amount is None:
+            continue
+        one = row.macro_f1
+        x, y = amount / (1e9 if against == "memory" else 60), 100 * one.value
+        colour = COLOURS[at % len(COLOURS)]
+        dot = _line(row.name, [round(x, 3)], [round(y, 2)], colour)
+        bars = {"type": "data", "symmetric": False, "array": [100 * one.high - y], "arrayminus": [y - 100 * one.low]}
+        look = {"color": colour, "thickness": 1, "width": 3}
+        label = f"{row.name}: %{{y:.1f}} %, %{{x:.2f}}<extra></extra>"
+        series.append(dot | {"mode": "markers", "marker": {"color": colour, "size": 10}, "error_y": bars | look, "hovertemplate": label})
+        points.append((row.name, x, y))
+    figure = _figure(series, "Peak memory (GB)" if against == "memory" else "Minutes a run", "Macro F1 (%)", result.study.id)
+    figure["layout"] |= {"height": 320, "showlegend": False, "hovermode": "closest", "annotations": _beside(points)}
+    figure["layout"]["xaxis"]["range"] = _roomy([x for _, x, _ in points])
+    return figure
+
+
+def _roomy(values: list[float]) -> list[float] | None:
+    """An axis with room for the names beside the outermost dots; None where there are none."""
+    if not values:
+        return None
+    room = 0.3 * (max(values) - min(values)) or 0.5 * max(values)
+    return [max(0.0, min(values) - room), max(values) + room]
+
+
+def _beside(points: Sequence[tuple[str, float, float]]) -> list[Figure]:
+    """A name for each dot: at its right, left, above or below, wherever it covers least. Reckoned for a picture of 340 x 240 pixels."""
+    if not points:
+        return []
+    across = [x for _, x, _ in points]
+    up = [y for _, _, y in points]
+    wide, high = (max(across) - min(across)) * 1.6 or 1.0, (max(up) - min(up)) * 1.6 or 1.0
+    dots = [(340 * (x - min(across)) / wide, 240 * (y - min(up)) / high) for _, x, y in points]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
+    made = []
+    for (name, x, y), (left, low) in zip(points, dots, strict=True):
+        width = 6.4 * len(name)
+        ways = [("left", 9, dy) for dy in (0, 14, -14, 28, -28)] + [("right", -9, dy) for dy in (0, 14, -14, 28, -28)]
+        boxes = [(left + dx - (width if side == "right" else 0), low + dy - 7, left + dx + (width if side == "left" else 0), low + dy + 7)
+                 for side, dx, dy in ways]  # fmt: skip
+        side, dx, dy = min(zip(ways, boxes, strict=True), key=lambda one: sum(_covered(one[1], other) for other in taken))[0]
+        taken.append(boxes[ways.index((side, dx, dy))])
+        made.append(
+            {"x": x, "y": y, "text": _shortened(name), "showarrow": False, "xanchor": side, "yanchor": "middle", "xshift": dx, "yshift": dy}
+        )
+    return made
+
+
+def _covered(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The area that two boxes (left, low, right, high) share."""
+    wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    return wide * high if wide > 0 and high > 0 else 0.0
+
+
+def losses(result: Result) -> Figure:
+    """The training loss of every method's first run over the steps, one line a method, named at its end."""
+    series, ends = [], []
+    for at, row in enumerate(result.rows):
+        curve = row.runs[0].curve if row.runs else ()
+        if not curve:
+            continue
+        colour, dash = COLOURS[at % len(COLOURS)], ("solid", "dash", "dot", "dashdot")[at // len(COLOURS) % len(DASHES)]
+        series.append(_line(row.name, [step for step, _ in curve], [round(loss, 4) for _, loss in curve], colour, dash=dash))
+        if _finite(curve[-1][1]) is not None:
+            ends.append((curve[-1][1], curve[-1][0], row.name, colour))
+    figure = _figure(series, "Steps", "Loss (nats a row)", result.study.id)
+    figure["layout"] |= {"height": 340, "showlegend": False, "annotations": _at_ends(ends, result)}
+    figure["layout"]["margin"] |= {"r": 150}
+    return figure
+
+
+def _at_ends(ends: list[tuple[float, int, str, str]], result: Result) -> list[Figure]:
+    """Names at the ends of the lines, the lower ones pushed down so that none covers another. The plot is 260 pixels high."""
+    every = [loss for row in result.rows for run in row.runs[:1] for _, loss in run.curve if math.isfinite(loss)]
+    pixel = (max(every) - min(every)) * 1.1 / 260 or 1.0 if every else 1.0
+    made, lowest = [], math.inf
+    for loss, step, name, colour in sorted(ends, reverse=True):
+        place = min(loss / pixel, lowest - 15)
+        lowest = place
+        made.append({
+            "x": step, "y": loss, "text": _shortened(name), "showarrow": False, "xanchor": "left", "yanchor": "middle", "xshift": 8,
+            "yshift": round(place - loss / pixel), "bordercolor": colour, "borderwidth": 0,
+        })  # fmt: skip
+    return made
 
 
 def thinned(steps: Sequence[Step]) -> list[list[Step]]:

@@ -1,4 +1,5 @@
-// Which place is shown stands in the address (?place=runs, ?run=ID, ?place=try) and on <html data-place data-run>, where theme.css reads it.
+// Which place is shown stands in the address (?place=runs, ?run=ID, ?place=runs&study=ID, ?place=try) and on <html data-place data-run
+// data-study>, where theme.css reads it.
 // Switching is done here at once; the server only hears of it and fills in what is shown.
 (() => {
   const titles = { train: "Train · Shur", runs: "Runs · Shur", try: "Try · Shur" };
@@ -6,14 +7,15 @@
 
   const here = () => {
     const query = new URLSearchParams(location.search);
-    const run = query.get("run") || "";
-    const place = query.get("place") || (run ? "runs" : "train");
-    return { place: place in titles ? place : "train", run };
+    const run = query.get("run") || "", study = run ? "" : query.get("study") || "";
+    const place = query.get("place") || (run || study ? "runs" : "train");
+    return { place: place in titles ? place : "train", run, study };
   };
 
-  const show = ({ place, run }) => {
+  const show = ({ place, run, study }) => {
     root.dataset.place = place;
     root.dataset.run = place === "runs" ? run : "";
+    root.dataset.study = place === "runs" ? study : "";
     document.title = titles[place];
     document.querySelectorAll("nav.places a").forEach((link) =>
       link.dataset.place === place ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current"));
@@ -22,12 +24,13 @@
 
   const shur = (window.shur = { tell: null, charts: {} });
 
-  shur.go = (place, run = "") => {
+  shur.go = (place, run = "", study = "") => {
     const query = new URLSearchParams(location.search);
-    ["place", "run"].forEach((name) => query.delete(name));
+    ["place", "run", "study"].forEach((name) => query.delete(name));
     if (run) query.set(place === "try" ? "place" : "run", place === "try" ? "try" : run);
     else if (place !== "train") query.set("place", place);
     if (run && place === "try") query.set("run", run);
+    if (study && !run) query.set("study", study);
     const text = query.toString();
     history.pushState({}, "", location.pathname + (text ? "?" + text : ""));
     show(here());
@@ -43,10 +46,14 @@
     document.addEventListener("click", (event) => {
       const pick = event.target.closest?.("button[data-pick]");
       if (pick) return shur.pick?.(pick.dataset.pick);
+      const use = event.target.closest?.("button[data-use]");
+      if (use) return shur.use?.(use.dataset.use);
+      const picture = event.target.closest?.("button[data-picture]");
+      if (picture) return save(picture.dataset.picture);
       const link = event.target.closest?.("a[data-place]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
-      shur.go(link.dataset.place, link.dataset.run || "");
+      shur.go(link.dataset.place, link.dataset.run || "", link.dataset.study || "");
     });
     tell(here());
   };
@@ -72,6 +79,15 @@
   };
   window.addEventListener("resize", drawn);
 
+  // A picture as PNG, twice as fine as on the screen, always dark on white so that it can be printed.
+  const save = (name) => {
+    const drawn = document.querySelector(`[data-chart="${name}"]`);
+    if (!window.Plotly || !drawn?.data) return;
+    const layout = { ...drawn.layout, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff" };
+    const size = { format: "png", scale: 2, width: drawn.clientWidth, height: drawn.clientHeight };
+    window.Plotly.downloadImage({ data: drawn.data, layout }, { ...size, filename: name });
+  };
+
   // Gradio's dark mode is a class on <body>; the choice outlives a reload, an address with __theme has the last word.
   shur.light = () => {
     const dark = document.body.classList.toggle("dark");
@@ -79,10 +95,10 @@
   };
   const chosen = () => { try { return localStorage.getItem("shur-dark"); } catch { return null; } };
 
-  shur.download = (name, text) => {
+  shur.download = (name, text, type = "application/json") => {
     if (!text) return;
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
@@ -100,4 +116,5 @@
   const where = here(); // before the first paint
   root.dataset.place = where.place;
   root.dataset.run = where.place === "runs" ? where.run : "";
+  root.dataset.study = where.place === "runs" ? where.study : "";
 })();

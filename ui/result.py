@@ -7,13 +7,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from engine.evaluate import Evaluation, Interval
+from engine.reading import RunSummary
 from engine.store import RunRecord
+from engine.study import Study
 from ui import tables, words
 from ui.tables import Column
 
 if TYPE_CHECKING:
     from engine.plan import Plan
-    from engine.studio import RunSummary
 
 PACE_STEPS = 40  # the last steps, over which the time left is reckoned
 SAMPLES = 12
@@ -21,21 +22,49 @@ LISTED = 200
 SAMPLE_CHARACTERS = 400
 
 
-def runs_table(runs: Sequence[RunSummary]) -> str:
-    """All runs, newest first, each a link to its page."""
-    if not runs:
+def runs_table(runs: Sequence[RunSummary], studies: Sequence[Study] = ()) -> str:
+    """All runs, newest first, each a link to its page; those of a study stand below it."""
+    if not runs and not studies:
         return '<p>No runs yet. <a href="?place=train" data-place="train">Start one on Train.</a></p>'
     columns = (
         Column("Run"), Column("State"), Column("Accuracy", number=True), Column("Macro F1", number=True),
         Column("Worked", number=True), Column("Created", style="soft"),
     )  # fmt: skip
-    rows = (
-        (link(run.id, run.name), f"{state_mark(run.state)}{_progress(run)}", tables.number(run.accuracy), tables.number(run.macro_f1),
-         words.duration(run.seconds), words.moment(run.created))
-        for run in runs[:LISTED]
-    )  # fmt: skip
+    lines = _grouped(runs[:LISTED], studies)
+    rows = [_run_line(one) if isinstance(one, RunSummary) else _study_line(one, runs) for one, _ in lines]
     more = f'<p class="soft">The newest {LISTED} of {words.counted(len(runs), "run")}.</p>' if len(runs) > LISTED else ""
-    return tables.table("All runs", columns, rows) + more
+    return tables.table("All runs", columns, rows, row_styles=[style for _, style in lines]) + more
+
+
+def _grouped(runs: Sequence[RunSummary], studies: Sequence[Study]) -> list[tuple[RunSummary | Study, str]]:
+    """Runs and studies by the time they were made, newest first, each study followed by its runs; with the style of each line."""
+    known = {one.id for one in studies}
+    heads: list[RunSummary | Study] = [*studies, *(one for one in runs if one.study not in known)]
+    found: list[tuple[RunSummary | Study, str]] = []
+    for head in sorted(heads, key=lambda one: one.created, reverse=True):
+        found.append((head, ""))
+        found += [(one, "of-study") for one in reversed(runs) if not isinstance(head, RunSummary) and one.study == head.id]
+    return found
+
+
+def _run_line(run: RunSummary) -> tuple[str, ...]:
+    return (
+        link(run.id, run.name), f"{state_mark(run.state)}{_progress(run)}", tables.number(run.accuracy), tables.number(run.macro_f1),
+        words.duration(run.seconds), words.moment(run.created),
+    )  # fmt: skip
+
+
+def _study_line(study: Study, runs: Sequence[RunSummary]) -> tuple[str, ...]:
+    mine = [one for one in runs if one.study == study.id]
+    done = sum(one.state == "finished" for one in mine)
+    told = f"{done} of {words.counted(len(study.cells), 'run')} finished"
+    name = f'{study_link(study)} <span class="soft">comparison</span>'
+    return name, told, "", "", words.duration(sum(one.seconds for one in mine)), words.moment(study.created)
+
+
+def study_link(study: Study) -> str:
+    address = f"?place=runs&amp;study={escape(study.id)}"
+    return f'<a href="{address}" data-place="runs" data-study="{escape(study.id)}">{escape(study.name)}</a>'
 
 
 def link(run_id: str, name: str) -> str:

@@ -12,7 +12,7 @@ import gradio as gr
 from engine.hardware import device_words
 from ui import theme, words
 from ui.border import bind
-from ui.tabs import runs, runs_events, train, train_events, try_
+from ui.tabs import compare, compare_events, runs, runs_events, train, train_events, try_
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -43,18 +43,24 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
         notice = gr.HTML("", elem_id="notice")
         with gr.Column(elem_classes=["place", "train"]):
             training = train.build(studio)
+            comparing = compare.build_card()
         with gr.Column(elem_classes=["place", "runs"]):
             watching = runs.build()
+            studying = compare.build_page()
         with gr.Column(elem_classes=["place", "try"]):
             trying = try_.build()
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         places = [watching.opened, watching.timer, watching.plotly, watching.seen, watching.judged, trying.run, trying.none]
+        places += [studying.opened, studying.timer, studying.seen]
         opened = head.click(
             bind(on_place, studio), [head, trying.run], places, trigger_mode="always_last", **quiet
         )  # of fast clicks, the last
         opened.then(bind(runs_events.on_tick, studio), [watching.opened], [watching.seen, watching.judged], **quiet)
+        opened.then(bind(compare_events.on_tick, studio), [studying.opened], [studying.seen], **quiet)
         train_events.wire(studio, training)
         runs_events.wire(studio, watching, training, page_files)
+        compare_events.wire_card(studio, comparing, training)
+        compare_events.wire_page(studio, studying, training)
         try_.wire(studio, trying)
         page.load(bind(on_load, studio), None, [machine, notice], **quiet)
         redraw: dict[str, Any] = {**train_events.redrawing(studio, training), **quiet}
@@ -74,13 +80,17 @@ def on_load(studio: Studio) -> tuple[str, str]:
 
 
 def on_place(studio: Studio, where: str, chosen: str | None) -> tuple[Any, ...]:
-    """Another place was opened, or this one at another run. Only the Runs place ticks."""
+    """Another place was opened, or this one at another run or study. Only the Runs place ticks."""
     told = json.loads(where or "{}")
-    place, run_id = told.get("place", "train"), str(told.get("run", ""))
+    place, run_id, study_id = told.get("place", "train"), str(told.get("run", "")), str(told.get("study", ""))
+    here = compare_events.on_place(study_id if place == "runs" else "")
     if place == "runs":
-        return (*runs_events.on_open(run_id), gr.skip(), gr.skip())
+        opened = runs_events.on_open(run_id)
+        if study_id:  # its own page ticks
+            opened = (run_id, gr.update(active=False), *opened[2:])
+        return (*opened, gr.skip(), gr.skip(), *here)
     stopped = (gr.skip(), gr.update(active=False), gr.skip(), gr.skip(), gr.skip())
-    return (*stopped, *try_.on_open(studio, run_id, chosen)) if place == "try" else (*stopped, gr.skip(), gr.skip())
+    return (*stopped, *try_.on_open(studio, run_id, chosen), *here) if place == "try" else (*stopped, gr.skip(), gr.skip(), *here)
 
 
 def launch_options(studio: Studio) -> dict[str, Any]:
@@ -93,7 +103,7 @@ def launch_options(studio: Studio) -> dict[str, Any]:
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
-        "blocked_paths": [str(home / name) for name in ("runs", "uploads", "cache")],
+        "blocked_paths": [str(home / name) for name in ("runs", "studies", "uploads", "cache")],
         "max_file_size": int(studio.limit_bytes * LET_IN),
         "favicon_path": Path(__file__).parent / "favicon.svg",
         "quiet": True,

@@ -72,7 +72,8 @@ def on_open(run_id: str) -> tuple[Any, ...]:
 def on_tick(studio: Studio, run_id: str) -> tuple[str, str]:
     """A cheap look: what is on disk, in a few words. Only when they differ from the last ones is anything drawn."""
     if not run_id:
-        return " ".join(f"{one.id}:{one.state}:{one.step}:{one.name}:{one.accuracy}" for one in studio.runs()) or "none", ""
+        told = [f"{one.id}:{one.state}:{one.step}:{one.name}:{one.accuracy}" for one in studio.runs()]
+        return " ".join([*told, *(one.id for one in studio.studies())]) or "none", ""
     try:
         folder = studio.store.folder(run_id)
     except Refused:
@@ -91,7 +92,7 @@ def _size(path: Path) -> int:
 def on_news(studio: Studio, run_id: str) -> list[Any]:
     """Everything that moves while a run goes; for the list, the list."""
     if not run_id:
-        return [result.runs_table(studio.runs()), *(gr.skip() for _ in range(13))]
+        return [result.runs_table(studio.runs(), studio.studies()), *(gr.skip() for _ in range(13))]
     summary = next((one for one in studio.runs() if one.id == run_id), None)
     if summary is None:
         return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(7)), "", "", {}, ""]

@@ -1,0 +1,142 @@
+"""What the page says about a study, as safe HTML. Pure: a result in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from ui import result as run_words
+from ui import tables, words
+from ui.tables import Column
+
+if TYPE_CHECKING:
+    from engine.comparison import Figure, Stability
+    from engine.errors import Problem
+    from engine.studies import Fit, Proposal, Result, Row
+    from engine.study import Study
+
+NOT_THERE = "–"
+
+
+def unfit(fits: Sequence[Fit]) -> str:
+    """The methods that cannot be chosen, greyed out, each with its reason and what to do."""
+    lines = "".join(
+        f'<li><span class="box" aria-hidden="true"></span><span><b>{escape(one.name)}</b> '
+        f"{escape(one.problems[0].message)} {escape(one.problems[0].fix)}</span></li>"
+        for one in fits
+        if one.plan is None and one.problems
+    )
+    return f'<p class="soft">Not possible here:</p><ul class="unfit">{lines}</ul>' if lines else ""
+
+
+def proposal(told: Proposal | None, found: Sequence[Problem]) -> str:
+    """How long it will take in all, the most memory, and what is equal; or what keeps it from starting."""
+    if told is None:
+        return "".join(words.problem(one) for one in found)
+    time = words.about(told.seconds) if told.seconds is not None else "no figure for this hardware"
+    there = max(plan.memory_available_bytes for plan in told.plans.values())
+    mark = '<span class="mark">estimated</span>'
+    lines = (
+        ("Runs", f"{words.count(told.runs)}, one after the other"),
+        ("Time", f"{time} in all {mark}"),
+        ("Memory", f"{words.of_sizes(told.memory_bytes, there)} at most {mark}"),
+    )
+    return tables.figures(lines) + tables.notes(escape(one) for one in told.notes)
+
+
+def heading(study: Study) -> str:
+    made = f"{escape(study.base.data.source)} · {escape(study.base.model)} · {words.moment(study.created)}"
+    return (
+        '<p class="soft"><a href="?place=runs" data-place="runs">All runs</a></p>'
+        f'<h1>{escape(study.name)}</h1><p class="soft">Comparison of {len(study.methods)} methods · {made}</p>'
+    )
+
+
+def now(result: Result) -> str:
+    """How far it is, and how long it will still take."""
+    mark = run_words.state_mark(result.state)
+    share = result.done / result.total if result.total else 0.0
+    left = f" · {words.about(result.seconds_left)} left {_estimated()}" if result.seconds_left is not None else ""
+    working = next((f"{row.name}: {row.reason}" for row in result.rows if row.state == "running"), "")
+    line = f"{result.done} of {words.counted(result.total, 'run')} done{left}"
+    bar = (
+        f'<div class="track" role="progressbar" aria-label="Comparison" aria-valuenow="{share * 100:.0f}" aria-valuemin="0" '
+        f'aria-valuemax="100"><span style="width:{share * 100:.1f}%"></span></div>'
+    )
+    moving = result.state in ("running", "queued")
+    message = f'<p class="soft">{escape(working)}</p>' if working and moving else ""
+    return f'<div class="now">{mark}<p role="status">{line}</p>{bar if moving else ""}{message}</div>'
+
+
+def _estimated() -> str:
+    return '<span class="mark">estimated</span>'
+
+
+def advice(result: Result) -> str:
+    """The paragraph: what to take and why, and what the differences are not."""
+    first, *rest = result.advice.sentences
+    more = f"<p>{escape(' '.join(rest))}</p>" if rest else ""
+    style = "sentence" if result.advice.take else "soft"
+    return f'<div class="verdict"><p class="{style}">{escape(first)}</p>{more}</div>'
+
+
+def table(result: Result, definition: str, intervals: str) -> str:
+    """A line for each method, and the baselines below them."""
+    columns = (
+        Column("Method"), Column("Macro F1", number=True), Column("Accuracy", number=True), Column("Peak memory", number=True),
+        Column("Time a run", number=True), Column("To store", number=True), Column("Rows a second", number=True),
+        Column("Trained", number=True), Column("Learning rate", number=True), Column("Loss spread", number=True),
+        Column("Spikes", number=True), Column("Use", style="use"),
+    )  # fmt: skip
+    rows = [_row(row, take=row.method == result.advice.take) for row in result.rows]
+    rows += [(escape(one.name), tables.number(one.macro_f1), tables.number(one.accuracy), *([""] * 9)) for one in result.baselines]
+    styles = ["ours" if row.method == result.advice.take else "" for row in result.rows] + ["soft"] * len(result.baselines)
+    on = f"On {words.counted(result.test_rows, 'test row')}" if result.test_rows else "Method by method"
+    drawn = tables.table("Methods compared", columns, rows, row_styles=styles)
+    return f'<h2>{on}</h2>{drawn}<p class="soft">{escape(intervals)} Memory, time and sizes are measured. {escape(definition)}</p>'
+
+
+def _row(row: Row, *, take: bool) -> tuple[str, ...]:
+    mark = ' <span class="take">take this</span>' if take else ""
+    named = f'Use this<span class="unseen">: {escape(row.name)}</span>'
+    use = f'<button type="button" class="pick" data-use="{escape(row.runs[0].id)}">{named}</button>' if row.runs else ""
+    return (
+        f"{escape(row.name)}{mark}{_state(row)}",
+        interval(row.macro_f1),
+        interval(row.accuracy),
+        NOT_THERE if row.peak_bytes is None else words.size(row.peak_bytes),
+        NOT_THERE if row.seconds is None else words.duration(row.seconds),
+        NOT_THERE if row.saved_bytes is None else words.size(row.saved_bytes),
+        NOT_THERE if row.rows_per_second is None else words.figure(row.rows_per_second, 1),
+        NOT_THERE if row.trainable_share is None else words.small_share(row.trainable_share),
+        NOT_THERE if row.learning_rate is None else words.rate(row.learning_rate),
+        *_steady(row.stability),
+        use,
+    )
+
+
+def _state(row: Row) -> str:
+    """What of its runs there is to open, and why it did not finish where it did not."""
+    links = " · ".join(run_words.link(run.id, f"seed {run.seed}") for run in row.runs)
+    mark = "" if row.state == "finished" else run_words.state_mark(row.state)
+    step = next((run.summary for run in row.runs if run.summary.state == "running"), None)
+    told = f" {words.count(step.step)} of {words.count(step.total_steps)}" if step and step.total_steps else ""
+    why = f'<span class="why">{escape(row.reason)}</span>' if row.state in ("failed", "killed", "missing") else ""
+    return f'<span class="runs">{mark}{told} {links}</span>{why}'
+
+
+def _steady(steady: Stability | None) -> tuple[str, str]:
+    if steady is None:
+        return NOT_THERE, NOT_THERE
+    return words.percent(steady.spread), f"{steady.spikes}{' diverged' if steady.diverged else ''}"
+
+
+def interval(figure: Figure | None) -> str:
+    if figure is None:
+        return NOT_THERE
+    return f"{tables.number(figure.value)} {tables.soft(f'({figure.low * 100:.1f} to {figure.high * 100:.1f})')}"
+
+
+def conditions(lines: Sequence[str]) -> str:
+    return f"<h2>What was equal</h2>{tables.notes(escape(one) for one in lines)}"

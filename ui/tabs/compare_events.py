@@ -1,0 +1,238 @@
+"""What happens on the card "Compare methods" and on a study's page. What is shown is read from the disk; nothing is kept per viewer."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from engine import study_report
+from engine.errors import Problem, Refused, explain
+from engine.spec import RunSpec
+from engine.study import Budget
+from ui import figures, request, study, words
+from ui.border import bind
+from ui.tabs import train_events
+from ui.tabs.compare import MINUTES, SEEDS, Card, StudyPage
+from ui.tabs.train import Train
+
+if TYPE_CHECKING:
+    from engine.studio import Studio
+
+KINDS = {"csv": "text/csv", "markdown": "text/markdown", "html": "text/html"}
+SUFFIX = {"csv": "csv", "markdown": "md", "html": "html"}
+INFO = {
+    MINUTES: "For all runs together, by the estimate: as many steps as they pay for, the same for every method where possible.",
+    "": "Empty: as many steps as one run by itself would take.",
+}
+
+
+# The card on the Train place
+
+
+def wire_card(studio: Studio, card: Card, train: Train) -> None:
+    """Connects the card with the fields of the Train place, which say what is compared."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last", "concurrency_limit": 4}
+    once = {**quiet, "trigger_mode": "once"}
+    fields = [train.token, *train.inputs]
+    choice = [card.methods, card.kind, card.amount, card.seeds]
+    shown = [card.column, card.is_open, card.methods, card.unfit]
+    weigh: dict[str, Any] = {
+        "fn": bind(on_weigh, studio, train), "inputs": [card.is_open, *choice, *fields], "outputs": [card.told, card.start], **quiet,
+    }  # fmt: skip
+    near = "() => document.getElementById('compare-card')?.scrollIntoView({ block: 'start' })"
+    opened = train.compare.click(bind(on_open, studio, train), fields, shown, **{**once, "show_progress": "minimal"})
+    opened.then(None, None, None, js=near).then(**weigh)
+    train.preview.change(bind(on_fields, studio, train), [card.is_open, card.methods, *fields], [card.methods, card.unfit], **quiet).then(
+        **weigh
+    )
+    card.kind.input(lambda kind: gr.update(info=INFO.get(kind, INFO[""]), value=""), card.kind, card.amount, **quiet).then(**weigh)
+    gr.on([card.methods.input, card.seeds.input, card.amount.change], **weigh)
+    card.close.click(lambda: (gr.update(visible=False), ""), None, [card.column, card.is_open], **quiet)
+    pressed = card.start.click(
+        lambda: (gr.update(interactive=False, value="Starting …"), "", ""), None, [card.start, card.started, card.refused], **once
+    )
+    began = pressed.then(bind(on_start, studio, train), [*choice, *fields], [card.started, card.refused], **once)
+    began.then(None, card.started, None, js="study => study && shur.go('runs', '', study)").then(**weigh)
+
+
+def _asked(train: Train, values: Sequence[Any]) -> RunSpec:
+    return request.run_spec(request.unguessed(train.offer.told(values)), train.offer)
+
+
+def on_open(studio: Studio, train: Train, token: str, *values: Any) -> tuple[Any, ...]:
+    """The card opens with all methods that fit chosen, and the others greyed out with the reason."""
+    fits = studio.methods_that_fit(_asked(train, values), token or None)
+    fitting = [(one.name, one.method) for one in fits if one.plan is not None]
+    return gr.update(visible=True), "yes", gr.update(choices=fitting, value=[method for _, method in fitting]), study.unfit(fits)
+
+
+def on_fields(studio: Studio, train: Train, is_open: str, chosen: list[str], token: str, *values: Any) -> tuple[Any, Any]:
+    """Data, model or settings have changed while the card is open: other methods may fit now."""
+    if not is_open:
+        return gr.skip(), gr.skip()
+    fits = studio.methods_that_fit(_asked(train, values), token or None)
+    fitting = [(one.name, one.method) for one in fits if one.plan is not None]
+    return gr.update(choices=fitting, value=[one for one in chosen if one in dict(fitting).values()]), study.unfit(fits)
+
+
+def _budget(kind: str, amount: str) -> Budget:
+    """What was typed. Raises Refused for what is no number above zero."""
+    text = amount.strip().replace(",", ".")
+    if not text:
+        if kind == MINUTES:
+            raise Refused(Problem("study.budget", "No minutes are given.", "Type in how many minutes the whole comparison may take."))
+        return Budget()
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise Refused(Problem("study.budget", f"The budget is {amount!r}, which is no number.", "Type in a number.")) from error
+    if not 0 < number < 1e9:
+        raise Refused(Problem("study.budget", f"The budget is {amount}, but it must be above zero.", "Type in a larger number."))
+    return Budget("minutes", number) if kind == MINUTES else Budget("steps", number)
+
+
+def on_weigh(
+    studio: Studio, train: Train, is_open: str, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
+) -> tuple[Any, Any]:
+    """How long the comparison will take in all and the most memory, or what keeps it from starting."""
+    if not is_open:
+        return gr.skip(), gr.skip()
+    try:
+        told = studio.compare_preview(_asked(train, values), chosen, int(seeds), _budget(kind, amount), token or None)
+    except Refused as refused:
+        return study.proposal(None, refused.problems), gr.update(value="Settle the problem above", interactive=False)
+    return study.proposal(told, ()), gr.update(value="Start comparing", interactive=True)
+
+
+def on_start(
+    studio: Studio, train: Train, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
+) -> tuple[str, str]:
+    """The study's id, or what kept it from starting, told above the button."""
+    spec = _asked(train, values)
+    name = spec.name or (train_events.run_name(studio, spec) or "").rpartition(" · ")[0] or None
+    try:
+        return studio.compare(replace(spec, name=name), chosen, int(seeds), _budget(kind, amount), token or None), ""
+    except Refused as refused:
+        return "", words.problems(refused.problems)
+    except OSError as error:
+        return "", words.problem(explain(error))
+
+
+# A study's page
+
+
+def wire_page(studio: Studio, page: StudyPage, train: Train) -> None:
+    """Connects a study's page with handlers."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
+    opened, button = page.opened, page.buttons
+    look: dict[str, Any] = {"fn": bind(on_tick, studio), "inputs": [opened], "outputs": [page.seen], **quiet}
+    page.timer.tick(**look)
+    live = [page.heading, page.now, page.advice, *_moving(page), page.table, page.figures, page.conditions]
+    page.seen.change(bind(on_news, studio), [opened], live, **quiet)
+    button["stop"].click(bind(on_stop, studio), opened, button["stop"], **quiet).then(**look)
+    button["resume"].click(bind(on_resume, studio), [opened, train.token], None, **quiet).then(**look)
+    button["extend"].click(bind(on_extend, studio), [opened], [page.extension, page.more_methods, page.more_seeds], **quiet)
+    page.extend.click(bind(on_extended, studio), [opened, page.more_methods, page.more_seeds, train.token], page.extension, **quiet).then(
+        **look
+    )
+    for kind in KINDS:
+        save = f"text => shur.download('comparison.{SUFFIX[kind]}', text, '{KINDS[kind]}')"
+        button[kind].click(bind(on_export, studio, kind), opened, page.text, **quiet).then(None, page.text, None, js=save)
+    button["delete"].click(lambda: gr.update(visible=True), None, page.ask, **quiet)
+    page.no.click(lambda: gr.update(visible=False), None, page.ask, **quiet)
+    page.yes.click(bind(on_delete, studio), opened, [page.ask, page.gone], **quiet).then(
+        None, page.gone, None, js="gone => gone && shur.go('runs')"
+    )
+    page.use.click(bind(on_use, studio, train), page.use, [page.used, *train_events.refill(train)], **quiet).then(
+        None, page.used, None, js="used => used && shur.go('train')"
+    )
+
+
+def _moving(page: StudyPage) -> list[Any]:
+    return [page.buttons[name] for name in ("stop", "resume", "extend", "delete")]
+
+
+def on_place(study_id: str) -> tuple[Any, ...]:
+    """A study was opened (or another place: ""). Whatever was drawn before is drawn anew."""
+    return study_id, gr.update(active=bool(study_id)), secrets.token_hex(4) if study_id else gr.skip()
+
+
+def on_tick(studio: Studio, study_id: str) -> Any:
+    """A cheap look: what has moved, as a short sum. Only when it differs from the last one is anything drawn."""
+    if not study_id:
+        return gr.skip()
+    try:
+        result = studio.study(study_id)
+    except Refused:
+        return f"{study_id} gone"
+    told = [(row.state, row.reason, row.done, row.steps, [run.id for run in row.runs], row.saved_bytes) for row in result.rows]
+    return f"{study_id} {result.state} {hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest()}"
+
+
+def on_news(studio: Studio, study_id: str) -> list[Any]:
+    """Everything that moves while a study goes."""
+    if not study_id:
+        return [gr.skip()] * 10
+    try:
+        result = studio.study(study_id)
+    except Refused as refused:
+        back = '<p><a href="?place=runs" data-place="runs">See all runs.</a></p>'
+        hidden = [gr.update(visible=False)] * 4
+        return [f"<h1>Comparison</h1>{words.problems(refused.problems)}{back}", "", "", *hidden, "", gr.skip(), ""]
+    going = result.state in ("running", "queued")
+    return [
+        study.heading(result.study),
+        study.now(result),
+        study.advice(result),
+        gr.update(visible=going, interactive=True),
+        gr.update(visible=result.can_resume),
+        gr.update(visible=True),
+        gr.update(visible=result.state != "running"),
+        study.table(result, study_report.DEFINITION, study_report.interval_note(result)),
+        figures.study(result),
+        study.conditions(study_report.conditions(result)),
+    ]
+
+
+def on_stop(studio: Studio, study_id: str) -> Any:
+    studio.stop_study(study_id)
+    return gr.update(interactive=False)
+
+
+def on_resume(studio: Studio, study_id: str, token: str) -> None:
+    studio.resume_study(study_id, token or None)
+
+
+def on_extend(studio: Studio, study_id: str) -> tuple[Any, Any, Any]:
+    """What can still be added: methods that fit and are not there, and seeds."""
+    made = studio.study(study_id).study
+    fits = studio.methods_that_fit(made.base)
+    more = [(one.name, one.method) for one in fits if one.plan is not None and one.method not in made.methods]
+    seeds = SEEDS[len(made.seeds) - 1 :]
+    return gr.update(visible=True), gr.update(choices=more, value=[], visible=bool(more)), gr.update(choices=seeds, value=seeds[0])
+
+
+def on_extended(studio: Studio, study_id: str, methods: list[str], seeds: str, token: str) -> Any:
+    studio.extend_study(study_id, methods or [], int(seeds), token or None)
+    return gr.update(visible=False)
+
+
+def on_export(studio: Studio, kind: str, study_id: str) -> str:
+    """The file as text, which page.js gives to the viewer."""
+    write = {"csv": study_report.to_csv, "markdown": study_report.to_markdown, "html": study_report.to_html}[kind]
+    return write(studio.study(study_id))
+
+
+def on_delete(studio: Studio, study_id: str) -> tuple[Any, str]:
+    studio.delete_study(study_id)
+    return gr.update(visible=False), study_id
+
+
+def on_use(studio: Studio, train: Train, run_id: str) -> list[Any]:
+    """A method's settings, back in the fields of the Train place."""
+    return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(studio, train, studio.clone(run_id))]
