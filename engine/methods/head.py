@@ -1,0 +1,73 @@
+"""Frozen body: the head alone is trained, on what the body makes of each text.
+
+The body never changes, so its answer for a row is computed once (engine/features.py) and every later pass costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import Problem
+from engine.hardware import Hardware
+from engine.methods import Footprint, Method, _delta
+from engine.methods._body import is_in_head, train_only
+from engine.models import ModelFacts
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class HeadKnobs:
+    """The frozen body has no settings of its own."""
+
+
+def check(knobs: HeadKnobs, facts: ModelFacts, hardware: Hardware) -> tuple[Problem, ...]:
+    return ()
+
+
+def footprint(knobs: HeadKnobs, facts: ModelFacts) -> Footprint:
+    return Footprint(blocks=0, caches=True)
+
+
+def trainable(knobs: HeadKnobs, facts: ModelFacts, labels: int) -> int:
+    return facts.head_parameters(labels)
+
+
+def saved_bytes(knobs: HeadKnobs, facts: ModelFacts, labels: int) -> int:
+    return 4 * trainable(knobs, facts, labels)
+
+
+def prepare(model: torch.nn.Module, knobs: HeadKnobs, facts: ModelFacts) -> torch.nn.Module:
+    return train_only(model, partial(is_in_head, facts=facts))
+
+
+def save(model: torch.nn.Module, folder: Path) -> None:
+    _delta.save(model, folder, METHOD.id)
+
+
+METHOD = Method(
+    id="head",
+    name="Frozen body",
+    summary="Trains only the layers that give the answer. The fastest by far, and a first impression of what the model already knows.",
+    source="Peters, Ruder and Smith 2019, To Tune or Not to Tune? (feature extraction), https://arxiv.org/abs/1903.05987",
+    trains="The head alone",
+    quality="Well below full, unless the task is near what the model was made for",
+    quality_source="Peters, Ruder and Smith 2019, table 2",
+    place=50,
+    knobs=HeadKnobs,
+    learning_rate=1e-3,
+    learning_rate_range=(1e-4, 2e-2),
+    freezes_body=True,
+    check=check,
+    footprint=footprint,
+    trainable=trainable,
+    saved_bytes=saved_bytes,
+    prepare=prepare,
+    save=save,
+    load=_delta.load,
+    merge=_delta.as_it_is,
+)
