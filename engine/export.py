@@ -3,6 +3,7 @@
     runs/<id>/export/<id>/     README.md  example.py  labels.json  shur.json  the tokenizer's files
                                adapter_model.safetensors + adapter_config.json, or model.safetensors + config.json
     runs/<id>/export/<id>.zip  the same, with the folder's name in front
+    runs/<id>/export/<id>-merged and .zip   the adapter merged into its base (merge.py), where that was asked for
 
 Only files of the kinds listed in KINDS go along, so no pickle and no optimiser state; every path of this machine is taken out of
 the JSON. The same run gives the same zip, byte for byte. Nothing here loads torch.
@@ -19,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine import catalog, evaluate, plan, spec
+from engine import catalog, evaluate, merge, plan, spec
 from engine.card import Finished, base_id, example, model_card
 from engine.errors import Problem, Refused, redact
 from engine.store import Store
@@ -34,24 +35,30 @@ BLOCK = 1 << 20
 _exporting = threading.Lock()  # two viewers may press Export at once
 
 
-def export(store: Store, run_id: str) -> Path:
-    """The zip of this run's model, made anew. Raises Refused where the run has no model yet, or the disk is full."""
+def export(store: Store, run_id: str, *, merged: bool = False) -> Path:
+    """The zip of this run's model, made anew. Raises Refused where the run has no model yet, or the disk is full.
+
+    `merged`: one plain model that needs nothing beside it, instead of what was learnt beside the base.
+    """
     folder = store.folder(run_id)
-    finished = _finished(store, run_id)
-    target = folder / "export" / run_id
+    _has_model(folder)
+    target = folder / "export" / (f"{run_id}-merged" if merged else run_id)
     with _exporting:
         try:
-            _write_folder(folder / "model", target, finished)
+            model = merge.merged(folder, store.home) if merged else folder / "model"
+            _write_folder(model, target, _finished(store, run_id, model))
             return _write_zip(target)
         except OSError as error:
             raise Refused(Problem("run", f"The model could not be written: {error.strerror}.", "Free some space and try again.")) from error
 
 
-def _finished(store: Store, run_id: str) -> Finished:
-    folder = store.folder(run_id)
-    model = folder / "model"
-    if not (model / "shur.json").exists():
+def _has_model(folder: Path) -> None:
+    if not (folder / "model" / "shur.json").exists():
         raise Refused(Problem("run", "This run has no model yet.", "Let it finish, or resume it."))
+
+
+def _finished(store: Store, run_id: str, model: Path) -> Finished:
+    folder = store.folder(run_id)
     judged = folder / "evaluation.json"
     record = store.record(run_id)
     return Finished(

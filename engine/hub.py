@@ -268,3 +268,9 @@ def _meter(message: str, say: Said, before: int, total: int) -> type:
             return None
 
     return Meter
+
+
+def environment_without_tokens() -> dict[str, str]:
+    """This process's environment for one that only reads what lies in the cache: no token, and no asking for the one on the disk."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
+    return kept | {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from engine.errors import Problem, Refused, explain, redact
+from engine.hub import environment_without_tokens
 
 IDLE_SECONDS = 300.0
 LOAD_SECONDS = 180.0  # a 1.8B model from a slow disk; MiniLM takes 4
@@ -163,9 +164,7 @@ class _Server:
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()  # None: the process has ended
         self._last_words: deque[str] = deque(maxlen=20)
         self._killed = False
-        # No token: the base lies in the cache since the training.
-        environment = {name: value for name, value in os.environ.items() if name not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
-        environment |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment = environment_without_tokens()  # the base lies in the cache since the training
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -296,11 +296,16 @@ class Studio:
 
     # Afterwards
 
-    def export(self, run_id: str) -> Path:
-        """The zip to take home. Raises Refused for a run without a model."""
+    def export(self, run_id: str, *, merged: bool = False) -> Path:
+        """The zip to take home, or one with the adapter merged into its base. Raises Refused for a run without a model."""
         from engine.export import export
 
-        return export(self.store, run_id)
+        return export(self.store, run_id, merged=merged)
+
+    def can_merge(self, run_id: str) -> bool:
+        """Whether what the run learnt stands beside a base, and can be merged into it."""
+        method = self.methods.get(self.plan(run_id).method)
+        return method is not None and method.freezes_body and method.merge is not None
 
     def predict(self, run_id: str, texts: Sequence[str]) -> list[Prediction]:
         """What the run's model says of each text. Raises Refused for a run without a model."""

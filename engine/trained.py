@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +71,21 @@ def open_base(
 
 def keep(model: torch.nn.Module, tokenizer: Any, classes: Sequence[str], kept: Kept, folder: Path) -> None:
     """Writes the model's folder beside and renames it into place, so that it is there whole or not at all."""
+    _keep(all_methods()[kept.method].save, model, tokenizer, classes, kept, folder)
+
+
+def keep_plain(model: torch.nn.Module, tokenizer: Any, classes: Sequence[str], kept: Kept, folder: Path) -> None:
+    """As `keep`, for a model that is merged: all its weights, in transformers' own format."""
+    _keep(lambda plain, beside: plain.save_pretrained(beside), model, tokenizer, classes, kept, folder)  # type: ignore[operator]
+
+
+def _keep(
+    save: Callable[[torch.nn.Module, Path], None], model: torch.nn.Module, tokenizer: Any, classes: Sequence[str], kept: Kept, folder: Path
+) -> None:
     beside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    all_methods()[kept.method].save(model, beside)
+    save(model, beside)
     tokenizer.save_pretrained(beside)
     (beside / "labels.json").write_text(json.dumps(list(classes), ensure_ascii=False), "utf-8")
     (beside / "shur.json").write_text(json.dumps(dataclasses.asdict(kept), ensure_ascii=False, indent=1), "utf-8")
@@ -100,8 +111,11 @@ class Trained:
         return task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)
 
 
-def open_trained(folder: Path, *, home: Path, token: str | None = None) -> Trained:
-    """The model of a finished run's `model` folder. Raises Refused when it, or the base below an adapter, is not to be had."""
+def open_trained(folder: Path, *, home: Path, token: str | None = None, precision: str | None = None) -> Trained:
+    """The model of a finished run's `model` folder. Raises Refused when it, or the base below an adapter, is not to be had.
+
+    `precision`: the run's own where it is None.
+    """
     import torch
 
     try:
@@ -111,7 +125,7 @@ def open_trained(folder: Path, *, home: Path, token: str | None = None) -> Train
         raise Refused(Problem("run", "This run has no trained model.", "Train it to its end, or choose another run.")) from error
     method, task = all_methods()[kept.method], all_tasks()[kept.task]
     cuda = torch.cuda.is_available()
-    precision = settle(Training, kept.settings).precision or "fp32"
+    precision = precision or settle(Training, kept.settings).precision or "fp32"
     if not cuda and precision == "fp16":
         precision = "fp32"  # fp16 on a CPU is about 30 times slower than bf16 and gives NaN
     tokenizer = task.load_tokenizer(folder)

@@ -112,7 +112,7 @@ def _figures(plan: Plan) -> str:
     split = (f"{words.count(rows[part])} to {what}" for part, what in (("train", "train on"), ("validation", "check"), ("test", "test")))
     lines = (
         ("Rows", " · ".join(split)),
-        ("Batch", f"{settings['batch_size']} × {settings['accumulation']} = {words.counted(plan.effective_batch, 'row')} a step"),
+        ("Batch", batch(plan)),
         ("Steps", f"{words.count(plan.steps)} in {passes}"),
         ("Trained", f"{words.small_share(plan.trainable_share)} of {words.short_count(plan.parameters)} weights"),
         (
@@ -126,6 +126,12 @@ def _figures(plan: Plan) -> str:
         ("Tokens", f"{tokens}{cut}"),
     )
     return tables.figures(lines) + tables.notes(escape(note) for note in plan.notes)
+
+
+def batch(plan: Plan) -> str:
+    """Rows at once x times = rows of a step."""
+    at_once, times = -(-plan.settings["batch_size"] // plan.pieces), plan.settings["accumulation"] * plan.pieces
+    return f"{at_once} × {times} = {words.counted(plan.effective_batch, 'row')} a step"
 
 
 def _mark(basis: str) -> str:

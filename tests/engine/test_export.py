@@ -234,3 +234,29 @@ export(Store(Path({str(tmp_path)!r})), {run_id!r})
 sys.exit(any(name in sys.modules for name in ("torch", "transformers", "peft")))
 """
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("method", ["lora", "adalora"])
+def test_a_merged_model_stands_alone_and_answers_as_the_adapter_does(tmp_path: Path, method: str) -> None:
+    home = tmp_path / "home"
+    run_id = finished_run(home, str(tiny("bert", tmp_path / "base")), method)
+    expected = answers_of_shur(home, run_id, [LONG])
+    with zipfile.ZipFile(export.export(Store(home), run_id, merged=True)) as packed:
+        names = {Path(name).name for name in packed.namelist()}
+        packed.extractall(tmp_path / "elsewhere")
+    assert "model.safetensors" in names
+    assert not any("adapter" in name for name in names)
+    folder = tmp_path / "elsewhere" / f"{run_id}-merged"
+    home.rename(tmp_path / "moved away")
+    shutil.rmtree(tmp_path / "base")
+    told = answers_of((folder / "example.py").read_text("utf-8"), folder)
+    assert told[LONG] == pytest.approx(expected[0], abs=1e-4)
+    assert "whole model" in (folder / "README.md").read_text("utf-8")
+
+
+def test_a_merge_that_fails_says_why(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run_id = finished_run(home, str(tiny("bert", tmp_path / "base")), "lora")
+    shutil.rmtree(tmp_path / "base")
+    with pytest.raises(Refused, match="no folder"):
+        export.export(Store(home), run_id, merged=True)

@@ -16,7 +16,7 @@ ORDER = (
     "errors", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
     "memory", "speed", "asked", "deciding", "rules", "checks", "plan", "repair",
-    "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "train", "trained", "card", "export",
+    "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "features", "train", "trained", "card", "merge", "export",
     "opening", "worker", "predict", "obituary", "processes", "supervisor",
     "uploads", "facts", "reading", "comparison", "study", "studies", "study_report", "studio", "compare_command", "__main__",
 )  # fmt: skip
@@ -90,4 +90,4 @@ def test_there_is_one_border_where_any_exception_is_caught_in_each_process() -> 
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
     }
-    assert broad <= {"engine/worker.py", "engine/predict.py", "engine/wordpieces.py", "ui/border.py"}
+    assert broad <= {"engine/worker.py", "engine/predict.py", "engine/merge.py", "engine/wordpieces.py", "ui/border.py"}

@@ -116,12 +116,12 @@ def test_a_disk_that_does_not_last_is_told_in_the_words_of_its_machine(
 
 def test_taking_a_run_home_twice_keeps_one_zip(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = tmp_path / "a-run.zip"
-    monkeypatch.setattr(studio, "export", lambda run_id: made)
+    monkeypatch.setattr(studio, "export", lambda run_id, merged: made)
     for content in (b"first", b"second"):
         made.unlink(missing_ok=True)
         made.write_bytes(content)
         for _ in range(2):
-            told = runs_events.on_export(studio, tmp_path / "page", "a-run")
+            told = runs_events.on_export(studio, tmp_path / "page", False, "a-run")
     (kept,) = [path for path in (tmp_path / "page").rglob("*") if path.is_file()]
     assert kept.read_bytes() == b"second"
     assert told["value"] == str(kept)

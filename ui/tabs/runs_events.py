@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.store import RunRecord
     from engine.studio import RunSummary, Studio
 
+BUTTONS = 8  # of a run's page
 NO_FIGURE = PlotData(type="plotly", plot=json.dumps({"data": [], "layout": {"height": 10}}))  # brings Gradio's own copy of Plotly
 FOLDER_KEY = secrets.token_bytes(32)  # the name of a download's folder cannot be guessed from the run's id
 
@@ -50,9 +51,9 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
         None, runs.cloned, None, js="cloned => cloned && shur.go('train')"
     )
     button["try"].click(None, opened, None, js="run => shur.go('try', run)")
-    button["export"].click(
-        bind(on_export, studio, page_files), opened, runs.file, **{**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
-    )
+    shown = {**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
+    button["export"].click(bind(on_export, studio, page_files, False), opened, runs.file, **shown)
+    button["merged"].click(bind(on_export, studio, page_files, True), opened, runs.file, **shown)
 
 
 def _live(runs: Runs) -> list[Any]:
@@ -92,10 +93,10 @@ def _size(path: Path) -> int:
 def on_news(studio: Studio, run_id: str) -> list[Any]:
     """Everything that moves while a run goes; for the list, the list."""
     if not run_id:
-        return [result.runs_table(studio.runs(), studio.studies()), *(gr.skip() for _ in range(13))]
+        return [result.runs_table(studio.runs(), studio.studies()), *(gr.skip() for _ in range(BUTTONS + 6))]
     summary = next((one for one in studio.runs() if one.id == run_id), None)
     if summary is None:
-        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(7)), "", "", {}, ""]
+        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(BUTTONS)), "", "", {}, ""]
     record = studio.record(run_id)
     log = f'<pre tabindex="0">{escape(studio.log_tail(run_id)) or "Nothing yet."}</pre>'
     live = figures.curves(record, _metric(studio, run_id))
@@ -103,7 +104,7 @@ def on_news(studio: Studio, run_id: str) -> list[Any]:
         gr.skip(),
         result.heading(summary),
         result.progress(record, time.time()),
-        *_shown(summary, record),
+        *_shown(studio, summary, record),
         f'<p class="soft">{COST.get(summary.state, "")}</p>',
         result.warnings(record),
         live,
@@ -124,7 +125,7 @@ def _metric(studio: Studio, run_id: str) -> str:
     return "macro_f1" if chosen == "loss" else chosen
 
 
-def _shown(summary: RunSummary, record: RunRecord) -> list[Any]:
+def _shown(studio: Studio, summary: RunSummary, record: RunRecord) -> list[Any]:
     """Which buttons make sense now, in the order of Runs.buttons."""
     going = summary.state in ("queued", "running")
     finished = summary.state == "finished"
@@ -134,10 +135,18 @@ def _shown(summary: RunSummary, record: RunRecord) -> list[Any]:
         gr.update(visible=summary.state in ("stopped", "failed", "killed")),
         gr.update(visible=finished and kept),
         gr.update(visible=finished and kept),
+        gr.update(visible=finished and kept and _can_merge(studio, summary.id)),
         gr.update(visible=True),
         gr.update(visible=summary.state == "running"),
         gr.update(visible=not going),
     ]
+
+
+def _can_merge(studio: Studio, run_id: str) -> bool:
+    try:
+        return studio.can_merge(run_id)
+    except Refused:
+        return False
 
 
 def on_judged(studio: Studio, run_id: str) -> list[Any]:
@@ -189,9 +198,9 @@ def on_clone(studio: Studio, train: Train, run_id: str) -> list[Any]:
     return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(studio, train, studio.clone(run_id))]
 
 
-def on_export(studio: Studio, page_files: Path, run_id: str) -> Any:
+def on_export(studio: Studio, page_files: Path, merged: bool, run_id: str) -> Any:
     """The zip, linked into the one folder that Gradio may serve from: one for each run, however often it is asked for."""
-    made = studio.export(run_id)
+    made = studio.export(run_id, merged=merged)
     folder = page_files / hashlib.blake2b(run_id.encode(), key=FOLDER_KEY, digest_size=16).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / secrets.token_hex(8)
