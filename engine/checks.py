@@ -5,6 +5,7 @@ Errors keep a run from starting; warnings are what a person should know. What is
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from engine.asked import Asked, asked
 from engine.catalog import Catalog
 from engine.data import split
 from engine.data.profile import DataFacts
-from engine.deciding import Deciding, cut_share
+from engine.deciding import LEAST_ROOM, Deciding, cut_share, text_room
 from engine.errors import Problem
 from engine.hardware import Hardware, device_words
 from engine.knobs import settle
@@ -39,6 +40,8 @@ def check(
     problems = list(told.problems)
     problems += _precision(told, hardware)
     problems += _rate(told)
+    problems += _optimizer(told, hardware)
+    problems += _checkpointing(told)
     problems += _terms(spec, catalog)
     if model is not None:
         problems += _model_limits(told, model)
@@ -87,11 +90,38 @@ def _terms(spec: RunSpec, catalog: Catalog) -> Iterator[Problem]:
         yield Problem("model", message, f"Accept them at {entry.source_url} and type in a Hub token of your account.", "warning")
 
 
+def _optimizer(told: Asked, hardware: Hardware) -> Iterator[Problem]:
+    optimizer = str(told.values.get("optimizer", "adamw"))
+    if optimizer == "adamw":
+        return
+    if importlib.util.find_spec("bitsandbytes") is None:
+        message = "This optimiser needs the package bitsandbytes."
+        yield Problem("settings.optimizer", message, "Run: pip install bitsandbytes, or choose AdamW.")
+    if str(told.own.get("optimizer")).startswith("paged") and not hardware.gpus:  # a preset's is left out by `rules`
+        message = "A paged optimiser moves its averages between a GPU and the computer's memory, and there is no GPU here."
+        yield Problem("settings.optimizer", message, "Choose AdamW: it lies in the computer's memory anyway.")
+
+
+def _checkpointing(told: Asked) -> Iterator[Problem]:
+    if told.method is not None and not told.method.checkpointing and told.own.get("checkpointing"):
+        message = f"{told.method.name} cannot be combined with gradient checkpointing."
+        yield Problem("settings.checkpointing", message, "Turn it off; to save memory, choose a smaller batch size instead.")
+
+
 def _model_limits(told: Asked, model: ModelFacts) -> Iterator[Problem]:
-    length = told.own.get("max_length", 0)
-    if isinstance(length, int) and length > model.max_tokens:
-        message = f"A text length of {length:,} tokens is more than this model reads at once, {model.max_tokens:,}."
-        yield Problem("settings.max_length", message, f"Set max_length to {model.max_tokens} or less.")
+    length, room, before = told.own.get("max_length", 0), model.max_tokens, ""
+    if told.method is not None:
+        knobs: Any = settle(told.method.knobs, told.values)
+        room = text_room(told.method.footprint(knobs, model), model)
+        taken = model.max_tokens - room
+        before = f" beside {taken} virtual ones" if taken else ""
+        if room < LEAST_ROOM:
+            message = f"{taken:,} virtual tokens leave no room for the text: this model reads {model.max_tokens:,} tokens at once."
+            yield Problem("settings.virtual_tokens", message, f"Set virtual_tokens to {max(1, min(20, model.max_tokens // 4))}.")
+            return
+    if isinstance(length, int) and length > room:
+        message = f"A text length of {length:,} tokens is more than this model reads at once{before}, {room:,}."
+        yield Problem("settings.max_length", message, f"Set max_length to {room} or less.")
 
 
 def _data(data: DataFacts) -> Iterator[Problem]:
@@ -130,7 +160,7 @@ def _texts(work: Deciding, catalog: Catalog) -> Iterator[Problem]:
     if cut >= MUCH_CUT:
         kept = "beginning and end are" if work.settings.get("keep") == "ends" else "beginning is"
         message = f"{cut:.0%} of the texts are longer than {length:,} tokens; of those only the {kept} read."
-        room = work.model.max_tokens > length
+        room = work.room > length
         fix = "Raise max_length to read more; time and memory grow with it." if room else "That is all this model reads at once."
         yield Problem("settings.max_length", message, fix, "warning")
 

@@ -20,6 +20,7 @@ from engine.models import ModelFacts, TokenFacts
 
 WORD_PIECES = {"Latin": 1.4}  # tokens a word where the tokenizer cannot be read beforehand
 WORD_PIECES_ELSE = 3.0
+LEAST_ROOM = 16  # tokens; fewer are refused
 TOKENIZER_BYTES = 2_000_000  # MiniLM 0.9 MB, XLM-R 22 MB
 
 
@@ -70,6 +71,11 @@ class Deciding:
     @property
     def footprint(self) -> Footprint:
         return self.method.footprint(self.method_knobs, self.model)
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text that the model reads at once, beside what the method puts before it."""
+        return max(LEAST_ROOM, text_room(self.footprint, self.model))
 
     @property
     def parameters(self) -> int:
@@ -152,6 +158,11 @@ class Deciding:
         self.decisions = [one for one in self.decisions if one.name != name]
         self.settings[name] = value
         self.decisions.append(Decision(name, value, reason))
+
+
+def text_room(footprint: Footprint, model: ModelFacts) -> int:
+    """Tokens that are left for the text. A prefix takes none of what is computed, but a position each."""
+    return model.max_tokens - footprint.virtual_tokens - footprint.prefix_tokens
 
 
 def mean_length(lengths: tuple[int, ...], most: int) -> float:

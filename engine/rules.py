@@ -49,7 +49,7 @@ def decide(
 
 def _fit_preset_to_facts(work: Deciding) -> None:
     """A preset is made for some other data and model; what cannot be here is brought within reach, and said."""
-    preset, limit = work.asked.preset, work.model.max_tokens
+    preset, limit = work.asked.preset, work.room
     if preset.get("max_length", 0) > limit:  # type: ignore[operator]
         work.value("max_length", limit, f"The preset's {preset['max_length']} is more than this model reads at once, {limit} tokens")
     most = max(1, work.rows["train"])
@@ -60,6 +60,10 @@ def _fit_preset_to_facts(work: Deciding) -> None:
     if why:
         work.settings["precision"] = None
         work.notes.append(f"The preset's precision {preset['precision']} is not used: {why}.")
+    if str(preset.get("optimizer")).startswith("paged") and not work.hardware.gpus:
+        work.value("optimizer", "adamw", "The preset's paged optimiser needs a GPU")
+    if preset.get("checkpointing") and not work.method.checkpointing:
+        work.value("checkpointing", False, f"{work.method.name} cannot be combined with the preset's gradient checkpointing")
     if "batch_size" in preset:
         _lower_batch_to_memory(work, device)
 
@@ -161,14 +165,16 @@ def _precision(work: Deciding) -> None:
 
 
 def _max_length(work: Deciding) -> None:
-    lengths, bound = work.lengths, min(LONGEST[work.device], work.model.max_tokens)
+    lengths, bound = work.lengths, min(LONGEST[work.device], work.room)
     reach = lengths[min(len(lengths) - 1, math.ceil(0.95 * len(lengths)) - 1)]
     needed = max(LENGTH_STEP, math.ceil(reach / LENGTH_STEP) * LENGTH_STEP)
     guess = "" if work.tokens is not None else ", guessed from the number of words"
     if needed <= bound:
         return work.value("max_length", needed, f"95 % of the texts have at most {reach:,} tokens{guess}")
-    if bound == work.model.max_tokens:
-        return work.value("max_length", bound, f"This model reads at most {bound:,} tokens at once")
+    if bound == work.room:
+        before = work.model.max_tokens - bound
+        taken = f", {before} of which the method takes" if before else ""
+        return work.value("max_length", bound, f"This model reads at most {work.model.max_tokens:,} tokens at once{taken}")
     where = "a GPU" if work.device == "cuda" else "a processor"
     reason = f"95 % of the texts need {reach:,} tokens{guess}; on {where} {bound} keep time and memory in bounds"
     return work.value("max_length", bound, reason)

@@ -34,7 +34,7 @@ class Footprint:
     bits: Literal[4, 8] | None = None  # in which the matrices of the blocks are stored; None: as the precision says
     double_quantised: bool = False
     virtual_tokens: int = 0  # learnt ones before every row, which take room from the text
-    prefix_tokens: int = 0  # learnt keys and values in every block, which take none
+    prefix_tokens: int = 0  # learnt keys and values in every block, which take a position each but are not computed
 
 
 @dataclass(frozen=True)

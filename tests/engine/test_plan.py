@@ -368,6 +368,38 @@ def test_a_precision_that_the_hardware_lacks_is_a_problem(precision: str, hardwa
     assert [problem.severity for problem in problems] == ([severity] if severity else [])
 
 
+@pytest.mark.parametrize(
+    ("method", "settings", "field"),
+    [
+        ("lora", {"optimizer": "paged_adamw_32bit"}, "settings.optimizer"),
+        ("full", {"optimizer": "paged_adamw_8bit"}, "settings.optimizer"),
+        ("prefix", {"checkpointing": True}, "settings.checkpointing"),
+        ("prompt", {"virtual_tokens": 250, "max_length": 300}, "settings.max_length"),
+        ("prefix", {"virtual_tokens": 250, "max_length": 300}, "settings.max_length"),
+    ],
+)
+def test_what_a_method_or_a_processor_cannot_do_is_an_error(method: str, settings: dict[str, Value], field: str) -> None:
+    assert fields(found(dataclasses.replace(with_settings(**settings), method=method))) == [field]
+
+
+def test_virtual_tokens_leave_room_for_the_text_or_are_refused() -> None:
+    spec = dataclasses.replace(SPEC, method="prompt", preset=None)
+    long = data(2000, 2000, words=(400,) * 100)
+    assert planned(with_settings(spec, virtual_tokens=20), rows=long, model=facts(max_tokens=128)).settings["max_length"] == 108
+    problems = found(with_settings(spec, virtual_tokens=120), model=facts(max_tokens=128))
+    assert fields(problems) == ["settings.virtual_tokens"]
+
+
+@pytest.mark.parametrize("settings", [{"optimizer": "adamw_8bit"}, {}])
+def test_what_needs_bitsandbytes_is_refused_without_it(settings: dict[str, Value], monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine import checks
+
+    there = checks.importlib.util.find_spec
+    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else there(name))
+    spec = dataclasses.replace(with_settings(**settings), method="lora" if settings else "qlora")
+    assert fields(found(spec)) == ["settings.optimizer" if settings else "method"]
+
+
 def test_memory_that_is_not_there_is_an_error_whose_fix_works() -> None:
     spec = with_settings(dataclasses.replace(SPEC, model="Qwen/Qwen1.5-0.5B"), batch_size=16, max_length=512)
     hardware = dataclasses.replace(CPU, ram_free_bytes=6 * GB)
