@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import trained
+from engine import features, trained
 from engine.data import split
 from engine.errors import Problem, RunFailed
-from engine.events import Event
+from engine.events import Event, Warned
 from engine.hardware import usable_cores
 from engine.knobs import settle
 from engine.methods import all_methods
@@ -90,6 +91,38 @@ def model(plan: Plan, classes: tuple[str, ...], model_folder: Path, tokenizer: A
     if training.checkpointing:
         opened.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
     return opened
+
+
+def feeding(
+    plan: Plan,
+    opened: torch.nn.Module,
+    model_folder: Path,
+    tokenizer: Any,
+    ids: Ids,
+    *,
+    home: Path,
+    tell: Callable[[str, int, int], None],
+    emit: Callable[[Event], None],
+) -> contextlib.AbstractContextManager[features.Present | None]:
+    """While open, and where the method leaves a lower part of the model frozen, that part's answers come from the disk (features.py).
+
+    Gives what Work.present takes. `ids` are the rows that will be presented; `tell` may raise to stop the computing.
+    """
+    method, training = all_methods()[plan.method], settle(Training, plan.settings)
+    footprint = method.footprint(settle(method.knobs, plan.settings), plan.model)
+    if not footprint.caches or footprint.blocks is None:
+        return contextlib.nullcontext()
+    setting = features.Setting(
+        folder=home / "cache" / features.FOLDER,
+        model_folder=model_folder,
+        rows=ids,
+        collate=all_tasks()[plan.task].collate,
+        tokenizer=tokenizer,
+        autocast=trained.autocast_of(training.precision or "fp32"),
+        tell=tell,
+        warn=lambda message, fix: emit(Warned(time.time(), message, fix)),
+    )
+    return features.computed_once(opened, footprint.blocks, setting)
 
 
 def work(

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 import engine
-from engine import baselines, checkpoint, evaluate, models, opening, spec, trained
+from engine import baselines, checkpoint, evaluate, features, models, opening, spec, trained
 from engine import plan as planning
 from engine.data import split
 from engine.errors import explain, is_out_of_memory, redact
@@ -111,12 +111,14 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     tell("model", "Loading the model")
     model = opening.model(plan, prepared.classes, model_folder, tokenizer)
 
-    tell("training", "Training", 0, plan.steps)
     work = opening.work(
         plan, prepared, model, tokenizer, ids,
         checkpoints=folder / "checkpoints", emit=emit, should_stop=should_stop, clock=time.time,
     )  # fmt: skip
-    outcome = fit(work)
+    telling = partial(tell, "training")
+    with opening.feeding(plan, model, model_folder, tokenizer, ids, home=home, tell=telling, emit=emit) as present:
+        tell("training", "Training", 0, plan.steps)
+        outcome = fit(dataclasses.replace(work, present=present))
     if not outcome.finished:
         return Ended(time.time(), "stopped", outcome.why, "Press Resume to go on from there.")
 
@@ -128,6 +130,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
     _judge(folder, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
+    features.tidy(home / "cache" / features.FOLDER)
     return Ended(time.time(), "finished", outcome.why)
 
 
