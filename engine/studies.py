@@ -68,6 +68,7 @@ class Proposal:
     notes: tuple[str, ...]
     seconds: float | None  # of all runs; None: no figure for this hardware
     memory_bytes: int  # of the run that needs most
+    disk_bytes: int  # that all models take which are kept, and the run at work besides
     runs: int
 
 
@@ -197,14 +198,15 @@ class Studies:
                 plans[method] = plan
         if problems:
             raise Refused(*dict.fromkeys(problems))
-        known = [plan.seconds for plan in plans.values() if plan.seconds is not None]
-        return Proposal(
-            plans,
-            made.notes,
-            len(seeds) * sum(known) if len(known) == len(plans) else None,
-            max(plan.memory_bytes for plan in plans.values()),
-            len(seeds) * len(plans),
-        )
+        each = plans.values()
+        disk_bytes = len(seeds) * sum(plan.save_bytes for plan in each) + max(plan.disk_bytes - plan.save_bytes for plan in each)
+        free = min(plan.disk_free_bytes for plan in each)
+        if disk_bytes > free:
+            message = f"All these runs together keep {disk_bytes / 1e9:.1f} GB on the disk; {free / 1e9:.1f} GB are free."
+            raise Refused(Problem("study.methods", message, "Free some space, or choose fewer seeds or methods that store less."))
+        known = [plan.seconds for plan in each if plan.seconds is not None]
+        seconds = len(seeds) * sum(known) if len(known) == len(plans) else None
+        return Proposal(plans, made.notes, seconds, max(plan.memory_bytes for plan in each), disk_bytes, len(seeds) * len(plans))
 
     # The study
 

@@ -140,7 +140,7 @@ def equal(base: RunSpec, plans: Mapping[str, Plan], budget: Budget, seeds: int) 
     if budget.kind == "steps":
         steps = _steps_asked(base, budget, lead, pass_steps)
         shared |= _lasting(steps, pass_steps)
-        told = f"{steps:,} steps of {batch * accumulation} rows for every run."
+        told = f"{count_of(steps)} of {batch * accumulation} rows for every run."
     else:
         told, by_method = _of_minutes(base, budget, plans, seeds, pass_steps)
         if len(set(by_method.values())) == 1:
@@ -169,9 +169,8 @@ def _steps_asked(base: RunSpec, budget: Budget, lead: Plan, pass_steps: int) -> 
     every = base.settings.get("evaluate_every", 1)
     least = max(1, every) if isinstance(every, int) else 1
     if steps < least:
-        what = f"{steps} steps are" if steps != 1 else "One step is"
-        message = f"{what} too few for one evaluation, which comes after {least}."
-        raise Refused(Problem("study.budget", message, f"Give at least {least} steps; a few hundred show more."))
+        message = f"A budget of {count_of(steps)} is too small for one evaluation, which comes after {least}."
+        raise Refused(Problem("study.budget", message, f"Give at least {count_of(least)}; a few hundred show more."))
     if steps > 100 * pass_steps:
         message = f"{steps:,} steps are more than 100 passes over these {lead.rows['train']:,} training rows."
         raise Refused(Problem("study.budget", message, f"Give at most {100 * pass_steps:,} steps."))
@@ -192,23 +191,28 @@ def _of_minutes(base: RunSpec, budget: Budget, plans: Mapping[str, Plan], seeds:
         message = f"{budget.amount or 0:g} minutes are too few: {len(plans)} methods with {seeds} {'seed' if seeds == 1 else 'seeds'} take "
         message += f"about {math.ceil(least / 60)} for one step and one evaluation each."
         raise Refused(Problem("study.budget", message, f"Give at least {math.ceil(least / 60)} minutes, or choose fewer methods or seeds."))
-    passes = base.settings.get("epochs")
-    most = math.ceil((float(passes) if isinstance(passes, (int, float)) else MOST_PASSES) * pass_steps)
+    wanted = base.settings.get("epochs")
+    most = math.ceil((float(wanted) if isinstance(wanted, (int, float)) else MOST_PASSES) * pass_steps)
     if isinstance(base.settings.get("max_steps"), int):
         most = min(most, int(base.settings["max_steps"]))
     steps = int((seconds / seeds - sum(fixed.values())) / sum(each.values()))
+    if steps > most:
+        passes = f"{most / pass_steps:.2g} passes over the data"
+        told = f"{count_of(most)} for every run: {passes}, less than the {budget.amount:g} minutes pay for."
+        return told, dict.fromkeys(plans, most)
     if steps >= min(LEAST_STEPS, most):
-        steps = min(steps, most)
-        return f"{steps:,} steps for every run, as many as about {budget.amount:g} minutes in all pay for by the estimate.", dict.fromkeys(
-            plans, steps
-        )
+        told = f"{count_of(steps)} for every run, as many as about {budget.amount:g} minutes in all pay for by the estimate."
+        return told, dict.fromkeys(plans, steps)
     share = seconds / seeds / len(plans)
     own = {method: max(1, min(most, int((share - fixed[method]) / each[method]))) for method in plans}
-    told = (
-        f"{budget.amount:g} minutes in all pay for only {steps} equal steps, so every run gets the same share of the minutes instead, and "
-        f"its own number of steps: {min(own.values()):,} to {max(own.values()):,}."
-    )
+    told = f"{budget.amount:g} minutes in all pay for only {count_of(max(0, steps))} each, so every run gets the same share of the minutes "
+    told += f"instead, and its own number of steps: {min(own.values()):,} to {max(own.values()):,}."
     return told, own
+
+
+def count_of(steps: int) -> str:
+    """1 step, 1,200 steps."""
+    return f"{steps:,} {'step' if steps == 1 else 'steps'}"
 
 
 def _fixed(plan: Plan) -> float:

@@ -168,7 +168,8 @@ def _beside(points: Sequence[tuple[str, float, float]]) -> list[Figure]:
     made = []
     for (name, x, y), (left, low) in zip(points, dots, strict=True):
         width = 6.4 * len(name)
-        ways = [("left", 9, dy) for dy in (0, 14, -14, 28, -28)] + [("right", -9, dy) for dy in (0, 14, -14, 28, -28)]
+        inward = ("left", "right") if left < 340 / 1.6 / 2 else ("right", "left")  # of two that cover as little, the one towards the middle
+        ways = [(side, 9 if side == "left" else -9, dy) for side in inward for dy in (0, 14, -14, 28, -28)]
         boxes = [(left + dx - (width if side == "right" else 0), low + dy - 7, left + dx + (width if side == "left" else 0), low + dy + 7)
                  for side, dx, dy in ways]  # fmt: skip
         side, dx, dy = min(zip(ways, boxes, strict=True), key=lambda one: sum(_covered(one[1], other) for other in taken))[0]
@@ -198,7 +199,9 @@ def losses(result: Result) -> Figure:
             ends.append((curve[-1][1], curve[-1][0], row.name, colour))
     figure = _figure(series, "Steps", "Loss (nats a row)", result.study.id)
     figure["layout"] |= {"height": 340, "showlegend": False, "annotations": _at_ends(ends, result)}
-    figure["layout"]["margin"] |= {"r": 150}
+    figure["layout"]["margin"] |= {"r": 130}
+    last = max((step for _, step, _, _ in ends), default=1)
+    figure["layout"]["xaxis"]["range"] = [0, last]  # else the names at the ends would widen it
     return figure
 
 

@@ -41,6 +41,7 @@ def proposal(told: Proposal | None, found: Sequence[Problem]) -> str:
         ("Runs", f"{words.count(told.runs)}, one after the other"),
         ("Time", f"{time} in all {mark}"),
         ("Memory", f"{words.of_sizes(told.memory_bytes, there)} at most {mark}"),
+        ("Keeps", f"{words.size(told.disk_bytes)} on the disk {mark}"),
     )
     return tables.figures(lines) + tables.notes(escape(one) for one in told.notes)
 
