@@ -209,11 +209,10 @@ def _step(
         with torch.autocast(device.type, dtype=getattr(torch, work.autocast or "bfloat16"), enabled=work.autocast is not None):
             logits = work.model(**inputs).logits
         loss = work.loss(logits, labels)
-        if work.along is not None:
+        total += loss.item() * len(batch) / rows
+        if work.along is not None:  # learnt from, but not told: the loss on validation rows has no penalty either
             loss = loss + work.along.penalty(work.model)
-        loss = loss * (len(batch) / rows)
-        scaler.scale(loss).backward()
-        total += loss.item()
+        scaler.scale(loss * (len(batch) / rows)).backward()
     if not math.isfinite(total):
         raise RunFailed(_not_finite("loss", number, rate))
     scaler.unscale_(optimizer)

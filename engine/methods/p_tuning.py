@@ -6,7 +6,7 @@ The network is needed for training alone: what is kept is what it puts out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import Problem
 from engine.hardware import Hardware
@@ -54,7 +54,23 @@ def prepare(model: torch.nn.Module, knobs: PTuningKnobs, facts: ModelFacts) -> t
         num_attention_heads=facts.heads,
         num_transformer_submodules=1,
     )
-    return _peft.reads_last_token(_peft.wrapped(model, config, facts))
+    made: Any = _peft.wrapped(model, config, facts)
+    _compute_in_32_bits(made.prompt_encoder[_peft.ADAPTER])
+    return _peft.reads_last_token(made)
+
+
+def _compute_in_32_bits(network: torch.nn.Module) -> None:
+    """Its tokens are the same in training, under autocast, as when they are kept, without it."""
+    import torch
+
+    compute = network.forward
+
+    def forward(indices: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(indices.device.type, enabled=False):
+            tokens: torch.Tensor = compute(indices)
+            return tokens
+
+    network.forward = forward
 
 
 METHOD = Method(

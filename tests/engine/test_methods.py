@@ -183,6 +183,35 @@ def test_training_in_bf16_keeps_trained_weights_in_32_bits_and_learns(method: st
     assert torch.allclose(opened.logits(opened.model), opened.logits(again), rtol=0, atol=0.1 if method in LOADED_TOLERANCE else 0)
 
 
+@pytest.mark.parametrize("method", [one for one in METHODS if all_methods()[one].checkpointing])
+@pytest.mark.parametrize("architecture", ["bert", "qwen2"])
+def test_gradient_checkpointing_changes_no_gradient(method: str, architecture: str, tmp_path: Path) -> None:
+    opened = Opened(method, architecture, tmp_path)
+    labels = torch.tensor(LABELS)
+
+    def gradients() -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        opened.model.train()
+        opened.model.zero_grad()
+        classify.loss(opened.model(**opened.batch).logits, labels).backward()
+        return {name: one.grad.clone() for name, one in opened.trained_parameters().items() if one.grad is not None}
+
+    kept = gradients()
+    opened.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
+    again = gradients()
+    assert set(kept) == set(again)
+    assert all(torch.allclose(kept[name], again[name], atol=1e-5) for name in kept)
+
+
+def test_adalora_cuts_its_ranks_to_the_mean_that_was_asked_for(tmp_path: Path) -> None:
+    opened = Opened("adalora", "bert", tmp_path)
+    opened.fit(tmp_path / "checkpoints", [], steps=20)
+    kept: Any = opened.model
+    left = [int((one != 0).sum()) for name, one in kept.named_parameters() if "lora_E" in name]
+    assert sum(left) / len(left) == pytest.approx(4, abs=0.5)
+    assert len(set(left)) > 1, "not all the same"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(method: str, tmp_path: Path) -> None:
     whole: list[Event] = []
