@@ -100,8 +100,8 @@ def table(result: Result, definition: str, intervals: str) -> str:
 
 def _row(row: Row, *, take: bool) -> tuple[str, ...]:
     mark = ' <span class="take">take this</span>' if take else ""
-    named = f'Use this<span class="unseen">: {escape(row.name)}</span>'
-    use = f'<button type="button" class="pick" data-use="{escape(row.runs[0].id)}">{named}</button>' if row.runs else ""
+    named = f'aria-label="Use this: {escape(row.name)}"'
+    use = f'<button type="button" class="pick" data-use="{escape(row.runs[0].id)}" {named}>Use this</button>' if row.runs else ""
     return (
         f"{escape(row.name)}{mark}{_state(row)}",
         interval(row.macro_f1),
