@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine import scoring
 from engine.scoring import Interval
-from engine.verdict import CHANCE, p_words, percent
+from engine.verdict import CHANCE, FEW_ROWS, p_words, percent
 
 # Student's t, 97.5 % quantile, for 1 to 4 degrees of freedom (two to five seeds), as in any table of it.
 STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
@@ -25,6 +25,7 @@ SPIKE = 4.0  # spreads that one step must rise by; of changes that are normally 
 SPIKE_SHARE = 0.1  # of the mean loss that it must rise by at least, so that a smooth curve has no spikes
 DIVERGED = 1.2  # times the loss of the first fifth of the steps
 NORMAL = 1.4826  # a normal distribution's standard deviation over its median absolute deviation
+NORMAL_95 = 1.96  # standard deviations to either side that hold 95 % of a normal distribution
 FEWEST_STEPS = 5  # after the warm-up, below which nothing is said of stability
 EDGE = 0.05  # below this saving of memory and minutes together, a lighter method is not worth naming
 
@@ -113,15 +114,18 @@ class Difference:
     gain: Interval | None  # of macro F1, of the seed with the smallest difference; None where no rows can be paired
     beyond_chance: bool
     better: str  # the one that is better, "" where it is within noise
+    by_rows: bool = False  # McNemar's test told it, with every seed; else macro F1 did
 
 
 def difference(first: str, second: str, pairs: Sequence[tuple[Answers, Answers]], comparisons: int) -> Difference:
     """Whether one is better by more than chance: with every seed, and in the same direction, either more rows right or a higher macro F1.
 
-    The level of 5 % is shared by so many comparisons (Bonferroni) in McNemar's test, and is 5 % in the paired bootstrap of macro F1,
-    which is there for uneven classes: a method that only ever says the largest one may have as many rows right.
+    The level of 5 % is shared by so many comparisons (Bonferroni). Macro F1 is judged by its paired bootstrap, taken as normal; it is
+    there for uneven classes, where a method that only ever says the largest one may have as many rows right.
     """
-    signs, p_values, gains = [], [], []
+    level = CHANCE / max(1, comparisons)
+    width = statistics.NormalDist().inv_cdf(1 - level / 2)
+    by_rows, signs, p_values, gains = [], [], [], []
     for one, other in pairs:
         if len(one.labels) != len(other.labels) or (one.labels != other.labels).any():
             continue  # other test rows: the data was changed between the runs
@@ -129,15 +133,16 @@ def difference(first: str, second: str, pairs: Sequence[tuple[Answers, Answers]]
         only_one, only_other = int((right & ~also).sum()), int((~right & also).sum())
         p_values.append(scoring.compare(only_one, only_other))
         gains.append(scoring.gain(one.labels, one.predicted, other.predicted, one.classes))
-        by_rows = 0 if p_values[-1] >= CHANCE / max(1, comparisons) else 1 if only_one > only_other else -1
-        by_f1 = 1 if gains[-1].low > 0 else -1 if gains[-1].high < 0 else 0
-        signs.append(by_rows or by_f1)
+        by_rows.append(0 if p_values[-1] >= level else 1 if only_one > only_other else -1)
+        reach = width * (gains[-1].high - gains[-1].low) / (2 * NORMAL_95)
+        by_f1 = 0 if abs(gains[-1].value) <= reach else 1 if gains[-1].value > 0 else -1
+        signs.append(by_rows[-1] or by_f1)
     if not signs:
         return Difference(first, second, 1.0, None, False, "")
-    alike = set(signs)
-    beyond = len(alike) == 1 and signs[0] != 0
+    beyond = len(set(signs)) == 1 and signs[0] != 0
     closest = min(gains, key=lambda one: abs(one.value))
-    return Difference(first, second, max(p_values), closest, beyond, (first if signs[0] > 0 else second) if beyond else "")
+    better = (first if signs[0] > 0 else second) if beyond else ""
+    return Difference(first, second, max(p_values), closest, beyond, better, beyond and by_rows == signs)
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,7 @@ def advise(candidates: Sequence[Candidate], *, unfinished: int = 0) -> Advice:
         *_what(take, best, alike),
         *_noise(best, alike, [one for one in candidates if one.method in worse], differences),
         *_ground(take, candidates),
-        *([f"{unfinished} of the methods {'is' if unfinished == 1 else 'are'} not judged yet; this may change."] if unfinished else []),
+        *([f"{unfinished} {'method is' if unfinished == 1 else 'methods are'} not judged yet; this may change."] if unfinished else []),
     )
     return Advice(take.method, best.method, tuple(one.method for one in alike), differences, sentences)
 
@@ -215,17 +220,25 @@ def _noise(best: Candidate, alike: Sequence[Candidate], worse: Sequence[Candidat
     even = [f"{one.name} ({percent(one.quality.value)})" for one in alike if one is not best]
     if even:
         told.append(f"Within noise of {best.name}: {', '.join(even)}.")
-    lower = [f"{names[one.second]} ({p_words(one.p_value)})" for one in differences if one.better == best.method and one.second in names]
+    lower = [f"{names[one.second]} ({_by(one)})" for one in differences if one.better == best.method and one.second in names]
     if lower:
         told.append(f"Worse than {best.name} by more than chance: {', '.join(lower)}.")
     seeds = max(len(one.answers) for one in (*alike, *worse))
     rows = len(next(iter(best.answers.values())).labels) if best.answers else 0
     each = "" if seeds < 2 else " with every seed"
     told.append(
-        f"Told apart on the same {rows:,} test rows by McNemar's exact test of the rows right, the 5 % shared by all comparisons, "
-        f"or by the 95 % interval of the difference in macro F1{each}."
+        f"Told apart on the same {rows:,} test rows{each} by McNemar's exact test of the rows right or a paired bootstrap of macro F1, "
+        "at 5 % over all comparisons."
     )
+    if 0 < rows < FEW_ROWS:
+        told.append(f"So few test rows (under {FEW_ROWS}) tell only large differences apart.")
     return told
+
+
+def _by(one: Difference) -> str:
+    if one.by_rows or one.gain is None:
+        return p_words(one.p_value)
+    return f"macro F1 lower by {100 * one.gain.value:.1f} points"
 
 
 def _ground(take: Candidate, candidates: Sequence[Candidate]) -> list[str]:

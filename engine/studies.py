@@ -32,7 +32,7 @@ from engine.store import RUN_ID, RunRecord, write_whole
 from engine.study import Budget, Study
 from engine.verdict import CHANCE
 
-POINTS = 60  # of a loss curve: several lie over one another, and single steps would hide them
+POINTS = 30  # of a loss curve: several lie over one another, and single steps would hide them
 GOING = ("queued", "running")
 TO_RESUME = ("stopped", "failed", "killed")
 

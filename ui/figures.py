@@ -22,6 +22,7 @@ POINTS = 400  # a curve on the page is about 500 pixels wide
 BLUE, ORANGE, GREY = "#2f7fb8", "#d9822b", "#8a929c"
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans Bengali', 'Nirmala UI', 'Kohinoor Bangla', sans-serif"
 METRICS = {"macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss"}
+PLOT = (440, 250)  # about the pixels of a picture of methods without its axes, for placing names
 NAMES = ("loss", "metric", "rate", "norm", "memory")
 
 
@@ -128,7 +129,7 @@ def study(result: Result) -> dict[str, Figure]:
 
 def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
     """Macro F1 of every judged method over its peak memory or its minutes, with the interval as a thin bar."""
-    series, points = [], []
+    series, points, reach = [], [], []
     for at, row in enumerate(result.rows):
         amount = row.peak_bytes if against == "memory" else row.seconds
         if row.macro_f1 is None or amount is None:
@@ -138,46 +139,51 @@ def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
         colour = COLOURS[at % len(COLOURS)]
         dot = _line(row.name, [round(x, 3)], [round(y, 2)], colour)
         bars = {"type": "data", "symmetric": False, "array": [100 * one.high - y], "arrayminus": [y - 100 * one.low]}
-        look = {"color": colour, "thickness": 1, "width": 3}
+        look = {"color": f"{colour}80", "thickness": 1, "width": 3}
         label = f"{row.name}: %{{y:.1f}} %, %{{x:.2f}}<extra></extra>"
         series.append(dot | {"mode": "markers", "marker": {"color": colour, "size": 10}, "error_y": bars | look, "hovertemplate": label})
         points.append((row.name, x, y))
+        reach += [100 * one.low, 100 * one.high]
     figure = _figure(series, "Peak memory (GB)" if against == "memory" else "Minutes a run", "Macro F1 (%)", result.study.id)
-    figure["layout"] |= {"height": 320, "showlegend": False, "hovermode": "closest", "annotations": _beside(points)}
-    figure["layout"]["xaxis"]["range"] = _roomy([x for _, x, _ in points])
+    figure["layout"] |= {"height": 340, "showlegend": False, "hovermode": "closest"}
+    if points:
+        across, up = _roomy([x for _, x, _ in points], 0.3), _roomy(reach, 0.05)
+        figure["layout"]["xaxis"]["range"], figure["layout"]["yaxis"]["range"] = across, up
+        figure["layout"]["annotations"] = _beside(points, across, up)
     return figure
 
 
-def _roomy(values: list[float]) -> list[float] | None:
-    """An axis with room for the names beside the outermost dots; None where there are none."""
-    if not values:
-        return None
-    room = 0.3 * (max(values) - min(values)) or 0.5 * max(values)
+def _roomy(values: list[float], share: float) -> list[float]:
+    """An axis with room beyond the outermost values."""
+    room = share * (max(values) - min(values)) or 0.5 * max(values) or 1.0
     return [max(0.0, min(values) - room), max(values) + room]
 
 
-def _beside(points: Sequence[tuple[str, float, float]]) -> list[Figure]:
-    """A name for each dot: at its right, left, above or below, wherever it covers least. Reckoned for a picture of 340 x 240 pixels."""
-    if not points:
-        return []
-    across = [x for _, x, _ in points]
-    up = [y for _, _, y in points]
-    wide, high = (max(across) - min(across)) * 1.6 or 1.0, (max(up) - min(up)) * 1.6 or 1.0
-    dots = [(340 * (x - min(across)) / wide, 240 * (y - min(up)) / high) for _, x, y in points]
+def _beside(points: Sequence[tuple[str, float, float]], across: list[float], up: list[float]) -> list[Figure]:
+    """A name for each dot, at its right or left and up to three lines higher or lower: wherever it covers least."""
+    dots = [(PLOT[0] * (x - across[0]) / (across[1] - across[0]), PLOT[1] * (y - up[0]) / (up[1] - up[0])) for _, x, y in points]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
     made = []
     for (name, x, y), (left, low) in zip(points, dots, strict=True):
-        width = 6.4 * len(name)
-        inward = ("left", "right") if left < 340 / 1.6 / 2 else ("right", "left")  # of two that cover as little, the one towards the middle
-        ways = [(side, 9 if side == "left" else -9, dy) for side in inward for dy in (0, 14, -14, 28, -28)]
-        boxes = [(left + dx - (width if side == "right" else 0), low + dy - 7, left + dx + (width if side == "left" else 0), low + dy + 7)
-                 for side, dx, dy in ways]  # fmt: skip
-        side, dx, dy = min(zip(ways, boxes, strict=True), key=lambda one: sum(_covered(one[1], other) for other in taken))[0]
-        taken.append(boxes[ways.index((side, dx, dy))])
-        made.append(
-            {"x": x, "y": y, "text": _shortened(name), "showarrow": False, "xanchor": side, "yanchor": "middle", "xshift": dx, "yshift": dy}
-        )
+        width = 7.0 * len(_shortened(name))
+        inward = ("left", "right") if left < PLOT[0] / 2 else ("right", "left")
+        ways = [(side, dy) for dy in (0, 14, -14, 28, -28, 42, -42) for side in inward]  # the first of those that cover as little is taken
+        boxes = {way: _box(left, low, width, *way) for way in ways}
+        side, dy = min(ways, key=lambda way: sum(_covered(boxes[way], other) for other in taken) + 9 * _beyond(boxes[way]))
+        taken.append(boxes[side, dy])
+        place = {"xanchor": side, "yanchor": "middle", "xshift": 9 if side == "left" else -9, "yshift": dy}
+        made.append({"x": x, "y": y, "text": _shortened(name), "showarrow": False, **place})
     return made
+
+
+def _box(left: float, low: float, width: float, side: str, dy: int) -> tuple[float, float, float, float]:
+    start = left + 9 if side == "left" else left - 9 - width
+    return start, low + dy - 7, start + width, low + dy + 7
+
+
+def _beyond(box: tuple[float, ...]) -> float:
+    """How many pixels a box stands out of the plot."""
+    return max(0.0, -box[0]) + max(0.0, box[2] - PLOT[0]) + max(0.0, -box[1]) + max(0.0, box[3] - PLOT[1])
 
 
 def _covered(one: tuple[float, ...], other: tuple[float, ...]) -> float:
@@ -198,25 +204,30 @@ def losses(result: Result) -> Figure:
         if _finite(curve[-1][1]) is not None:
             ends.append((curve[-1][1], curve[-1][0], row.name, colour))
     figure = _figure(series, "Steps", "Loss (nats a row)", result.study.id)
-    figure["layout"] |= {"height": 340, "showlegend": False, "annotations": _at_ends(ends, result)}
+    figure["layout"] |= {"height": 340, "showlegend": False}
     figure["layout"]["margin"] |= {"r": 130}
-    last = max((step for _, step, _, _ in ends), default=1)
-    figure["layout"]["xaxis"]["range"] = [0, last]  # else the names at the ends would widen it
+    if ends:
+        up = _roomy([loss for one in series for loss in one["y"] if loss is not None], 0.05)
+        figure["layout"]["xaxis"]["range"] = [0, max(step for _, step, _, _ in ends)]
+        figure["layout"]["yaxis"]["range"] = up
+        figure["layout"]["annotations"] = _at_ends(sorted(ends, reverse=True), up)
     return figure
 
 
-def _at_ends(ends: list[tuple[float, int, str, str]], result: Result) -> list[Figure]:
-    """Names at the ends of the lines, the lower ones pushed down so that none covers another. The plot is 260 pixels high."""
-    every = [loss for row in result.rows for run in row.runs[:1] for _, loss in run.curve if math.isfinite(loss)]
-    pixel = (max(every) - min(every)) * 1.1 / 260 or 1.0 if every else 1.0
-    made, lowest = [], math.inf
-    for loss, step, name, colour in sorted(ends, reverse=True):
-        place = min(loss / pixel, lowest - 15)
-        lowest = place
-        made.append({
-            "x": step, "y": loss, "text": _shortened(name), "showarrow": False, "xanchor": "left", "yanchor": "middle", "xshift": 8,
-            "yshift": round(place - loss / pixel), "bordercolor": colour, "borderwidth": 0,
-        })  # fmt: skip
+def _at_ends(ends: list[tuple[float, int, str, str]], up: list[float]) -> list[Figure]:
+    """Names at the ends of the lines, from the highest down, moved up or down so that none covers another."""
+    tall, line = 268, 15  # pixels of the plot and of a name
+    wanted = [tall * (loss - up[0]) / (up[1] - up[0]) for loss, _, _, _ in ends]
+    places = list(wanted)
+    for at in range(1, len(places)):
+        places[at] = min(places[at], places[at - 1] - line)
+    for at in reversed(range(len(places))):
+        places[at] = max(places[at], places[at + 1] + line if at + 1 < len(places) else 6)
+    made = []
+    for (loss, step, name, colour), want, place in zip(ends, wanted, places, strict=True):
+        named = f'<span style="color:{colour}">●</span> {_shortened(name)}'
+        where = {"xanchor": "left", "yanchor": "middle", "xshift": 8, "yshift": round(place - want)}
+        made.append({"x": step, "y": loss, "text": named, "showarrow": False, **where})
     return made
 
 

@@ -95,7 +95,8 @@ def table(result: Result, definition: str, intervals: str) -> str:
     styles = ["ours" if row.method == result.advice.take else "" for row in result.rows] + ["soft"] * len(result.baselines)
     on = f"On {words.counted(result.test_rows, 'test row')}" if result.test_rows else "Method by method"
     drawn = tables.table("Methods compared", columns, rows, row_styles=styles)
-    return f'<h2>{on}</h2>{drawn}<p class="soft">{escape(intervals)} Memory, time and sizes are measured. {escape(definition)}</p>'
+    measured = "Memory, time and sizes are measured; time holds whatever else the machine did meanwhile."
+    return f'<h2>{on}</h2>{drawn}<p class="soft">{escape(intervals)} {measured} {escape(definition)}</p>'
 
 
 def _row(row: Row, *, take: bool) -> tuple[str, ...]:

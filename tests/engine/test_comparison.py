@@ -197,5 +197,5 @@ def test_with_fewer_than_two_judged_nothing_is_said_but_that() -> None:
     assert advise([]).take == ""
     assert advise([candidate("lora", 20, 1, 10)]).sentences[0].startswith("There is nothing to choose between yet")
     assert (
-        "2 of the methods are not judged yet" in advise([candidate("a", 20, 1, 10), candidate("b", 22, 2, 10)], unfinished=2).sentences[-1]
+        "2 methods are not judged yet" in advise([candidate("a", 20, 1, 10), candidate("b", 22, 2, 10)], unfinished=2).sentences[-1]
     )

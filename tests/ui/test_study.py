@@ -1,0 +1,149 @@
+"""What the page says of a comparison, and its pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+
+from engine import study_report
+from engine.errors import Problem
+from engine.hardware import Hardware
+from engine.studies import Fit, Result
+from engine.studio import Studio
+from engine.study import Budget
+from tests.engine.test_study import PAIR, judged_run
+from tests.ui import homes
+from ui import figures, result, study
+from ui.tabs import compare_events
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """With a study whose two runs are judged, and that could be extended."""
+    made = Studio(tmp_path_factory.mktemp("home"), dispatch=False)
+    made.facts.measure = lambda wait=False: None  # type: ignore[method-assign]
+    made.facts.hardware_to_plan = _machine  # type: ignore[method-assign]
+    study_id = made.compare(replace(homes.SPEC, name="পর্যালোচনা <b>"), PAIR, 1, Budget("steps", 30))
+    for row in made.study(study_id).rows:
+        judged_run(made, row.runs[0].id, wrong=12, seconds=60, peak=10**9)
+    return made
+
+
+def _machine() -> Hardware:
+    return homes.MACHINE
+
+
+@pytest.fixture
+def told(studio: Studio) -> Result:
+    return studio.study(studio.studies()[0].id)
+
+
+def test_a_method_that_does_not_fit_is_greyed_out_with_its_reason(studio: Studio) -> None:
+    (plan, *_) = (one.plan for one in studio.methods_that_fit(homes.SPEC) if one.plan)
+    gone = Fit("x", "<X>", None, (Problem("method", "It needs a GPU.", "Take LoRA."),))
+    drawn = study.unfit([gone, Fit("lora", "LoRA", plan, ())])
+    assert "&lt;X&gt;" in drawn
+    assert "It needs a GPU. Take LoRA." in drawn
+    assert "LoRA</b>" not in drawn
+    assert study.unfit([Fit("lora", "LoRA", plan, ())]) == ""
+
+
+def test_a_proposal_tells_time_memory_and_conditions_or_what_is_wrong(studio: Studio) -> None:
+    told = studio.compare_preview(homes.SPEC, PAIR, 3)
+    drawn = study.proposal(told, ())
+    assert "6, one after the other" in drawn
+    assert "min in all" in drawn
+    assert "Equal for all" in drawn
+    assert "no figure for this hardware" in study.proposal(replace(told, seconds=None), ())
+    assert "needs two" in study.proposal(None, (Problem("study.methods", "It needs two.", "Add one."),))
+
+
+def test_the_table_holds_every_method_the_baselines_and_a_way_to_use_each(told: Result) -> None:
+    drawn = study.table(told, study_report.DEFINITION, study_report.interval_note(told))
+    for words in ("LoRA", "Full fine-tuning", "Always the largest class", "TF-IDF", "take this", "1\u00a0min", "1.4\u00a0MB"):
+        assert words in drawn
+    assert drawn.count("data-use=") == 2
+    assert drawn.count("<tr") == 1 + 2 + 2
+    assert "<b>" not in study.heading(told.study)
+    assert 'class="sentence"' in study.advice(told)
+
+
+def test_a_failed_method_keeps_its_reason_and_a_waiting_one_has_dashes(told: Result) -> None:
+    lora, full = told.rows
+    empty = {"accuracy": None, "macro_f1": None, "peak_bytes": None, "seconds": None, "stability": None}
+    rows = (replace(lora, state="failed", reason="<out of memory>", **empty), replace(full, state="queued", runs=(), **empty))
+    drawn = study.table(replace(told, rows=rows, baselines=()), "", "")
+    assert "&lt;out of memory&gt;" in drawn
+    assert drawn.count("data-use=") == 1
+    assert study.NOT_THERE in drawn
+
+
+def test_every_picture_is_one_that_plotly_knows_and_names_stand_beside_what_they_name(told: Result) -> None:
+    drawn = figures.study(told)
+    for figure in drawn.values():
+        go.Figure(figure)
+        assert [one["name"] for one in figure["data"]] == ["LoRA", "Full fine-tuning"]
+        assert len(figure["layout"]["annotations"]) == 2
+    same = [(one["xshift"], one["yshift"]) for one in drawn["study-memory"]["layout"]["annotations"]]
+    assert len(set(same)) == 2, "two dots at one place have their names at two"
+
+
+def test_names_at_the_ends_of_many_lines_keep_apart_and_inside() -> None:
+    ends = [(0.5 + at / 1000, 40, f"m{at}", "#000000") for at in reversed(range(14))]
+    made = figures._at_ends(ends, [0.4, 0.9])
+    places = [268 * (one["y"] - 0.4) / 0.5 + one["yshift"] for one in made]
+    assert all(above - below >= 14 for above, below in pairwise(places))
+    assert min(places) >= 5
+
+
+def test_pictures_of_a_study_without_a_result_are_empty_and_no_error(studio: Studio) -> None:
+    waiting = studio.study(studio.compare(homes.SPEC, PAIR, 1, Budget("steps", 30)))
+    for figure in figures.study(waiting).values():
+        go.Figure(figure)
+        assert figure["data"] == []
+    studio.delete_study(waiting.study.id)
+
+
+def test_the_list_of_runs_has_a_study_s_runs_below_it(studio: Studio, told: Result) -> None:
+    drawn = result.runs_table(studio.runs(), studio.studies())
+    assert drawn.count('class="of-study"') == 2
+    assert drawn.index(f"study={told.study.id}") < drawn.index(told.rows[0].runs[0].id) < drawn.index(told.rows[1].runs[0].id)
+    assert "2 of 2" in drawn
+    assert drawn.count(told.rows[0].runs[0].id) == 2  # in one link, its address and its data
+
+
+def test_a_tick_says_something_new_only_when_something_is(studio: Studio, told: Result) -> None:
+    first = compare_events.on_tick(studio, told.study.id)
+    assert compare_events.on_tick(studio, told.study.id) == first
+    assert compare_events.on_tick(studio, "20260101-000000-gone-ab12").endswith("gone")
+    assert "There is no study" in compare_events.on_news(studio, "20260101-000000-gone-ab12")[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "words"),
+    [
+        ("Steps a run", "x", "no number"),
+        ("Steps a run", "-3", "above zero"),
+        ("Minutes in all", "", "No minutes"),
+        ("Minutes in all", "nan", "above zero"),
+    ],
+)
+def test_a_budget_that_is_none_is_refused(kind: str, amount: str, words: str) -> None:
+    with pytest.raises(compare_events.Refused, match=words):
+        compare_events._budget(kind, amount)
+
+
+def test_a_budget_is_read_as_typed() -> None:
+    assert compare_events._budget("Steps a run", " ") == Budget()
+    assert compare_events._budget("Steps a run", "40") == Budget("steps", 40)
+    assert compare_events._budget("Minutes in all", "2,5") == Budget("minutes", 2.5)
+
+
+def test_exports_are_made_on_request(studio: Studio, told: Result) -> None:
+    for kind in compare_events.KINDS:
+        assert "LoRA" in compare_events.on_export(studio, kind, told.study.id)
+    assert Path(studio.home / "studies" / told.study.id / "study.json").is_file()
