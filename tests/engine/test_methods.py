@@ -184,7 +184,7 @@ def test_training_in_bf16_keeps_trained_weights_in_32_bits_and_learns(method: st
 
 
 @pytest.mark.parametrize("method", [one for one in METHODS if all_methods()[one].checkpointing])
-@pytest.mark.parametrize("architecture", ["bert", "qwen2"])
+@pytest.mark.parametrize("architecture", ["bert", "qwen2"] if os.environ.get("EVERY") else ["qwen2"])
 def test_gradient_checkpointing_changes_no_gradient(method: str, architecture: str, tmp_path: Path) -> None:
     opened = Opened(method, architecture, tmp_path)
     labels = torch.tensor(LABELS)
@@ -230,10 +230,13 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(method: str, tmp_path:
         assert torch.equal(one, resumed.trained_parameters()[name]), name
 
 
-ALONE = [(method, architecture) for method in ("full", "prefix", "prompt", "p_tuning") for architecture in ARCHITECTURES]
+ALONE = [
+    *itertools.product(("full", "prompt"), ARCHITECTURES),
+    *itertools.product(("prefix", "p_tuning"), ("bert", "qwen2", "gemma3_text")),
+]
 
 
-@pytest.mark.parametrize(("method", "architecture"), [one for one in ALONE if one not in REFUSED], ids=str)
+@pytest.mark.parametrize(("method", "architecture"), ALONE, ids=str)
 def test_a_row_gets_the_same_probabilities_alone_and_padded_among_longer_ones(method: str, architecture: str, tmp_path: Path) -> None:
     """A decoder's head must read the last token that is not padding; an encoder must not attend to padding."""
     opened = Opened(method, architecture, tmp_path)
