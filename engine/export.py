@@ -1,7 +1,8 @@
 """Take home: a finished run's model as a folder and a zip, with its card and the lines that load it.
 
     runs/<id>/export/<id>/     README.md  example.py  labels.json  shur.json  the tokenizer's files
-                               adapter_model.safetensors + adapter_config.json, or model.safetensors + config.json
+                               adapter_model.safetensors + adapter_config.json, delta.safetensors + delta.json,
+                               or model.safetensors + config.json
     runs/<id>/export/<id>.zip  the same, with the folder's name in front
     runs/<id>/export/<id>-merged and .zip   the adapter merged into its base (merge.py), where that was asked for
 
@@ -21,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import catalog, evaluate, merge, plan, spec
-from engine.card import Finished, base_id, example, model_card
+from engine.card import model_card
 from engine.errors import Problem, Refused, redact
+from engine.loading import Finished, base_id, example
 from engine.store import Store
 from engine.trained import Kept
 
@@ -61,6 +63,7 @@ def _finished(store: Store, run_id: str, model: Path) -> Finished:
     folder = store.folder(run_id)
     judged = folder / "evaluation.json"
     record = store.record(run_id)
+    delta = model / "delta.json"
     return Finished(
         run_id=run_id,
         spec=spec.from_json((folder / "spec.json").read_text("utf-8")),
@@ -68,7 +71,8 @@ def _finished(store: Store, run_id: str, model: Path) -> Finished:
         kept=Kept(**json.loads((model / "shur.json").read_text("utf-8"))),
         evaluation=evaluate.from_json(judged.read_text("utf-8")) if judged.exists() else None,
         catalog=catalog.load(),
-        adapter=(model / "adapter_config.json").exists(),
+        adapter=(model / "adapter_config.json").exists() or delta.exists(),
+        delta=json.loads(delta.read_text("utf-8")) if delta.exists() else None,
         special_tokens=_special_tokens(model / "tokenizer.json"),
         device=record.started.device if record.started else "",
         seconds=record.seconds,

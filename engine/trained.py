@@ -1,6 +1,6 @@
 """A trained model in its folder, ready to be used again: what `worker` keeps and what Try, the export and later runs open.
 
-model/  adapter_model.safetensors + adapter_config.json, or model.safetensors + config.json
+model/  adapter_model.safetensors + adapter_config.json, delta.safetensors + delta.json, or model.safetensors + config.json
         the tokenizer's files   labels.json  ["Negative", "Neutral", …]   shur.json  (Kept, below)
 """
 

