@@ -128,6 +128,7 @@ class Deciding:
                 length=min(settings["max_length"], self.longest),
                 checkpointing=settings["checkpointing"],
                 device=self.device,
+                optimizer=settings["optimizer"],
                 mixed=memory.MIXED[self.device],
                 tokens_held=self.tokens_held,
                 characters_held=sum(self.rows.values()) * self.data.chars[1],
@@ -141,13 +142,22 @@ class Deciding:
 
     @property
     def disk_bytes(self) -> int:
-        """The most that lies there at once: download, converted weights, checkpoints with the best and the next, model, tokens."""
+        """The most that lies there at once: download, converted weights, checkpoints (the best and the next too), model, tokens, features."""
         model = self.model
         conversion = model.weights_bytes if model.needs_conversion else 0
         checkpoint = 12 * self.trainable  # weights and AdamW's two averages, 4 bytes each
         tokens = 4 * self.tokens_held
         kept = int(self.settings["keep_checkpoints"]) + 2
-        return (model.download_bytes or 0) + conversion + kept * checkpoint + self.save_bytes + tokens
+        return (model.download_bytes or 0) + conversion + kept * checkpoint + self.save_bytes + tokens + self.features_bytes
+
+    @property
+    def features_bytes(self) -> int:
+        """Of what the frozen part makes of every row, where the method keeps it: of all tokens, or of the one that the head reads."""
+        if not self.footprint.caches:
+            return 0
+        tokens = mean_length(self.lengths, self.settings["max_length"]) if self.footprint.blocks else 1
+        number = 4 if self.settings["precision"] == "fp32" else 2
+        return round((self.rows["train"] + self.rows["validation"]) * tokens * self.model.hidden_size * number)
 
     @property
     def tokens_held(self) -> int:

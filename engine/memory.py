@@ -49,6 +49,9 @@ TAKEN_IN_WHEN_TRAINED = {"fp32": 2.1, "bf16": 1.0, "fp16": 1.0}
 MIXED = {"cpu": 1.7, "cuda": 1.2}  # fitted to real runs, see above; on a GPU assumed
 RECOMPUTED_BLOCKS = 3.3  # that lie in memory at once under checkpointing
 OVERHEAD = {"cpu": 590 * MB, "cuda": 700 * MB}  # a worker before its model, measured; a CUDA context and its buffers, assumed
+NOT_FUSED = ("deberta-v2",)  # of the kinds that Shur trains, the one whose attention transformers computes step by step
+SCORES_KEPT = 5.0  # its scores, two terms of relative position, the softmax and its mask; counted in its source, not measured
+OPTIMISER = {"adamw": 8.0, "adamw_8bit": 2.1, "paged_adamw_32bit": 8.0, "paged_adamw_8bit": 2.1}  # bytes a trained parameter
 TOKEN_BYTES = 40  # a Python int and its place in a list
 
 
@@ -78,6 +81,7 @@ class Shape:
     device: Device
     tokens_held: int = 0  # of all rows, kept as Python lists while the run goes
     characters_held: int = 0
+    optimizer: str = "adamw"  # paged ones may move theirs to the computer's memory; counted whole, since they need not
     mixed: float = 1.0  # memory for activations over what one batch needs: MIXED where batches are of many widths
 
 
@@ -87,33 +91,70 @@ def estimate(facts: ModelFacts, shape: Shape) -> Memory:
     A frozen body lies in the precision of the computation, trained weights in 32 bits with two averages of AdamW beside them.
     Activations are largest when a backward pass begins and gradients when it ends, so of trained weights only the larger counts.
     """
-    parameters = facts.parameters(shape.labels)
-    narrow = 4 if shape.precision == "fp32" else 2
-    activations = _activations(facts, shape)
+    kept = _activations(facts, shape)
+    activations = max(kept, _read_only(facts, shape))
     gradients = 4 * shape.trainable
     if not shape.freezes_body:
-        activations += 0 if narrow == 4 else narrow * parameters  # autocast's copies of the weights
+        activations += 0 if _narrow(shape) == 4 else _narrow(shape) * facts.parameters(shape.labels)  # autocast's copies of the weights
         gradients = max(0, gradients - activations)
     return Memory({
-        "weights": parameters * (narrow if shape.freezes_body else 4),
-        "trained copies": 4 * shape.trainable if shape.freezes_body else 0,
+        "weights": _weights(facts, shape),
+        "trained copies": 4 * (shape.trainable - shape.footprint.own_parameters) if shape.freezes_body else 0,
         "gradients": gradients,
-        "optimiser": 8 * shape.trainable,
+        "optimiser": round(OPTIMISER[shape.optimizer] * shape.trainable),
         "activations": activations,
         "data": TOKEN_BYTES * shape.tokens_held + 4 * shape.characters_held if shape.device == "cpu" else 0,
         "overhead": OVERHEAD[shape.device],
     })  # fmt: skip
 
 
+def _narrow(shape: Shape) -> int:
+    return 4 if shape.precision == "fp32" else 2
+
+
+def _weights(facts: ModelFacts, shape: Shape) -> int:
+    """The model as it lies in memory: frozen weights in the computation's precision or in few bits, trained ones in 32 bits."""
+    parameters, footprint = facts.parameters(shape.labels), shape.footprint
+    if not shape.freezes_body:
+        return 4 * parameters
+    own = footprint.own_parameters
+    told = _narrow(shape) * (parameters - own) + 4 * own
+    if footprint.bits is None:
+        return told
+    matrices = facts.layers * sum(one.inputs * one.outputs for one in facts.linears)
+    scales = facts.layers * sum(one.outputs for one in facts.linears) * 4 if footprint.bits == 8 else matrices * scale_bytes(footprint)
+    unpacked = _narrow(shape) * max(one.inputs * one.outputs for one in facts.linears)  # one at a time, to compute with
+    return round(told - _narrow(shape) * matrices + matrices * footprint.bits / 8 + scales + unpacked)
+
+
+def scale_bytes(footprint: Footprint) -> float:
+    """Of the scales of NF4, a weight: one of 32 bits for 64 weights, or of 8 bits with one of 32 for 256 of those."""
+    return 1 / 64 + 4 / (64 * 256) if footprint.double_quantised else 4 / 64
+
+
 def _activations(facts: ModelFacts, shape: Shape) -> int:
-    """What a forward pass keeps for the backward pass."""
+    """What a forward pass keeps for the backward pass, in the blocks that gradients pass through."""
+    footprint = shape.footprint
+    layers = facts.layers if footprint.blocks is None else footprint.blocks
     put_out = sum(one.outputs for one in facts.linears) * PUT_OUT[shape.precision]
-    if shape.freezes_body:
-        taken_in = sum(one.inputs for one in shape.footprint.adapted) * TAKEN_IN_BESIDE_UPDATE[shape.precision]
-    else:
+    taken_in = sum(one.inputs for one in footprint.adapted) * TAKEN_IN_BESIDE_UPDATE[shape.precision]
+    if footprint.blocks or not shape.freezes_body:  # whole blocks are trained
         taken_in = sum(one.inputs for one in facts.linears) * TAKEN_IN_WHEN_TRAINED[shape.precision]
-    tokens, of_block = shape.batch * shape.length, put_out + taken_in
+    length = shape.length + footprint.virtual_tokens
+    tokens, of_block = shape.batch * length, put_out + taken_in + _scores(facts, shape, length + footprint.prefix_tokens)
     if not shape.checkpointing:
-        return round(shape.mixed * tokens * facts.layers * of_block)
-    inputs_kept = 4 * facts.hidden_size * facts.layers
-    return round(shape.mixed * tokens * (min(RECOMPUTED_BLOCKS, facts.layers) * of_block + inputs_kept))
+        return round(shape.mixed * tokens * layers * of_block)
+    inputs_kept = 4 * facts.hidden_size * layers
+    return round(shape.mixed * tokens * (min(RECOMPUTED_BLOCKS, layers) * of_block + inputs_kept))
+
+
+def _read_only(facts: ModelFacts, shape: Shape) -> int:
+    """What a forward pass without a backward pass needs at once: checks take twice the batch, and one block's outputs lie there."""
+    put_out = sum(one.outputs for one in facts.linears) * 2 * _narrow(shape)
+    length = shape.length + shape.footprint.virtual_tokens
+    return round(2 * shape.batch * length * (put_out + _scores(facts, shape, length)))
+
+
+def _scores(facts: ModelFacts, shape: Shape, length: int) -> float:
+    """Bytes a token and block where attention is not fused: each token keeps a score for every other and head, several times over."""
+    return SCORES_KEPT * _narrow(shape) * facts.heads * length if facts.architecture in NOT_FUSED else 0.0

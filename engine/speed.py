@@ -34,6 +34,7 @@ EVALUATED_BESIDE_UPDATE = 1.0e-9
 OF_BLOCK = 0.008  # seconds that a batch and block cost whatever its size
 RECOMPUTED = 1.35  # under checkpointing the forward pass is done twice
 ELSEWHERE = 1.15  # collating, gradient norm, events, and the worker's low priority
+UNPACKED = 1.6e-10  # of a weight in NF4: 1.4 to 1.8e-10 measured
 UPDATED = 1e-9  # AdamW, a parameter and step
 
 STARTING_SECONDS = 9.0  # imports 3 to 5, reading the data 1 to 2, opening the model 4
@@ -80,45 +81,79 @@ def seconds(facts: ModelFacts, load: Load, hardware: Hardware) -> dict[str, floa
     rates = _on_gpu(facts, load, hardware) if hardware.gpus else _on_cpu(facts, load, hardware)
     if rates is None:
         return {}
-    training_seconds, evaluation_row = rates
+    training_seconds, checked_row, tested_row = rates
     checkpoint = 12 * load.trainable / WRITING_BYTES
     return {
         "loading": STARTING_SECONDS + facts.weights_bytes / READING_BYTES,
         "tokenising": load.all_rows * load.uncut_tokens / TOKENS,
         "training": training_seconds + (1 + training_seconds / CHECKPOINT_SECONDS) * checkpoint,
-        "validation": load.checked_rows * evaluation_row,
-        "test": load.test_rows * evaluation_row + min(load.all_rows, BASELINE_ROWS) * load.characters / BASELINE_CHARACTERS,
+        "validation": load.checked_rows * checked_row,
+        "test": load.test_rows * tested_row + min(load.all_rows, BASELINE_ROWS) * load.characters / BASELINE_CHARACTERS,
     }
+
+
+def _blocks(load: Load, facts: ModelFacts) -> tuple[int, float]:
+    """Blocks that a gradient passes through, and blocks below them that every pass computes; cached ones are computed once."""
+    top = facts.layers if load.footprint.blocks is None else load.footprint.blocks
+    return top, 0 if load.footprint.caches else facts.layers - top
 
 
 def _passes(load: Load) -> int:
     """Forward, the gradient of the activations (as much), that of the weights unless they are frozen (as much), a second forward."""
-    return (2 if load.freezes_body else 3) + (1 if load.checkpointing else 0)
+    trains_whole = not load.freezes_body or bool(load.footprint.blocks)
+    return (3 if trains_whole else 2) + (1 if load.checkpointing else 0)
 
 
-def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float] | None:
-    """Seconds of all training and of one evaluated row."""
+def _cached_rows(load: Load, facts: ModelFacts) -> float:
+    """Passes of whole rows through all blocks that computing the frozen part once costs."""
+    if not load.footprint.caches:
+        return 0.0
+    top, _ = _blocks(load, facts)
+    return (load.all_rows - load.test_rows) * (facts.layers - top) / facts.layers
+
+
+def _read(load: Load, facts: ModelFacts) -> float:
+    """The share of a model that a check computes."""
+    return _blocks(load, facts)[0] / facts.layers if load.footprint.caches else 1.0
+
+
+def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float, float] | None:
+    """Seconds of all training, of one row that is checked and of one that is tested; checks too read what was cached."""
     products = hardware.bf16_flops if load.precision == "bf16" else hardware.fp32_flops
     if products is None or hardware.fp32_flops is None:
         return None
-    forward = forward_operations(facts, load.tokens) / products
+    top, below = _blocks(load, facts)
+    whole = not load.freezes_body or bool(load.footprint.blocks)
+    block = forward_operations(facts, load.tokens + load.footprint.virtual_tokens) / products / facts.layers
     core = CORE / hardware.fp32_flops
-    elements = load.tokens * facts.layers * core
+    elements = (load.tokens + load.footprint.virtual_tokens) * core
     put_out = sum(one.outputs for one in facts.linears)
-    taken_in = sum(one.inputs for one in (load.footprint.adapted if load.freezes_body else facts.linears))
-    besides = elements * (put_out * PUT_OUT + taken_in * (BESIDE_UPDATE if load.freezes_body else TRAINED))
-    row = _passes(load) * forward + besides * (RECOMPUTED if load.checkpointing else 1.0)
-    batches = load.batches * facts.layers * OF_BLOCK * core
+    taken_in = sum(one.inputs for one in (facts.linears if whole else load.footprint.adapted))
+    besides = elements * (put_out * PUT_OUT + taken_in * (TRAINED if whole else BESIDE_UPDATE))
+    forward = block + elements * put_out * EVALUATED  # of one block, read only
+    evaluated = facts.layers * (forward + elements * sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE)
+    row = top * (_passes(load) * block + besides * (RECOMPUTED if load.checkpointing else 1.0)) + below * forward
+    batches = load.batches * max(1, top + below) * OF_BLOCK * core
+    unpacked = _unpacked(facts, load) * load.batches * core
     updates = load.steps * load.trainable * UPDATED * core
-    updates_read = sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE
-    evaluated = forward + elements * (put_out * EVALUATED + updates_read)
-    return ELSEWHERE * (load.train_rows * row + batches) + updates, evaluated
+    training = load.train_rows * row + batches + unpacked + _cached_rows(load, facts) * evaluated
+    return ELSEWHERE * training + updates, evaluated * _read(load, facts), evaluated
 
 
-def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float] | None:
+def _unpacked(facts: ModelFacts, load: Load) -> float:
+    """Seconds on that core that a batch spends on weights in few bits: each is unpacked forward and backward."""
+    if load.footprint.bits is None:
+        return 0.0
+    return 2 * UNPACKED * facts.layers * sum(one.inputs * one.outputs for one in facts.linears)
+
+
+def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float, float] | None:
     name = hardware.gpus[0].name.replace("GeForce ", "")
     known = next((GPUS[one] for one in sorted(GPUS, key=len, reverse=True) if one in name), None)
     if known is None:
         return None
-    forward = forward_operations(facts, load.tokens) / (known[0 if load.precision == "fp32" else 1] * TERA * GPU_SHARE)
-    return load.train_rows * _passes(load) * forward, forward
+    top, below = _blocks(load, facts)
+    tokens = load.tokens + load.footprint.virtual_tokens
+    forward = forward_operations(facts, tokens) / (known[0 if load.precision == "fp32" else 1] * TERA * GPU_SHARE)
+    row = (_passes(load) * top + below) / facts.layers * forward
+    return load.train_rows * row + _cached_rows(load, facts) * forward, forward * _read(load, facts), forward

@@ -23,12 +23,13 @@ from engine.errors import Problem, Refused
 from engine.evaluate import Evaluation
 from engine.events import Event
 from engine.facts import FILE, Facts
+from engine.fitting import Change, Scene, changes
 from engine.hardware import Hardware
 from engine.held import Held, held
 from engine.hub import keep_caches_in
 from engine.knobs import Value
 from engine.methods import Method, all_methods
-from engine.models import ModelFacts
+from engine.models import ModelFacts, TokenFacts
 from engine.plan import Plan
 from engine.predict import Prediction, Predictor
 from engine.reading import Reader, RunSummary
@@ -54,6 +55,7 @@ class Preview:
     plan: Plan | None
     data: DataFacts | None
     model: ModelFacts | None
+    changes: tuple[Change, ...] = ()  # that make it fit, or quicker; empty where it fits and is quick
 
     @property
     def is_ready(self) -> bool:
@@ -131,7 +133,20 @@ class Studio:
     def preview(self, spec: RunSpec, token: str | None = None) -> Preview:
         """What would happen, or every problem that keeps it from happening. Never raises Refused."""
         self.facts.measure(wait=False)
-        return self._preview(spec, self._token(token))
+        found = self._preview(spec, self._token(token))
+        return replace(found, changes=self._changes(spec, found, self._token(token)))
+
+    def _changes(self, spec: RunSpec, found: Preview, token: str | None) -> tuple[Change, ...]:
+        if found.data is None or found.model is None:
+            return ()
+        data = found.data
+
+        def find(model_id: str) -> tuple[ModelFacts, TokenFacts | None]:
+            model = self.facts.model(model_id, token)
+            return model, self.facts.tokens(model, data, token)
+
+        tokens = self.facts.tokens(found.model, data, token)
+        return changes(Scene(spec, data, found.model, tokens, self.facts.hardware_to_plan(), self.catalog), find)
 
     def _preview(self, spec: RunSpec, token: str | None) -> Preview:
         problems: list[Problem] = []

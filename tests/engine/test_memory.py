@@ -11,7 +11,8 @@ from engine import memory, speed
 from engine.hardware import Gpu, Hardware
 from engine.memory import Shape, estimate
 from engine.methods import Footprint
-from engine.methods.lora import METHOD, LoraKnobs, targeted
+from engine.methods._peft import targeted
+from engine.methods.lora import METHOD, LoraKnobs
 from engine.models import ModelFacts
 from engine.speed import Load, seconds
 from tests.engine.test_plan import CONFIGS, facts
@@ -61,7 +62,7 @@ def shaped(model: ModelFacts, method: str, precision: str, batch: int, length: i
     lora = method == "lora"
     return Shape(
         labels=2, trainable=METHOD.trainable(knobs, model, 2) if lora else model.parameters(2), freezes_body=lora,
-        footprint=Footprint(adapted=targeted(knobs, model)) if lora else Footprint(), precision=precision, batch=batch, length=length,
+        footprint=Footprint(adapted=targeted(knobs.targets, model)) if lora else Footprint(), precision=precision, batch=batch, length=length,
         checkpointing=more == "checkpointing", device="cpu",
     )  # fmt: skip
 
