@@ -100,21 +100,14 @@ def save(model: torch.nn.Module, folder: Path) -> None:
 
 def load(saved: Path, base: Path, open_model: Callable[[Path], torch.nn.Module]) -> torch.nn.Module:
     """The trained model. Beside a base in 16 bits, what was trained in 32 comes back in 32: PEFT would round the head and the norms."""
-    from peft import PeftModel, set_peft_model_state_dict
-    from peft.tuners.ln_tuning.layer import LNTuningLayer
-    from peft.utils import ModulesToSaveWrapper
-    from safetensors.torch import load_file
+    from peft import PeftConfig, PeftModel
 
-    model = PeftModel.from_pretrained(open_model(base), str(saved))
-    rounded = False
-    for module in model.modules():
-        if isinstance(module, ModulesToSaveWrapper | LNTuningLayer):
-            copy: Any = module.modules_to_save if isinstance(module, ModulesToSaveWrapper) else module.ln_tuning_layers
-            rounded |= any(one.itemsize < 4 for one in copy[ADAPTER].parameters())
-            copy[ADAPTER].float()
-    if rounded:
-        set_peft_model_state_dict(model, load_file(saved / "adapter_model.safetensors"))
-    return without_casts(model)
+    model, told = open_model(base), PeftConfig.from_pretrained(str(saved))
+    copied = [*told.modules_to_save, *(told.target_modules if told.peft_type == "LN_TUNING" else ())]
+    for name, module in model.named_modules():
+        if name.endswith(tuple(copied)):  # PEFT trains and loads a copy, made in the original's precision
+            module.float()
+    return without_casts(PeftModel.from_pretrained(model, str(saved)))
 
 
 def merge(model: torch.nn.Module) -> torch.nn.Module:

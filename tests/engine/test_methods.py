@@ -123,7 +123,8 @@ class Opened:
             checkpoints, self.model, self.tokenizer, classify.collate, classify.loss, classify.probabilities,
             Training(epochs=9, learning_rate=5e-3, batch_size=6, accumulation=2, warmup_steps=1, evaluate_every=4, precision="fp32",
                      patience=0),
-            steps, CLASSES, Encoded(self.rows, list(LABELS)), Encoded(self.rows[:6], list(LABELS[:6])), None, events.append, should_stop,
+            steps, CLASSES, Encoded(self.rows, list(LABELS)), Encoded(self.rows[:6], list(LABELS[:6])),
+            trained.autocast_of(self.precision), events.append, should_stop,
             itertools.count().__next__, along=self.method.along,
         ))  # fmt: skip
 
@@ -203,13 +204,22 @@ def test_gradient_checkpointing_changes_no_gradient(method: str, architecture: s
     assert all(torch.allclose(kept[name], again[name], atol=1e-5) for name in kept)
 
 
-def test_adalora_cuts_its_ranks_to_the_mean_that_was_asked_for(tmp_path: Path) -> None:
-    opened = Opened("adalora", "bert", tmp_path)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_adalora_cuts_its_ranks_to_the_mean_that_was_asked_for_and_comes_back_so(precision: str, tmp_path: Path) -> None:
+    opened = Opened("adalora", "bert", tmp_path, precision)
     opened.fit(tmp_path / "checkpoints", [], steps=20)
     kept: Any = opened.model
     left = [int((one != 0).sum()) for name, one in kept.named_parameters() if "lora_E" in name]
     assert sum(left) / len(left) == pytest.approx(4, abs=0.5)
     assert len(set(left)) > 1, "not all the same"
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    opened.method.save(opened.model, saved)
+    again, logits = opened.method.load(saved, opened.folder, opened.base), opened.logits(opened.model)
+    tolerance = 1e-5 if precision == "fp32" else 0.1
+    assert torch.allclose(logits, opened.logits(again), rtol=0, atol=tolerance)
+    if precision == "fp32" and opened.method.merge is not None:
+        assert torch.allclose(logits, opened.logits(opened.method.merge(again)), rtol=0, atol=MERGED_TOLERANCE)
 
 
 @pytest.mark.parametrize("method", METHODS)
