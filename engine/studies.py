@@ -140,6 +140,7 @@ class Studies:
         self._runs = runs
         self._clock = clock
         self._results: dict[str, tuple[object, RunResult]] = {}
+        self._advised: dict[str, tuple[object, Advice]] = {}
 
     # Before
 
@@ -369,11 +370,21 @@ class Studies:
             rows=rows,
             baselines=judged.baselines if judged else (),
             test_rows=judged.rows if judged else 0,
-            advice=comparison.advise(_candidates(rows), unfinished=sum(row.state in (*GOING, "new", "missing") for row in rows)),
+            advice=self._advice(study_id, rows),
             done=over,
             total=len(made.cells),
             seconds_left=_left(rows) if state in GOING else None,
         )
+
+    def _advice(self, study_id: str, rows: Sequence[Row]) -> Advice:
+        """What to take; worked out again only when a figure has changed, for with 14 methods and 5 seeds it takes a second."""
+        candidates = _candidates(rows)
+        unfinished = sum(row.state in (*GOING, "new", "missing") for row in rows)
+        known = tuple((one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, tuple(one.answers)) for one in candidates)
+        stamp = known, unfinished
+        if study_id not in self._advised or self._advised[study_id][0] != stamp:
+            self._advised[study_id] = stamp, comparison.advise(candidates, unfinished=unfinished)
+        return self._advised[study_id][1]
 
     def _row(self, made: Study, method: str, there: Mapping[tuple[str, int], RunSummary]) -> Row:
         runs = [self._run(there[method, seed], seed) for seed in made.seeds if (method, seed) in there]

@@ -82,8 +82,10 @@ def _progress(run: RunSummary) -> str:
 def heading(run: RunSummary) -> str:
     """The run's name and state, and how to get back to the list."""
     preset = f" · preset {escape(run.preset)}" if run.preset else ""
+    address = f'href="?place=runs&amp;study={escape(run.study)}" data-study="{escape(run.study)}"' if run.study else ""
+    part = f' · <a {address} data-place="runs">The comparison it belongs to</a>' if run.study else ""
     return (
-        f'<p class="soft"><a href="?place=runs" data-place="runs">All runs</a></p><h1>{escape(run.name)}</h1>'
+        f'<p class="soft"><a href="?place=runs" data-place="runs">All runs</a>{part}</p><h1>{escape(run.name)}</h1>'
         f'<p class="soft">{escape(run.data)} · {escape(run.model)} · {escape(run.method)}{preset} · {words.moment(run.created)}</p>'
     )
 

@@ -20,7 +20,9 @@ NOT_THERE = "–"
 
 
 def unfit(fits: Sequence[Fit]) -> str:
-    """The methods that cannot be chosen, greyed out, each with its reason and what to do."""
+    """The methods that cannot be chosen, greyed out, each with its reason and what to do; once where it is the same for all."""
+    if fits and fits[0].problems and all(one.problems == fits[0].problems for one in fits):
+        return ""  # it is told above the button
     lines = "".join(
         f'<li><span class="box" aria-hidden="true"></span><span><b>{escape(one.name)}</b> '
         f"{escape(one.problems[0].message)} {escape(one.problems[0].fix)}</span></li>"

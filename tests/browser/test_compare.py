@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,7 @@ pytestmark = pytest.mark.browser
 DRAWN = "names => names.every(name => document.querySelector(`[data-chart=${name}] .main-svg`))"
 
 
-def without_fault(page: Page, ways: Sequence[tuple[int, int, bool]] = WAYS) -> None:
-    """At every width, light and dark."""
+def without_fault(page: Page, *ways: tuple[int, int, bool]) -> None:
     for width, height, dark in ways:
         page.set_viewport_size({"width": width, "height": height})
         darken(page, dark=dark)
@@ -44,7 +42,7 @@ def test_two_methods_are_compared_from_start_to_use_this(app: App, open_page: Op
     start = page.locator("#compare-start")
     expect(start).to_have_text("Start comparing", timeout=PATIENCE_MS)
     assert page.locator("#compare-methods input:checked").count() == page.locator("#compare-methods input").count() >= 2
-    without_fault(page, (WAYS[0], WAYS[2]))
+    without_fault(page, WAYS[0], WAYS[2])
     choose(page, "LoRA")
     expect(page.locator("#compare-told")).to_contain_text("only LoRA is chosen")
     expect(start).to_be_disabled()
@@ -74,7 +72,7 @@ def test_two_methods_are_compared_from_start_to_use_this(app: App, open_page: Op
     for name in ("LoRA", "Full fine-tuning", "Largest class", "TF-IDF"):
         expect(table.get_by_role("row", name=name).first).to_be_visible()
     page.wait_for_function(DRAWN, arg=["study-memory", "study-time", "study-loss"], timeout=PATIENCE_MS)
-    without_fault(page)
+    without_fault(page, WAYS[1], WAYS[3])
     runs = [one for one in studio.runs() if one.study == made.id]
     assert [one.state for one in runs] == ["finished", "finished"]
     assert {Store(app.home).record(one.id).step for one in runs} == {14}

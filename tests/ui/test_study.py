@@ -50,6 +50,7 @@ def test_a_method_that_does_not_fit_is_greyed_out_with_its_reason(studio: Studio
     assert "It needs a GPU. Take LoRA." in drawn
     assert "LoRA</b>" not in drawn
     assert study.unfit([Fit("lora", "LoRA", plan, ())]) == ""
+    assert study.unfit([gone, replace(gone, method="y")]) == "", "what ails all of them is told once, above the button"
 
 
 def test_a_proposal_tells_time_memory_and_conditions_or_what_is_wrong(studio: Studio) -> None:

@@ -103,7 +103,10 @@ def on_weigh(
     if not is_open:
         return gr.skip(), gr.skip()
     try:
-        told = studio.compare_preview(_asked(train, values), chosen, int(seeds), _budget(kind, amount), token or None)
+        spec = _asked(train, values)
+        none_can_be = not chosen and not any(one.plan for one in studio.methods_that_fit(spec, token or None))
+        methods = None if none_can_be else chosen  # None: what ails all of them is told
+        told = studio.compare_preview(spec, methods, int(seeds), _budget(kind, amount), token or None)
     except Refused as refused:
         return study.proposal(None, refused.problems), gr.update(value="Settle the problem above", interactive=False)
     return study.proposal(told, ()), gr.update(value="Start comparing", interactive=True)
