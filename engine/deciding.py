@@ -142,7 +142,7 @@ class Deciding:
 
     @property
     def disk_bytes(self) -> int:
-        """The most that lies there at once: download, converted weights, checkpoints (the best and the next too), model, tokens, features."""
+        """The most that lies there at once: download, converted weights, checkpoints (best and next too), model, tokens, features."""
         model = self.model
         conversion = model.weights_bytes if model.needs_conversion else 0
         checkpoint = 12 * self.trainable  # weights and AdamW's two averages, 4 bytes each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ui import tables, words
 
 if TYPE_CHECKING:
     from engine.data.profile import DataFacts
+    from engine.fitting import Change
 
 MOST_CLASSES = 12  # bars shown before the rest is summed up
 CELL = 220  # characters of a cell in the table of rows
@@ -132,6 +134,20 @@ def batch(plan: Plan) -> str:
     """Rows at once x times = rows of a step."""
     at_once, times = -(-plan.settings["batch_size"] // plan.pieces), plan.settings["accumulation"] * plan.pieces
     return f"{at_once} × {times} = {words.counted(plan.effective_batch, 'row')} a step"
+
+
+def changes(offered: Sequence[Change], plan: Plan | None) -> str:
+    """What would make the run fit, or quicker, each with its new numbers and a button."""
+    if not offered:
+        return ""
+    lead = "Any of these makes it quicker" if plan else "Any of these makes it fit"
+    rows = "".join(
+        f'<li><div><b>{escape(one.words)}</b><span class="soft">{words.size(one.memory_bytes)} of memory'
+        f"{'' if one.seconds is None else ' · ' + words.about(one.seconds)} {_mark('estimated')}</span></div>"
+        f'<button type="button" class="pick" data-as="apply" data-pick="{at}" aria-label="Apply: {escape(one.words)}">Apply</button></li>'
+        for at, one in enumerate(offered)
+    )
+    return f'<div class="changes"><b>{lead}</b><ul>{rows}</ul></div>'
 
 
 def _mark(basis: str) -> str:

@@ -45,7 +45,7 @@
     show(here());
     document.addEventListener("click", (event) => {
       const pick = event.target.closest?.("button[data-pick]");
-      if (pick) return shur.pick?.(pick.dataset.pick);
+      if (pick) return shur[pick.dataset.as || "pick"]?.(pick.dataset.pick);
       const use = event.target.closest?.("button[data-use]");
       if (use) return shur.use?.(use.dataset.use);
       const picture = event.target.closest?.("button[data-picture]");

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quick"
 SIMPLE, ADVANCED = "Simple", "Advanced"
 PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
+CHANGE = "shur.apply = at => { props.value = at; trigger('click'); };"  # those of what makes it fit
 SLOTS = ("source", "columns", "model", "method")  # places for problems, beside the fields that they name
 
 
@@ -51,6 +52,8 @@ class Train:
     model_line: Any
     recipe_line: Any
     preview: Any
+    changes: Any  # what would make the run fit, or quicker
+    change_picked: Any  # the number of the one whose button was pressed
     start: Any
     refused: Any
     started: Any  # the id of the run that Start made, for page.js
@@ -249,6 +252,8 @@ def method_title(name: str) -> str:
 def _side(parts: dict[str, Any]) -> None:
     gr.HTML("<h2>What will happen</h2>")
     parts["preview"] = gr.HTML("", elem_id="preview")
+    parts["changes"] = gr.HTML("", elem_classes=["slot"], elem_id="changes")
+    parts["change_picked"] = gr.HTML("", html_template="", js_on_load=CHANGE, elem_classes=["slot"])
     parts["refused"] = gr.HTML("", elem_classes=["slot"], elem_id="refused")
     parts["start"] = gr.Button("Reading the data …", variant="primary", size="lg", interactive=False, elem_id="start")
     parts["compare"] = gr.Button("Compare methods …", elem_id="compare-open")

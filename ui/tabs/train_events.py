@@ -15,6 +15,7 @@ from engine.asked import asked
 from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
 from engine.facts import FILE
+from engine.fitting import applied
 from ui import cards, form, methods, request, words
 from ui.border import bind
 from ui.tabs.train import ADVANCED, SLOTS, Newest, Train, method_title
@@ -57,6 +58,9 @@ def wire(studio: Studio, train: Train) -> None:
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
     gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
     train.picked.click(bind(on_picked), train.picked, field["method"], **quiet).then(**redraw, **quiet)
+    train.change_picked.click(bind(on_change_picked, studio, train), [train.change_picked, *everything], refill(train), **once).then(
+        **redraw, **quiet
+    )
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
 
     part["suggestion"].click(bind(on_suggestion, studio, train), everything, refill(train), **once).then(**redraw, **seen)
@@ -83,7 +87,7 @@ def refill(train: Train) -> list[Any]:
 
 def outputs(train: Train) -> list[Any]:
     """What `draw` fills, in its order."""
-    told = [train.facts, train.model_line, train.recipe_line, train.preview, train.start]
+    told = [train.facts, train.model_line, train.recipe_line, train.preview, train.changes, train.start]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["suggestion"]]
     return [
@@ -113,6 +117,14 @@ def on_model(studio: Studio, model: str) -> tuple[Any, Any]:
 def on_picked(method: str) -> str:
     """The method whose button was pressed in the table."""
     return method
+
+
+def on_change_picked(studio: Studio, train: Train, at: str, token: str, *values: Any) -> list[Any]:
+    """The fields with that change made; as they are where it is no longer offered."""
+    spec = request.run_spec(request.unguessed(train.offer.told(values)), train.offer)
+    offered = studio.preview(spec, token or None).changes
+    number = int(at) if at.isdigit() else len(offered)
+    return refilled(request.fields(applied(spec, offered[number]) if number < len(offered) else spec, train.offer))
 
 
 def on_detail(detail: str) -> Any:
@@ -195,6 +207,7 @@ def draw(
         cards.model_line(studio.catalog.model(spec.model), found.model),
         cards.recipe_line(recipe),
         cards.preview(plan, problems),
+        cards.changes(found.changes, plan),
         gr.update(value=label, interactive=ready),
         gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=(data.text_why if data else "") or None),
         gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
