@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
 
+from engine import published
 from engine.methods import Method
 from ui import tables, words
 
@@ -55,7 +57,36 @@ def table(fits: Sequence[Fit], methods: Mapping[str, Method], chosen: str) -> st
         '<p class="soft">Memory, time and size are for your data, model and machine, with the preset and what you set. '
         "Quality is what papers report; on your data it may come out otherwise: Compare methods measures it.</p>"
     )
-    return f"{lead}{tables.table(TITLE, columns, rows, row_styles=styles)}{told}"
+    return f"{lead}{tables.table(TITLE, columns, rows, row_styles=styles)}{told}{seven_billion()}"
+
+
+@cache
+def seven_billion() -> str:
+    """How the memory estimate compares with a published table, folded away."""
+    columns = (
+        tables.Column("7 billion parameters"),
+        tables.Column("Published"),
+        tables.Column("Estimated here"),
+        tables.Column("Why they differ"),
+    )
+    rows = (
+        (
+            escape(one.name),
+            f"{one.published_gb[0]:g} to {one.published_gb[1]:g} GB<br>{tables.soft(escape(one.published_parts))}",
+            f"<b>{words.size(one.estimated.total_bytes)}</b><br>{tables.soft(_parts(one))}",
+            escape(one.reason),
+        )
+        for one in published.table()
+    )
+    lead = (
+        f'<p class="soft">Published: {escape(published.SOURCE)}. Estimated by what Shur uses for every run, for Llama 2 7B on one GPU.</p>'
+    )
+    return f"<details><summary>The memory estimate beside a published table</summary>{lead}{tables.table('7B models', columns, rows)}</details>"
+
+
+def _parts(row: published.Row) -> str:
+    parts = " + ".join(f"{escape(name)} {amount / 1e9:.1f}" for name, amount in row.estimated.parts.items() if amount >= 5e7)
+    return f"{parts}; {escape(row.assumed)}"
 
 
 def _name(method: Method) -> str:

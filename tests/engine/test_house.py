@@ -15,7 +15,7 @@ ENGINE = ROOT / "engine"
 ORDER = (
     "errors", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
-    "memory", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting",
+    "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting",
     "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "features", "train", "trained", "loading", "card",
     "merge", "export", "opening", "worker", "predict", "obituary", "processes", "supervisor",
     "uploads", "facts", "reading", "comparison", "study", "studies", "study_report", "studio", "compare_command", "__main__",
