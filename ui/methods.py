@@ -78,10 +78,9 @@ def seven_billion() -> str:
         )
         for one in published.table()
     )
-    lead = (
-        f'<p class="soft">Published: {escape(published.SOURCE)}. Estimated by what Shur uses for every run, for Llama 2 7B on one GPU.</p>'
-    )
-    return f"<details><summary>The memory estimate beside a published table</summary>{lead}{tables.table('7B models', columns, rows)}</details>"
+    lead = f"Published: {escape(published.SOURCE)}. Estimated by what Shur uses for every run, for Llama 2 7B on one GPU."
+    told = f'<p class="soft">{lead}</p>{tables.table("7B models", columns, rows)}'
+    return f"<details><summary>The memory estimate beside a published table</summary>{told}</details>"
 
 
 def _parts(row: published.Row) -> str:
