@@ -180,10 +180,14 @@ class Studies:
         if len(fitting) >= 2:
             return fitting
         unfit = [one for one in fits.values() if one.plan is None]
-        if unfit and all(one.problems == unfit[0].problems for one in unfit):
-            raise Refused(*unfit[0].problems)  # what is wrong has nothing to do with the method
-        kept_out = " ".join(f"{one.name}: {one.problems[0].message}" for one in unfit if one.problems)
+        common = [problem for problem in unfit[0].problems if all(problem in one.problems for one in unfit)] if not fitting else []
+        if common:
+            raise Refused(*common)  # what is wrong has nothing to do with the method
+        reasons: dict[str, list[str]] = {}
+        for one in unfit:
+            reasons.setdefault(one.problems[0].message, []).append(one.name)
         only = f"Only {fits[fitting[0]].name} fits" if fitting else "No method fits"
+        kept_out = " ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
         message = f"{only} this data, model and machine. {kept_out}"
         raise Refused(Problem("study.methods", message, "Choose a smaller model or a shorter text, so that two methods fit."))
 

@@ -20,14 +20,17 @@ NOT_THERE = "–"
 
 
 def unfit(fits: Sequence[Fit]) -> str:
-    """The methods that cannot be chosen, greyed out, each with its reason and what to do; once where it is the same for all."""
-    if fits and fits[0].problems and all(one.problems == fits[0].problems for one in fits):
-        return ""  # it is told above the button
+    """The methods that cannot be chosen, greyed out, each with its reason and what to do.
+
+    What ails all methods alike is told above the button, and not here.
+    """
+    common = frozenset.intersection(*(frozenset(one.problems) for one in fits)) if fits else frozenset()
+    kept_out = [(one, next((problem for problem in one.problems if problem not in common), None)) for one in fits if one.plan is None]
     lines = "".join(
         f'<li><span class="box" aria-hidden="true"></span><span><b>{escape(one.name)}</b> '
-        f"{escape(one.problems[0].message)} {escape(one.problems[0].fix)}</span></li>"
-        for one in fits
-        if one.plan is None and one.problems
+        f"{escape(problem.message)} {escape(problem.fix)}</span></li>"
+        for one, problem in kept_out
+        if problem is not None
     )
     return f'<p class="soft">Not possible here:</p><ul class="unfit">{lines}</ul>' if lines else ""
 

@@ -33,7 +33,7 @@ class Card:
     """The components of the card on the Train place."""
 
     column: Any
-    is_open: Any  # "yes" while the card is open
+    offered: Any  # the ids of the methods that can be chosen, with blanks between, "none" where there are none; "" while the card is closed
     methods: Any
     unfit: Any
     kind: Any
@@ -75,7 +75,7 @@ class StudyPage:
 
 def build_card() -> Card:
     """Draws the card inside the Blocks that is open; closed."""
-    parts: dict[str, Any] = {"is_open": gr.Textbox("", visible=False), "started": gr.Textbox("", visible=False)}
+    parts: dict[str, Any] = {"offered": gr.Textbox("", visible=False), "started": gr.Textbox("", visible=False)}
     with gr.Column(visible=False, elem_classes=["compare"], elem_id="compare-card") as parts["column"]:
         gr.HTML(WHAT)
         parts["methods"] = gr.CheckboxGroup([], label="Methods", elem_id="compare-methods")

@@ -21,6 +21,7 @@ from ui.tabs.compare import MINUTES, SEEDS, Card, StudyPage
 from ui.tabs.train import Train
 
 if TYPE_CHECKING:
+    from engine.studies import Fit
     from engine.studio import Studio
 
 KINDS = {"csv": "text/csv", "markdown": "text/markdown", "html": "text/html"}
@@ -40,19 +41,17 @@ def wire_card(studio: Studio, card: Card, train: Train) -> None:
     once = {**quiet, "trigger_mode": "once"}
     fields = [train.token, *train.inputs]
     choice = [card.methods, card.kind, card.amount, card.seeds]
-    shown = [card.column, card.is_open, card.methods, card.unfit]
+    shown = [card.column, card.offered, card.methods, card.unfit]
     weigh: dict[str, Any] = {
-        "fn": bind(on_weigh, studio, train), "inputs": [card.is_open, *choice, *fields], "outputs": [card.told, card.start], **quiet,
+        "fn": bind(on_weigh, studio, train), "inputs": [card.offered, *choice, *fields], "outputs": [card.told, card.start], **quiet,
     }  # fmt: skip
     near = "() => document.getElementById('compare-card')?.scrollIntoView({ block: 'start' })"
     opened = train.compare.click(bind(on_open, studio, train), fields, shown, **{**once, "show_progress": "minimal"})
     opened.then(None, None, None, js=near).then(**weigh)
-    train.preview.change(bind(on_fields, studio, train), [card.is_open, card.methods, *fields], [card.methods, card.unfit], **quiet).then(
-        **weigh
-    )
+    train.preview.change(bind(on_fields, studio, train), [card.offered, card.methods, *fields], shown[1:], **quiet).then(**weigh)
     card.kind.input(lambda kind: gr.update(info=INFO.get(kind, INFO[""]), value=""), card.kind, card.amount, **quiet).then(**weigh)
     gr.on([card.methods.input, card.seeds.input, card.amount.change], **weigh)
-    card.close.click(lambda: (gr.update(visible=False), ""), None, [card.column, card.is_open], **quiet)
+    card.close.click(lambda: (gr.update(visible=False), ""), None, [card.column, card.offered], **quiet)
     pressed = card.start.click(
         lambda: (gr.update(interactive=False, value="Starting …"), "", ""), None, [card.start, card.started, card.refused], **once
     )
@@ -66,18 +65,22 @@ def _asked(train: Train, values: Sequence[Any]) -> RunSpec:
 
 def on_open(studio: Studio, train: Train, token: str, *values: Any) -> tuple[Any, ...]:
     """The card opens with all methods that fit chosen, and the others greyed out with the reason."""
-    fits = studio.methods_that_fit(_asked(train, values), token or None)
-    fitting = [(one.name, one.method) for one in fits if one.plan is not None]
-    return gr.update(visible=True), "yes", gr.update(choices=fitting, value=[method for _, method in fitting]), study.unfit(fits)
+    return gr.update(visible=True), *_offer(studio.methods_that_fit(_asked(train, values), token or None), "", [])
 
 
-def on_fields(studio: Studio, train: Train, is_open: str, chosen: list[str], token: str, *values: Any) -> tuple[Any, Any]:
-    """Data, model or settings have changed while the card is open: other methods may fit now."""
-    if not is_open:
-        return gr.skip(), gr.skip()
-    fits = studio.methods_that_fit(_asked(train, values), token or None)
-    fitting = [(one.name, one.method) for one in fits if one.plan is not None]
-    return gr.update(choices=fitting, value=[one for one in chosen if one in dict(fitting).values()]), study.unfit(fits)
+def on_fields(studio: Studio, train: Train, offered: str, chosen: list[str], token: str, *values: Any) -> tuple[Any, ...]:
+    """Data, model or settings have changed while the card is open: other methods may fit now. What was not chosen stays so."""
+    if not offered:
+        return gr.skip(), gr.skip(), gr.skip()
+    return _offer(studio.methods_that_fit(_asked(train, values), token or None), offered, chosen)
+
+
+def _offer(fits: Sequence[Fit], before: str, chosen: Sequence[str]) -> tuple[Any, ...]:
+    """The ids on offer, the boxes, and the others with their reasons. A method that was not on offer before is chosen."""
+    fitting = {one.method: one.name for one in fits if one.plan is not None}
+    ticked = [one for one in fitting if one in chosen or one not in before.split()]
+    boxes = gr.update(choices=[(name, method) for method, name in fitting.items()], value=ticked)
+    return " ".join(fitting) or "none", boxes, study.unfit(fits)
 
 
 def _budget(kind: str, amount: str) -> Budget:
@@ -97,10 +100,10 @@ def _budget(kind: str, amount: str) -> Budget:
 
 
 def on_weigh(
-    studio: Studio, train: Train, is_open: str, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
+    studio: Studio, train: Train, offered: str, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
 ) -> tuple[Any, Any]:
     """How long the comparison will take in all and the most memory, or what keeps it from starting."""
-    if not is_open:
+    if not offered:
         return gr.skip(), gr.skip()
     try:
         spec = _asked(train, values)
