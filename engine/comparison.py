@@ -209,7 +209,8 @@ def _what(take: Candidate, best: Candidate, alike: Sequence[Candidate]) -> list[
     return [
         f"Take {take.name}: {best.name} has the best figure (macro F1 {percent(best.quality.value)}), but the difference is within noise, "
         f"and {take.name} ({figures}) needs {size(take.memory_bytes)} and {minutes(take.seconds)} a run "
-        f"against {size(best.memory_bytes)} and {minutes(best.seconds)}."
+        f"against {size(best.memory_bytes)} and {minutes(best.seconds)}.",
+        f"Where every point counts, take {best.name}.",
     ]
 
 

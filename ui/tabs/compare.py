@@ -61,6 +61,7 @@ class StudyPage:
     more_methods: Any
     more_seeds: Any
     extend: Any
+    leave: Any  # closes what can be added
     ask: Any
     yes: Any
     no: Any
@@ -137,8 +138,13 @@ def _buttons(parts: dict[str, Any]) -> None:
         }
     with gr.Column(visible=False, elem_classes=["compare"], elem_id="study-extension") as parts["extension"]:
         parts["more_methods"] = gr.CheckboxGroup([], label="More methods, under the same conditions", elem_id="study-more-methods")
-        parts["more_seeds"] = gr.Radio(SEEDS, value="1", label="Seeds in all", elem_classes=["segments"], elem_id="study-more-seeds")
-        parts["extend"] = gr.Button("Add these runs", elem_id="study-add")
+        parts["more_seeds"] = gr.Radio(
+            SEEDS, value="1", label="Seeds in all", elem_classes=["segments"], elem_id="study-more-seeds",
+            info="Each further seed runs every method once more.",
+        )  # fmt: skip
+        with gr.Row(elem_classes=["actions"]):
+            parts["extend"] = gr.Button("Add these runs", elem_id="study-add")
+            parts["leave"] = gr.Button("Close", elem_id="study-leave")
     with gr.Row(visible=False, elem_classes=["ask"], elem_id="study-ask") as parts["ask"]:
         gr.HTML("<p><b>Delete this comparison?</b> All its runs with their models and figures are removed from the disk.</p>")
         parts["yes"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="study-yes")

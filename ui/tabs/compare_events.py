@@ -146,6 +146,7 @@ def wire_page(studio: Studio, page: StudyPage, train: Train) -> None:
     page.extend.click(bind(on_extended, studio), [opened, page.more_methods, page.more_seeds, train.token], page.extension, **quiet).then(
         **look
     )
+    page.leave.click(lambda: gr.update(visible=False), None, page.extension, **quiet)
     for kind in KINDS:
         save = f"text => shur.download('comparison.{SUFFIX[kind]}', text, '{KINDS[kind]}')"
         button[kind].click(bind(on_export, studio, kind), opened, page.text, **quiet).then(None, page.text, None, js=save)
