@@ -1,7 +1,8 @@
 """Prompt tuning: learnt embeddings stand before the text's, and nothing else but the head is trained.
 
 They begin as embeddings of words of the model's own vocabulary, as the paper found best. An encoder's head reads the first token, which
-is now a learnt one: it begins as the model's own first token ([CLS]), so that what the head reads is what it was made to read.
+is now a learnt one: it begins as the model's own first token ([CLS]), so that what the head reads is what it was made to read. (On
+MiniLM, whose [CLS] was hardly trained, it made no difference: held-out loss 0.655 against 0.658.)
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ METHOD = Method(
     quality_source="PEFT's method comparison, MetaMathQA, Llama-3.2-3B",
     place=110,
     knobs=PromptKnobs,
-    learning_rate=5e-3,
-    learning_rate_range=(3e-4, 3e-1),
+    learning_rate=5e-3,  # held-out loss on MiniLM, IMDb, 50 steps of 16: 1e-3 0.674, 5e-3 0.655, 2e-2 0.738
+    learning_rate_range=(3e-4, 5e-2),
     freezes_body=True,
     check=check,
     footprint=footprint,
