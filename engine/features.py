@@ -6,6 +6,10 @@
 `key` names all that the numbers depend on. While training goes on, the frozen blocks of the real model pass on what they are
 given, and the last of them gives what the file holds of the rows at hand: masks, positions and kinds of blocks stay the model's own
 business. The frozen part runs without dropout, with the cache or without, and so is the same function in every pass.
+
+MiniLM (6 blocks), bf16, 16 IMDb reviews of up to 256 tokens, processor seconds a step on two cores: LoRA on all matrices 1.57, the top
+two blocks 0.74 and with the cache 0.46, the head alone 0.45 and with the cache 0.007; a validation row 26 ms, 9 ms and 0.2 ms. The
+file of 1,000 reviews takes 140 MB, for the head alone 0.7 MB, and 20 to 27 ms a row to compute.
 """
 
 from __future__ import annotations

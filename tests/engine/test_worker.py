@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,11 +112,17 @@ def test_a_run_goes_from_its_plan_to_a_judged_model(studio: Studio, base: Path) 
     assert {"torch", "transformers", "peft", "shur", "python"} <= set(done.started.versions)
 
 
-def test_what_is_kept_predicts_as_the_model_did_when_it_was_judged(studio: Studio, base: Path) -> None:
+@pytest.mark.parametrize(("method", "knobs"), [("lora", {}), ("last_layers", {"top_blocks": 1})])
+def test_what_is_kept_predicts_as_the_model_did_when_it_was_judged(
+    studio: Studio, base: Path, method: str, knobs: dict[str, object]
+) -> None:
     from engine.trained import open_trained
 
-    folder = planned(studio, a_spec(base))
-    assert work(folder) == 0
+    folder = planned(studio, replace(a_spec(base, **knobs), method=method))
+    assert work(folder) == 0, (folder / "log.txt").read_text()
+    computed = [one for one in events(folder) if isinstance(one, Progress) and one.message == "Computing the frozen part once"]
+    assert bool(computed) == (method == "last_layers")
+    assert {one.phase for one in computed} <= {"training"}
     predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").split("\n")[:-1]]
     opened = open_trained(folder / "model", home=studio.home)
     chances = opened.probabilities([one["text"] for one in predictions])
