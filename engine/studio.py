@@ -18,6 +18,7 @@ from engine import plan as planning
 from engine import spec as specs
 from engine import uploads
 from engine.catalog import Catalog
+from engine.checks import gigabytes
 from engine.data.profile import DataFacts
 from engine.errors import Problem, Refused
 from engine.evaluate import Evaluation
@@ -28,6 +29,8 @@ from engine.hardware import Hardware
 from engine.held import Held, held
 from engine.hub import keep_caches_in
 from engine.knobs import Value
+from engine.measured import with_measured
+from engine.measuring import FitState, Measuring
 from engine.methods import Method, all_methods
 from engine.models import ModelFacts, TokenFacts
 from engine.plan import Plan
@@ -80,6 +83,7 @@ class Studio:
         self.reader = Reader(self.store)
         self._supervisor = Supervisor(self.store, worker, share=share)
         self._predictor = Predictor(self.home)
+        self._measuring = Measuring(self.home, self._supervisor.environment)
         self._studies = Studies(self.home, self)
         if dispatch:
             self._supervisor.start()
@@ -172,9 +176,34 @@ class Studio:
         if data is not None and model is not None and all(problem.severity != "error" for problem in problems):
             try:
                 made = planning.plan(spec, data, model, tokens, hardware, self.catalog)
+                measured = self._measuring.remembered(made)
+                if measured is not None:
+                    made = with_measured(made, measured)
+                    problems += over_memory(made)
             except Refused as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         return Preview(tuple(problems), made, data, model)
+
+    # The fit, measured
+
+    def measure_fit(self, spec: RunSpec, token: str | None = None) -> None:
+        """Begins to take a few real steps of this run, in the background. Raises Refused while a run is at work, and as `start` does."""
+        if self._supervisor.workers():
+            message = "A run is at work on this machine, so what is measured now would be wrong."
+            raise Refused(Problem("memory", message, "Wait until it has ended, or stop it under Runs."))
+        self.facts.measure(wait=True)
+        preview = self._preview(spec, self._token(token))
+        if preview.plan is None:
+            raise Refused(*(problem for problem in preview.problems if problem.severity == "error"))
+        self._measuring.start(replace(spec, data=self._lasting(spec.data), study=None), preview.plan, self._token(token))
+
+    def fit_state(self, plan: Plan) -> FitState:
+        """Whether this plan's fit was measured, is being measured, or could not be."""
+        return self._measuring.state(plan)
+
+    def cancel_fit(self) -> None:
+        """Gives up the measurement that goes on."""
+        self._measuring.cancel()
 
     # Runs
 
@@ -185,6 +214,7 @@ class Studio:
     def submit(self, spec: RunSpec, token: str | None = None) -> str:
         """As `start`, also for a run of a study."""
         self.facts.measure(wait=True)
+        self._measuring.cancel()
         preview = self._preview(spec, self._token(token))
         if preview.plan is None or not preview.is_ready:
             raise Refused(*(problem for problem in preview.problems if problem.severity == "error"))
@@ -328,8 +358,18 @@ class Studio:
 
     def close(self) -> None:
         """Ends the background work of this process. Runs go on."""
+        self._measuring.cancel()
         self._predictor.close()
         self._supervisor.close()
+
+
+def over_memory(plan: Plan) -> list[Problem]:
+    """Told where more was measured than is free."""
+    if plan.memory_bytes <= plan.memory_available_bytes:
+        return []
+    needed, there = gigabytes(plan.memory_bytes), gigabytes(plan.memory_available_bytes)
+    fix = "Choose a smaller batch size or text length, or turn on gradient checkpointing."
+    return [Problem("memory", f"{needed} of memory were measured, and {there} are free.", fix)]
 
 
 def _name_of(spec: RunSpec) -> str:

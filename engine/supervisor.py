@@ -313,7 +313,7 @@ class Supervisor:
         birth = Birth(marks(), (folder / "events.jsonl").stat().st_size)
         birth.write(folder)
         try:
-            self._live[run_id] = spawn(self.command, folder, self._environment(run_id), birth)
+            self._live[run_id] = spawn(self.command, folder, self.environment(self._tokens.get(run_id)), birth)
         except OSError as error:
             problem = explain(error)
             self.store.append(
@@ -322,7 +322,8 @@ class Supervisor:
             return False
         return True
 
-    def _environment(self, run_id: str) -> dict[str, str]:
+    def environment(self, token: str | None) -> dict[str, str]:
+        """What a process that trains, or measures how it would, finds around it; where others reach the page, no token but this."""
         settings = {
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -336,7 +337,6 @@ class Supervisor:
         if self.share:
             inherited = {name: value for name, value in inherited.items() if name not in OWNER_TOKENS}
             settings["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"  # nor the one that the owner's login left on the disk
-        token = self._tokens.get(run_id)
         return {**inherited, **settings, **({"HF_TOKEN": token} if token else {})}
 
     def _forget_tokens(self) -> None:

@@ -136,7 +136,7 @@ def fit(work: Work) -> Outcome:
     trained = {name: one for name, one in work.model.named_parameters() if one.requires_grad}
     if work.along is not None:
         work.along.begin(work.model, work.steps)
-    optimizer = _optimizer(trained, work.training)
+    optimizer = optimizer_for(trained, work.training)
     scaler = torch.amp.GradScaler(enabled=work.autocast == "float16")
     going = _resume(work, trained, optimizer, scaler)
     lengths = [len(ids) for ids in work.train.ids]
@@ -172,7 +172,7 @@ def fit(work: Work) -> Outcome:
         begun = work.clock()
         step_batches = epoch_batches[1][place * accumulation : (place + 1) * accumulation]
         rate = learning_rate_at(going.step + 1, work.steps, work.training)
-        loss, norm = _step(work, step_batches, trained, optimizer, scaler, rate, going.step + 1)
+        loss, norm = take_step(work, step_batches, trained, optimizer, scaler, rate, going.step + 1)
         going.skipped = 0 if math.isfinite(norm) else going.skipped + 1
         if going.skipped > MOST_SKIPPED:
             raise RunFailed(_not_finite("gradient", going.step + 1, rate))
@@ -186,7 +186,7 @@ def fit(work: Work) -> Outcome:
             _give_memory_back()
 
 
-def _step(
+def take_step(
     work: Work,
     step_batches: list[list[int]],
     trained: dict[str, torch.nn.Parameter],
@@ -321,7 +321,7 @@ def _finish(work: Work, going: Going, trained: dict[str, torch.nn.Parameter], wh
     return Outcome(True, going.step, going.best_step, why)
 
 
-def _optimizer(trained: dict[str, torch.nn.Parameter], training: Training) -> torch.optim.Optimizer:
+def optimizer_for(trained: dict[str, torch.nn.Parameter], training: Training) -> torch.optim.Optimizer:
     """AdamW; weight decay on matrices only, as usual for biases and norms. Fused: 31 % faster for full fine-tuning on two cores.
 
     In 8 bits or paged it is bitsandbytes': averages in 1 byte each instead of 4 (Dettmers et al. 2021, https://arxiv.org/abs/2110.02861),

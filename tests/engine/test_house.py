@@ -15,9 +15,9 @@ ENGINE = ROOT / "engine"
 ORDER = (
     "errors", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
-    "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting",
+    "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "features", "train", "trained", "loading", "card",
-    "merge", "export", "opening", "worker", "predict", "obituary", "processes", "supervisor",
+    "merge", "export", "opening", "measure", "worker", "predict", "obituary", "processes", "supervisor", "measuring",
     "uploads", "facts", "reading", "comparison", "study", "studies", "study_report", "studio", "compare_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
@@ -90,4 +90,4 @@ def test_there_is_one_border_where_any_exception_is_caught_in_each_process() -> 
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
     }
-    assert broad <= {"engine/worker.py", "engine/predict.py", "engine/merge.py", "engine/wordpieces.py", "ui/border.py"}
+    assert broad <= {"engine/worker.py", "engine/predict.py", "engine/merge.py", "engine/measure.py", "engine/wordpieces.py", "ui/border.py"}

@@ -1,0 +1,150 @@
+"""Check the fit, seen from the page: starts the measuring process, follows it, remembers what it found. One at a time; no torch here.
+
+HOME/measuring/<id>/    spec.json plan.json status result.json log.txt, removed when it is over
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine import plan as planning
+from engine import spec as specs
+from engine.errors import OUT_OF_MEMORY_FIX, Problem, explain
+from engine.measured import Measured, Remembered, key
+from engine.plan import Plan
+from engine.spec import RunSpec
+from engine.store import write_whole
+
+SECONDS = 900.0  # at most; a model of a billion parameters on two cores takes half of it
+
+
+@dataclass(frozen=True)
+class FitState:
+    """How far the check of one plan's fit is."""
+
+    state: Literal["none", "measuring", "measured", "failed"]
+    message: str = ""  # what it does now
+    measured: Measured | None = None
+    problem: Problem | None = None
+
+
+class Measuring:
+    """The one measurement of a home that goes on in this app, and the outcomes of the last ones."""
+
+    def __init__(self, home: Path, environment: Callable[[str | None], Mapping[str, str]]) -> None:
+        self._home = home
+        self._environment = environment
+        self._remembered = Remembered(home)
+        self._guard = threading.Lock()
+        self._failed: dict[str, Problem] = {}
+        self._now: tuple[str, Path, subprocess.Popen[bytes]] | None = None
+        for left in (home / "measuring").glob("*"):
+            if time.time() - left.stat().st_mtime > 2 * SECONDS:  # of an app that was killed
+                shutil.rmtree(left, ignore_errors=True)
+
+    def remembered(self, plan: Plan) -> Measured | None:
+        return self._remembered.get(plan)
+
+    def state(self, plan: Plan) -> FitState:
+        """Of this plan: measured, being measured, failed, or none."""
+        name, found = key(plan), self._remembered.get(plan)
+        if found is not None:
+            return FitState("measured", measured=found)
+        with self._guard:
+            if self._now is not None and self._now[0] == name:
+                return FitState("measuring", _status(self._now[1]))
+            problem = self._failed.get(name)
+        return FitState("failed", problem=problem) if problem else FitState("none")
+
+    @property
+    def is_busy(self) -> bool:
+        with self._guard:
+            return self._now is not None
+
+    def start(self, spec: RunSpec, plan: Plan, token: str | None) -> None:
+        """Begins to measure this plan; one that is being measured is given up for it."""
+        self.cancel()
+        folder = self._home / "measuring" / secrets.token_hex(8)
+        folder.mkdir(parents=True)
+        write_whole(folder / "spec.json", specs.to_json(spec).encode())
+        write_whole(folder / "plan.json", planning.to_json(plan).encode())
+        command = [sys.executable, "-m", "engine.measure", str(folder), str(self._home)]
+        with self._guard:
+            with (folder / "log.txt").open("wb") as log:
+                process = subprocess.Popen(
+                    command, cwd=Path(__file__).parents[1], env=self._environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True,
+                )  # fmt: skip
+            name = key(plan)
+            self._failed.pop(name, None)
+            self._now = name, folder, process
+        threading.Thread(target=self._follow, args=(name, folder, process, plan), name="measuring-fit", daemon=True).start()
+
+    def cancel(self) -> None:
+        """Ends the measurement that goes on, if one does."""
+        with self._guard:
+            now, self._now = self._now, None
+        if now is not None:
+            _kill(now[2])
+            now[2].wait()
+
+    def _follow(self, name: str, folder: Path, process: subprocess.Popen[bytes], plan: Plan) -> None:
+        try:
+            code = process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            process.wait()
+            code = None
+        found = _result(folder, code)
+        shutil.rmtree(folder, ignore_errors=True)
+        with self._guard:
+            mine = self._now is not None and self._now[2] is process
+            if isinstance(found, Measured):
+                try:
+                    self._remembered.add(plan, found)
+                except OSError as error:
+                    self._failed[name] = explain(error, "memory")
+            elif mine:
+                self._failed[name] = found
+            if mine:
+                self._now = None
+
+
+def _status(folder: Path) -> str:
+    try:
+        return (folder / "status").read_text("utf-8")
+    except OSError:
+        return "Starting"
+
+
+def _result(folder: Path, code: int | None) -> Measured | Problem:
+    """What the process wrote, or how it ended without writing."""
+    try:
+        told = json.loads((folder / "result.json").read_text("utf-8"))
+        return Measured(**told["measured"]) if "measured" in told else Problem(**told["problem"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    if code is None:
+        return Problem("memory", f"Measuring took more than {SECONDS / 60:.0f} minutes and was ended.", "Choose a smaller model or batch.")
+    if code == -signal.SIGKILL:
+        return Problem("memory", "It does not fit: the system ended the measuring process for want of memory.", OUT_OF_MEMORY_FIX)
+    return Problem("memory", f"The measuring process broke off (code {code}).", "Try again, or start without measuring.")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

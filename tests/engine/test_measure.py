@@ -1,0 +1,144 @@
+"""Check the fit: real steps of tiny models in the real process, what is remembered of them, and every way in which it can end badly."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine import measuring
+from engine.errors import Refused
+from engine.facts import Facts
+from engine.measured import Measured, key, with_measured
+from engine.measuring import FitState
+from engine.plan import Plan
+from engine.spec import DataSpec, RunSpec
+from engine.studio import Studio
+from tests.tiny import tiny
+
+FOUND = Measured(
+    peak_memory_bytes=2 * 10**9, longest=80, steps=5, seconds_a_token=1e-3, seconds_a_batch=0.5, seconds_a_row_checked=0.01,
+    seconds_a_row_tested=0.02, seconds_once=3.0, loading_seconds=4.0, save_bytes=123_456,
+)  # fmt: skip
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return tiny("bert", tmp_path / "tiny-bert")
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    monkeypatch.setattr(Facts, "measure", lambda self, *, wait: None)  # the processor's speed is not what these are about
+    made = Studio(tmp_path / "home", dispatch=False)
+    yield made
+    made.close()
+
+
+def a_spec(base: Path, method: str = "lora", **settings: object) -> RunSpec:
+    chosen = {"batch_size": 8, "max_length": 32, "precision": "fp32", "max_steps": 50, **settings}
+    return RunSpec(DataSpec("sample:product-reviews-bn"), str(base), method, preset=None, settings=chosen)  # type: ignore[arg-type]
+
+
+def planned(studio: Studio, spec: RunSpec) -> Plan:
+    plan = studio.preview(spec).plan
+    assert plan is not None
+    return plan
+
+
+def outcome(studio: Studio, plan: Plan) -> FitState:
+    wait = threading.Event()
+    for _ in range(600):
+        state = studio.fit_state(plan)
+        if state.state in ("measured", "failed"):
+            return state
+        wait.wait(0.1)
+    raise AssertionError("not measured")
+
+
+@pytest.mark.parametrize("method", ["lora", "last_layers"])
+def test_what_was_measured_replaces_the_estimate_for_the_same_run_and_no_other(studio: Studio, base: Path, method: str) -> None:
+    own = {"top_blocks": 1} if method == "last_layers" else {}
+    spec = a_spec(base, method, **own)
+    before = planned(studio, spec)
+    assert (before.memory_basis, studio.fit_state(before).state) == ("estimated", "none")
+    studio.measure_fit(spec)
+    assert studio.fit_state(before).state == "measuring"
+    told = outcome(studio, before)
+    assert told.measured is not None, told.problem
+    assert told.measured.steps == 5
+    assert told.measured.longest == 32
+    assert told.measured.peak_memory_bytes > 200_000_000
+    assert told.measured.save_bytes > 10_000
+    assert (told.measured.seconds_once > 0) == (method == "last_layers")
+    after = planned(studio, spec)
+    assert (after.memory_basis, after.seconds_basis) == ("measured", "measured")
+    assert after.memory_bytes == told.measured.peak_memory_bytes
+    assert after.seconds is not None
+    assert after.seconds > 50 * told.measured.seconds_a_batch
+    assert planned(studio, a_spec(base, method, batch_size=4, **own)).memory_basis == "estimated"
+    assert planned(studio, a_spec(base, method, learning_rate=1e-4, **own)).memory_basis == "measured", "the rate changes neither"
+    assert not list((studio.home / "measuring").iterdir()), "nothing is left behind"
+    assert studio.runs() == []
+
+
+def test_seconds_follow_from_what_was_measured(studio: Studio, base: Path) -> None:
+    plan = planned(studio, a_spec(base))
+    told = with_measured(plan, FOUND)
+    assert told.seconds_parts["training"] == pytest.approx(3.0 + plan.steps * plan.settings["accumulation"] * 0.5)
+    assert told.seconds_parts["test"] == pytest.approx(0.02 * plan.rows["test"])
+    assert told.save_bytes == 123_456
+    assert key(told) == key(plan)
+
+
+def test_more_than_is_free_keeps_the_run_from_starting(studio: Studio, base: Path) -> None:
+    spec = a_spec(base)
+    plan = planned(studio, spec)
+    studio._measuring._remembered.add(plan, replace(FOUND, peak_memory_bytes=2 * plan.memory_available_bytes))
+    found = studio.preview(spec)
+    assert not found.is_ready
+    assert any(one.field == "memory" and "were measured" in one.message for one in found.problems)
+    with pytest.raises(Refused, match="were measured"):
+        studio.start(spec)
+
+
+def test_a_run_at_work_is_not_measured_beside(studio: Studio, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio._supervisor, "workers", lambda: {"a-run": 1})
+    with pytest.raises(Refused, match="A run is at work"):
+        studio.measure_fit(a_spec(base))
+
+
+def test_what_cannot_be_planned_is_refused(studio: Studio, base: Path) -> None:
+    with pytest.raises(Refused, match="Rank"):
+        studio.measure_fit(a_spec(base, rank=9999))
+
+
+def test_a_newer_measurement_takes_the_place_of_one_that_goes_on_and_can_be_given_up(studio: Studio, base: Path) -> None:
+    first, second = a_spec(base), a_spec(base, batch_size=4)
+    plans = planned(studio, first), planned(studio, second)
+    studio.measure_fit(first)
+    studio.measure_fit(second)
+    assert studio.fit_state(plans[0]).state == "none"
+    assert studio.fit_state(plans[1]).state == "measuring"
+    studio.cancel_fit()
+    assert studio.fit_state(plans[1]).state == "none"
+
+
+@pytest.mark.parametrize(("code", "said"), [(-9, "want of memory"), (None, "took more than"), (3, "broke off (code 3)")])
+def test_a_process_that_ends_without_a_result_is_told_in_words(tmp_path: Path, code: int | None, said: str) -> None:
+    found = measuring._result(tmp_path, code)
+    assert said in str(found)
+
+
+def test_data_that_changed_meanwhile_is_told(studio: Studio, base: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "mine.csv"
+    csv.write_text("text,label\n" + "".join(f"some text {at},{'yes' if at % 2 else 'no'}\n" for at in range(200)), "utf-8")
+    spec = replace(a_spec(base), data=DataSpec(f"file:{csv}"))
+    plan = planned(studio, spec)
+    studio._measuring.start(spec, replace(plan, data_sha256="0" * 64), None)
+    told = outcome(studio, replace(plan, data_sha256="0" * 64))
+    assert told.problem is not None
+    assert "The data changed" in told.problem.message
