@@ -1,4 +1,4 @@
-"""`python -m engine train | compare | runs | catalog`: the same code as behind the page, for the shell.
+"""`python -m engine train | fit | compare | runs | catalog`: the same code as behind the page, for the shell.
 
 `train` tells its progress on stderr and ends stdout with one JSON object. Exit code 0: done; 1: the run did not finish; 2: what
 was asked cannot be done, with every problem listed. Ctrl-C stops the run and saves it; a second Ctrl-C kills it.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine import catalog as presets
-from engine import compare_command, evaluate
+from engine import compare_command, evaluate, fit_command
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.data.split import Split
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match told.command:
             case "train":
                 return _train(told)
+            case "fit":
+                return _fit(told)
             case "compare":
                 return _compare(told)
             case "runs":
@@ -73,15 +75,17 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m engine", description="Shur without its page.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | compare | runs | catalog")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | fit | compare | runs | catalog")
     train = commands.add_parser("train", help="train a model and judge it", allow_abbrev=False)
     compare = commands.add_parser("compare", help="train with several methods, and say which is best", allow_abbrev=False)
     compare_command.add_options(compare)
-    for command in (train, compare):
+    fit = commands.add_parser("fit", help="what a run would need, and what would make it fit", allow_abbrev=False)
+    fit_command.add_options(fit)
+    for command in (train, fit, compare):
         _add_what_to_train(command)
     runs = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     runs.add_argument("--json", action="store_true", help="one JSON object a line")
-    for command in (train, compare, runs):
+    for command in (train, fit, compare, runs):
         home = Path(os.environ.get("SHUR_HOME") or "workspace")
         command.add_argument("--home", type=Path, default=home, help="where runs, uploads and caches lie (workspace/)")
     commands.add_parser("catalog", help="methods, tasks, models, presets and their settings, as JSON", allow_abbrev=False)
@@ -110,6 +114,15 @@ def _train(told: argparse.Namespace) -> int:
     studio = Studio(told.home)
     try:
         return _watched(studio, spec)
+    finally:
+        studio.close()
+
+
+def _fit(told: argparse.Namespace) -> int:
+    spec = _spec(told)
+    studio = Studio(told.home, dispatch=False)
+    try:
+        return fit_command.fit(told, spec, studio, _interrupts(), _say)
     finally:
         studio.close()
 

@@ -18,7 +18,7 @@ ORDER = (
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "features", "train", "trained", "loading", "card",
     "merge", "export", "opening", "measure", "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "facts", "reading", "comparison", "study", "studies", "study_report", "studio", "compare_command", "__main__",
+    "uploads", "facts", "reading", "comparison", "study", "studies", "study_report", "studio", "compare_command", "fit_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}
