@@ -1,7 +1,7 @@
 """A run is a folder: create, append, read from an offset, fold, list, delete. The events on disk are the truth.
 
     HOME/runs/<id>/spec.json  plan.json  events.jsonl  log.txt  checkpoints/  model/  evaluation.json  predictions.jsonl
-    HOME/uploads/<id>/NAME    HOME/cache/
+    HOME/uploads/<id>/NAME    HOME/cache/    HOME/studies/<id>/study.json (studies.py)
 
 events.jsonl has one writer at a time: the worker while it lives, the supervisor before and after.
 """

@@ -229,7 +229,8 @@ def _notes(base: RunSpec, shared: Mapping[str, Value], batch: int, accumulation:
     patience = shared["patience"]
     told = [
         f"Equal for all: data and split, order of the rows, batch {batch} × {accumulation} = {batch * accumulation} rows a step, "
-        f"up to {shared['max_length']} tokens a text, {shared['precision']}, and the steps at which it is evaluated.",
+        f"up to {shared['max_length']} tokens a text, {shared['precision']}"
+        f"{', and the steps at which it is evaluated' if 'max_steps' in shared else ''}.",
         f"Training may stop early after {patience} checks without gain, the same for all."
         if patience
         else "No run stops early; of each, the checkpoint that was best on the validation rows is kept.",
