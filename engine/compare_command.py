@@ -15,9 +15,9 @@ from typing import Any
 from engine import study_report
 from engine.errors import Problem, Refused
 from engine.spec import RunSpec
-from engine.studies import Result, RunResult
 from engine.studio import Studio
 from engine.study import Budget, seeds_of
+from engine.study_result import Result, RunResult
 from engine.verdict import percent
 
 DONE, FAILED = 0, 1

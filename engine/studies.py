@@ -20,21 +20,15 @@ from typing import Protocol
 
 import filelock
 
-from engine import comparison, study
-from engine.comparison import Advice, Answers, Candidate, Figure, Stability
+from engine import study
 from engine.errors import Problem, Refused
-from engine.evaluate import BaselineScore, Evaluation
 from engine.methods import Method
 from engine.plan import Plan
 from engine.reading import Reader, RunSummary
 from engine.spec import RunSpec
-from engine.store import RUN_ID, RunRecord, write_whole
+from engine.store import RUN_ID, write_whole
 from engine.study import Budget, Study
-from engine.verdict import CHANCE
-
-POINTS = 30  # of a loss curve: several lie over one another, and single steps would hide them
-GOING = ("queued", "running")
-TO_RESUME = ("stopped", "failed", "killed")
+from engine.study_result import GOING, TO_RESUME, Result, Results
 
 
 class Runs(Protocol):
@@ -72,66 +66,6 @@ class Proposal:
     runs: int
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """What one run of a study has come to."""
-
-    id: str
-    seed: int
-    summary: RunSummary
-    fix: str  # what can be done where it did not finish
-    planned: Plan | None
-    judged: Evaluation | None
-    answers: Answers | None
-    peak_bytes: int | None  # of the process, or of the GPU where there is one
-    rows_per_second: float | None  # the middle one of all steps
-    saved_bytes: int | None
-    stability: Stability | None
-    curve: tuple[tuple[int, float], ...]  # (step, mean loss of the steps that share the point)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A method's line in the result: means over the seeds that have a figure, the peak of all."""
-
-    method: str
-    name: str
-    state: str  # "queued", "running", "finished", "stopped", "failed", "killed", "missing"; of several seeds the first that applies
-    reason: str  # why it did not finish, and what to do; else what it does now
-    done: int  # runs finished
-    runs: tuple[RunResult, ...]
-    trainable_share: float | None
-    learning_rate: float | None
-    steps: int  # taken, of all its runs
-    total_steps: int  # of one run
-    accuracy: Figure | None
-    macro_f1: Figure | None
-    peak_bytes: int | None
-    seconds: float | None  # of a run
-    rows_per_second: float | None
-    saved_bytes: int | None
-    stability: Stability | None  # the widest spread, all spikes, any divergence
-
-
-@dataclass(frozen=True)
-class Result:
-    """A study as it stands."""
-
-    study: Study
-    state: str  # "running", "queued", "finished", "stopped"
-    rows: tuple[Row, ...]
-    baselines: tuple[BaselineScore, ...]
-    test_rows: int
-    advice: Advice
-    done: int  # runs over
-    total: int
-    seconds_left: float | None
-
-    @property
-    def can_resume(self) -> bool:
-        return any(row.state in (*TO_RESUME, "missing") for row in self.rows) and self.state not in GOING
-
-
 class Studies:
     """The studies under one home."""
 
@@ -139,8 +73,7 @@ class Studies:
         self.folder = home / "studies"
         self._runs = runs
         self._clock = clock
-        self._results: dict[str, tuple[object, RunResult]] = {}
-        self._advised: dict[str, tuple[object, Advice]] = {}
+        self._results = Results(runs.reader, runs.methods)
 
     # Before
 
@@ -347,7 +280,7 @@ class Studies:
             raise Refused(Problem("study", "A run of this study is at work.", "Stop the study first, then delete it."))
         for one in runs:
             self._runs.delete(one.id)
-            self._results.pop(one.id, None)
+            self._results.forget(one.id)
         shutil.rmtree(self.folder / study_id, ignore_errors=True)
 
     def load_or_damaged(self, study_id: str) -> None:
@@ -355,104 +288,10 @@ class Studies:
         if study_id not in self.ids():
             self.load(study_id)
 
-    # Its result
-
     def result(self, study_id: str) -> Result:
-        """The study as it stands, folded from its runs' records; only runs that changed are read again."""
+        """The study as it stands. Raises Refused for an unknown or damaged one."""
         made = self.load(study_id)
-        there = self._by_cell(made)
-        rows = tuple(self._row(made, method, there) for method in made.methods)
-        over = sum(one.state not in (*GOING, "new") for one in there.values())
-        judged = next((run.judged for row in rows for run in row.runs if run.judged), None)
-        states = {one.state for one in there.values()}
-        state = "running" if "running" in states else "queued" if states & {"queued", "new"} else "stopped"
-        if state == "stopped" and len(there) == len(made.cells) and states <= {"finished", "failed"}:
-            state = "finished"
-        return Result(
-            study=made,
-            state=state,
-            rows=rows,
-            baselines=judged.baselines if judged else (),
-            test_rows=judged.rows if judged else 0,
-            advice=self._advice(study_id, rows),
-            done=over,
-            total=len(made.cells),
-            seconds_left=_left(rows) if state in GOING else None,
-        )
-
-    def _advice(self, study_id: str, rows: Sequence[Row]) -> Advice:
-        """What to take; worked out again only when a figure has changed, for with 14 methods and 5 seeds it takes a second."""
-        candidates = _candidates(rows)
-        unfinished = sum(row.state in (*GOING, "new", "missing") for row in rows)
-        known = tuple((one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, tuple(one.answers)) for one in candidates)
-        stamp = known, unfinished
-        if study_id not in self._advised or self._advised[study_id][0] != stamp:
-            self._advised[study_id] = stamp, comparison.advise(candidates, unfinished=unfinished)
-        return self._advised[study_id][1]
-
-    def _row(self, made: Study, method: str, there: Mapping[tuple[str, int], RunSummary]) -> Row:
-        runs = [self._run(there[method, seed], seed) for seed in made.seeds if (method, seed) in there]
-        missing = [seed for seed in made.seeds if (method, seed) not in there]
-        state, reason = _state(runs, missing, made, method)
-        judged = [run.judged for run in runs if run.judged]
-        plan = next((run.planned for run in runs if run.planned), None)
-        known = self._runs.methods.get(method)
-        steady = [run.stability for run in runs if run.stability]
-        return Row(
-            method=method,
-            name=known.name if known else method,
-            state=state,
-            reason=reason,
-            done=sum(run.summary.state == "finished" for run in runs),
-            runs=tuple(runs),
-            trainable_share=plan.trainable_share if plan else None,
-            learning_rate=float(plan.settings[study.OWN_RULE]) if plan else None,
-            steps=sum(run.summary.step for run in runs),
-            total_steps=plan.steps if plan else 0,
-            accuracy=comparison.over_seeds([one.accuracy for one in judged]),
-            macro_f1=comparison.over_seeds([one.macro_f1 for one in judged]),
-            peak_bytes=max((run.peak_bytes for run in runs if run.peak_bytes), default=None),
-            seconds=_mean([run.summary.seconds for run in runs if run.summary.state == "finished"]),
-            rows_per_second=_mean([run.rows_per_second for run in runs if run.rows_per_second]),
-            saved_bytes=max((run.saved_bytes for run in runs if run.saved_bytes), default=None),
-            stability=Stability(
-                max(one.spread for one in steady), sum(one.spikes for one in steady), max(one.threshold for one in steady),
-                any(one.diverged for one in steady),
-            ) if steady else None,
-        )  # fmt: skip
-
-    def _run(self, summary: RunSummary, seed: int) -> RunResult:
-        folder = self._runs.reader.store.folder(summary.id)
-        stamp = tuple(_size(folder / name) for name in ("events.jsonl", "evaluation.json", "predictions.jsonl", "plan.json"))
-        known = self._results.get(summary.id)
-        if known is None or known[0] != stamp:
-            known = stamp, self._read_run(summary, seed, folder)
-            self._results[summary.id] = known
-        return replace(known[1], summary=summary)
-
-    def _read_run(self, summary: RunSummary, seed: int, folder: Path) -> RunResult:
-        reader = self._runs.reader
-        record = reader.record(summary.id)
-        try:
-            plan: Plan | None = reader.plan(summary.id)
-        except Refused:
-            plan = None
-        warmup = int(plan.settings["warmup_steps"]) if plan else 0
-        told = sorted(step.rows_per_second for step in record.steps)
-        return RunResult(
-            id=summary.id,
-            seed=seed,
-            summary=summary,
-            fix=record.ended.fix if record.ended else "",
-            planned=plan,
-            judged=reader.evaluation(summary.id),
-            answers=_answers(folder / "predictions.jsonl"),
-            peak_bytes=_peak(record),
-            rows_per_second=told[len(told) // 2] if told else None,
-            saved_bytes=next((one.bytes for one in reversed(record.saved) if one.what == "model"), None),
-            stability=comparison.stability([step.loss for step in record.steps], warmup),
-            curve=_thinned([(step.step, step.loss) for step in record.steps]),
-        )
+        return self._results.fold(made, self._by_cell(made))
 
 
 def _refuse_unfit(fits: Sequence[Fit]) -> None:
@@ -470,86 +309,3 @@ def _name(base: RunSpec) -> str:
     source = base.data.source
     data = Path(source.removeprefix("file:")).stem if source.startswith("file:") else source.split(":", 1)[-1].split("/")[-1]
     return f"{data} · {Path(base.model).name}"
-
-
-def _state(runs: Sequence[RunResult], missing: Sequence[int], made: Study, method: str) -> tuple[str, str]:
-    """What state a method is in over its seeds, and a sentence on it."""
-    states = [run.summary.state for run in runs]
-    for state in ("running", "queued", "new"):
-        if state in states:
-            return ("queued" if state == "new" else state), next(run.summary.message for run in runs if run.summary.state == state)
-    if missing:
-        refused = next((made.refused[key] for seed in missing if (key := f"{method}/{seed}") in made.refused), "")
-        return "missing", refused or "It was never put in the queue, or it was deleted. Press Resume to queue it."
-    for run in runs:
-        if run.summary.state in TO_RESUME:
-            return run.summary.state, f"{run.summary.message} {run.fix}".strip()
-    return "finished", next((run.summary.message for run in runs), "")
-
-
-def _candidates(rows: Sequence[Row]) -> list[Candidate]:
-    """Methods with a judged run of every seed, or at least of one while others failed."""
-    found = []
-    for row in rows:
-        judged = [run for run in row.runs if run.judged is not None and run.summary.state == "finished"]
-        if not judged or row.macro_f1 is None or row.accuracy is None or row.seconds is None:
-            continue
-        baselines: dict[str, list[bool]] = {}
-        for run in judged:
-            for one in run.judged.baselines if run.judged else ():
-                ahead = one.p_value < CHANCE and one.only_model_right > one.only_baseline_right
-                baselines.setdefault(one.id, []).append(ahead or one.macro_f1_gain.low > 0)
-        found.append(
-            Candidate(
-                row.method, row.name, row.macro_f1, row.accuracy, row.peak_bytes or 0, row.seconds,
-                {run.seed: run.answers for run in judged if run.answers is not None},
-                {name: all(ahead) for name, ahead in baselines.items()},
-            )
-        )  # fmt: skip
-    return found
-
-
-def _left(rows: Sequence[Row]) -> float | None:
-    """Seconds that the runs which wait or work still take: as their plans say, or as their own pace and other runs of the method say."""
-    left = 0.0
-    for row in rows:
-        for run in row.runs:
-            if run.summary.state not in (*GOING, "new") or run.planned is None:
-                continue
-            whole = row.seconds if row.seconds is not None else run.planned.seconds
-            if whole is None:
-                return None
-            left += max(0.0, whole - (run.summary.seconds if run.summary.state == "running" else 0.0))
-    return left
-
-
-def _peak(record: RunRecord) -> int | None:
-    gpu = max((one.vram_peak_bytes or 0 for one in record.resources), default=0)
-    return gpu or max((one.ram_peak_bytes for one in record.resources), default=0) or None
-
-
-def _answers(path: Path) -> Answers | None:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return comparison.read_answers([json.loads(line) for line in file])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
-    """At most POINTS of them, each the mean of neighbours."""
-    width = max(1, -(-len(points) // POINTS))
-    groups = [points[at : at + width] for at in range(0, len(points), width)]
-    return tuple((group[-1][0], sum(loss for _, loss in group) / len(group)) for group in groups)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        told = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return told.st_size, told.st_mtime_ns

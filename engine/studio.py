@@ -38,8 +38,9 @@ from engine.predict import Prediction, Predictor
 from engine.reading import Reader, RunSummary
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, write_whole
-from engine.studies import Fit, Proposal, Result, Studies
+from engine.studies import Fit, Proposal, Studies
 from engine.study import Budget, Study
+from engine.study_result import Result
 from engine.supervisor import WORKER, Supervisor
 from engine.tasks import Task, all_tasks
 

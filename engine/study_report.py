@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from engine.comparison import Figure, minutes, size
-from engine.studies import Result, Row
+from engine.study_result import Result, Row
 from engine.verdict import percent
 
 # Okabe and Ito's colours, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/), yellow left out as too pale on white.

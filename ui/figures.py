@@ -14,8 +14,8 @@ from typing import Any, Literal
 from engine.evaluate import Evaluation
 from engine.events import Step
 from engine.store import RunRecord
-from engine.studies import Result
 from engine.study_report import COLOURS, DASHES
+from engine.study_result import Result
 
 Figure = dict[str, Any]
 POINTS = 400  # a curve on the page is about 500 pixels wide

@@ -13,8 +13,9 @@ from ui.tables import Column
 if TYPE_CHECKING:
     from engine.comparison import Figure, Stability
     from engine.errors import Problem
-    from engine.studies import Fit, Proposal, Result, Row
+    from engine.studies import Fit, Proposal
     from engine.study import Study
+    from engine.study_result import Result, Row
 
 NOT_THERE = "–"
 

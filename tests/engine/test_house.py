@@ -18,7 +18,8 @@ ORDER = (
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "features", "train", "trained", "loading", "card",
     "merge", "export", "opening", "measure", "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "facts", "reading", "comparison", "study", "studies", "study_report", "studio", "compare_command", "fit_command", "__main__",
+    "uploads", "facts", "reading", "comparison", "study", "study_result", "studies", "study_report", "studio",
+    "compare_command", "fit_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}
@@ -90,4 +91,11 @@ def test_there_is_one_border_where_any_exception_is_caught_in_each_process() -> 
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
     }
-    assert broad <= {"engine/worker.py", "engine/predict.py", "engine/merge.py", "engine/measure.py", "engine/wordpieces.py", "ui/border.py"}
+    assert broad <= {
+        "engine/worker.py",
+        "engine/predict.py",
+        "engine/merge.py",
+        "engine/measure.py",
+        "engine/wordpieces.py",
+        "ui/border.py",
+    }

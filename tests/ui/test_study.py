@@ -12,9 +12,10 @@ import pytest
 from engine import study_report
 from engine.errors import Problem
 from engine.hardware import Hardware
-from engine.studies import Fit, Result
+from engine.studies import Fit
 from engine.studio import Studio
 from engine.study import Budget
+from engine.study_result import Result
 from tests.engine.test_study import PAIR, judged_run
 from tests.ui import homes
 from ui import figures, result, study
