@@ -15,6 +15,7 @@ from ui import tables, words
 if TYPE_CHECKING:
     from engine.data.profile import DataFacts
     from engine.fitting import Change
+    from engine.measuring import FitState
 
 MOST_CLASSES = 12  # bars shown before the rest is summed up
 CELL = 220  # characters of a cell in the table of rows
@@ -124,7 +125,7 @@ def _figures(plan: Plan) -> str:
         ("Memory", f"{_needed(plan.memory_bytes, plan.memory_available_bytes)} {_mark(plan.memory_basis)}"),
         ("Time", minutes),
         ("Disk", f"{_needed(plan.disk_bytes, plan.disk_free_bytes)} free {_mark('estimated')}"),
-        ("Keeps", f"{words.size(plan.save_bytes)} {_mark('estimated')}"),
+        ("Keeps", f"{words.size(plan.save_bytes)} {_mark(plan.memory_basis)}"),
         ("Tokens", f"{tokens}{cut}"),
     )
     return tables.figures(lines) + tables.notes(escape(note) for note in plan.notes)
@@ -134,6 +135,20 @@ def batch(plan: Plan) -> str:
     """Rows at once x times = rows of a step."""
     at_once, times = -(-plan.settings["batch_size"] // plan.pieces), plan.settings["accumulation"] * plan.pieces
     return f"{at_once} × {times} = {words.counted(plan.effective_batch, 'row')} a step"
+
+
+def fit(state: FitState) -> str:
+    """How far the check of the fit is, or what it found."""
+    if state.problem is not None:
+        return words.problem(state.problem)
+    if state.measured is not None:
+        taken = (
+            f"{words.counted(state.measured.steps, 'real step')} on this machine, up to {words.count(state.measured.longest)} tokens a row"
+        )
+        return f'<p class="soft" role="status">Measured: {taken}.</p>'
+    if state.state == "measuring":
+        return f'<p class="soft" role="status">{escape(state.message)} …</p>'
+    return '<p class="soft">Check the fit takes a few real steps with your longest rows and measures memory and time.</p>'
 
 
 def changes(offered: Sequence[Change], plan: Plan | None) -> str:

@@ -21,6 +21,7 @@ FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quic
 SIMPLE, ADVANCED = "Simple", "Advanced"
 PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
 CHANGE = "shur.apply = at => { props.value = at; trigger('click'); };"  # those of what makes it fit
+TICK_SECONDS = 1.0  # between looks at a measurement
 SLOTS = ("source", "columns", "model", "method")  # places for problems, beside the fields that they name
 
 
@@ -54,6 +55,10 @@ class Train:
     preview: Any
     changes: Any  # what would make the run fit, or quicker
     change_picked: Any  # the number of the one whose button was pressed
+    fit: Any  # how far the measurement is, and what it found
+    fit_timer: Any
+    fit_over: Any  # changes when a measurement has come to its end
+    check_fit: Any
     start: Any
     refused: Any
     started: Any  # the id of the run that Start made, for page.js
@@ -254,6 +259,10 @@ def _side(parts: dict[str, Any]) -> None:
     parts["preview"] = gr.HTML("", elem_id="preview")
     parts["changes"] = gr.HTML("", elem_classes=["slot"], elem_id="changes")
     parts["change_picked"] = gr.HTML("", html_template="", js_on_load=CHANGE, elem_classes=["slot"])
+    parts["fit"] = gr.HTML("", elem_classes=["slot"], elem_id="fit")
+    parts["fit_over"] = gr.Textbox(visible=False)
+    parts["fit_timer"] = gr.Timer(TICK_SECONDS, active=False)
+    parts["check_fit"] = gr.Button("Check the fit", size="sm", interactive=False, elem_id="check-fit")
     parts["refused"] = gr.HTML("", elem_classes=["slot"], elem_id="refused")
     parts["start"] = gr.Button("Reading the data …", variant="primary", size="lg", interactive=False, elem_id="start")
     parts["compare"] = gr.Button("Compare methods …", elem_id="compare-open")

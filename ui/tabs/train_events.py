@@ -18,6 +18,7 @@ from engine.facts import FILE
 from engine.fitting import applied
 from ui import cards, form, methods, request, words
 from ui.border import bind
+from ui.tabs import fit_events
 from ui.tabs.train import ADVANCED, SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ def wire(studio: Studio, train: Train) -> None:
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
     gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
     train.picked.click(bind(on_picked), train.picked, field["method"], **quiet).then(**redraw, **quiet)
-    train.change_picked.click(bind(on_change_picked, studio, train), [train.change_picked, *everything], refill(train), **once).then(
-        **redraw, **quiet
-    )
+    picked = [train.change_picked, *everything]
+    train.change_picked.click(bind(on_change_picked, studio, train), picked, refill(train), **once).then(**redraw, **quiet)
+    fit_events.wire(studio, train, everything, once)
+    train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
 
     part["suggestion"].click(bind(on_suggestion, studio, train), everything, refill(train), **once).then(**redraw, **seen)
@@ -87,7 +89,17 @@ def refill(train: Train) -> list[Any]:
 
 def outputs(train: Train) -> list[Any]:
     """What `draw` fills, in its order."""
-    told = [train.facts, train.model_line, train.recipe_line, train.preview, train.changes, train.start]
+    told = [
+        train.facts,
+        train.model_line,
+        train.recipe_line,
+        train.preview,
+        train.changes,
+        train.fit,
+        train.fit_timer,
+        train.check_fit,
+        train.start,
+    ]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["suggestion"]]
     return [
@@ -208,6 +220,7 @@ def draw(
         cards.recipe_line(recipe),
         cards.preview(plan, problems),
         cards.changes(found.changes, plan),
+        *fit_events.shown(studio, plan),
         gr.update(value=label, interactive=ready),
         gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=(data.text_why if data else "") or None),
         gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
