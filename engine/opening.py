@@ -139,8 +139,10 @@ def work(
 ) -> Work:
     """All that the training loop needs."""
     task, training = all_tasks()[plan.task], settle(Training, plan.settings)
+    most = int(plan.settings["max_length"])
+    collate, probabilities = partial(task.collate, most=most), partial(task.probabilities, most=most)
     return Work(
-        checkpoints, opened, tokenizer, task.collate, task.loss, task.probabilities, training, plan.steps, prepared.classes,
+        checkpoints, opened, tokenizer, collate, task.loss, probabilities, training, plan.steps, prepared.classes,
         Encoded(ids["train"], prepared.train.labels), Encoded(ids["validation"], prepared.validation.labels),
         trained.autocast_of(training.precision or "fp32"), emit, should_stop, clock,
         pieces=plan.pieces, along=all_methods()[plan.method].along,

@@ -148,7 +148,7 @@ def _judge(
 ) -> None:
     """Scores the test rows beside the baselines and writes evaluation.json and predictions.jsonl."""
     tell("Judging on the test rows", 0, len(ids))
-    chances = task.probabilities(
+    chances = work.probabilities(
         model,
         tokenizer,
         ids,

@@ -27,9 +27,9 @@ class Task:
     load_model: Callable[..., torch.nn.Module]  # (folder, classes, dtype=, attention=) -> model with the task's head
     load_tokenizer: Callable[[Path], Any]
     encode: Callable[[Any, Sequence[str], Any], list[list[int]]]  # (tokenizer, texts, knobs) -> token ids a row
-    collate: Callable[[Any, Sequence[Sequence[int]]], dict[str, torch.Tensor]]  # (tokenizer, rows) -> padded batch
+    collate: Callable[..., dict[str, torch.Tensor]]  # (tokenizer, rows, most=) -> padded batch, its width rounded up within `most`
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (logits, labels) -> mean over the rows
-    probabilities: Callable[..., np.ndarray]  # (model, tokenizer, rows of ids, batch_size=) -> (rows, classes)
+    probabilities: Callable[..., np.ndarray]  # (model, tokenizer, rows of ids, batch_size=, …) -> (rows, classes)
 
 
 @cache
