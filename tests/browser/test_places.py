@@ -29,6 +29,7 @@ def pick(page: Page, label: str, option: str) -> None:
 
 def load(page: Page, path: Path) -> None:
     with page.expect_file_chooser() as chooser:
+        page.get_by_text("Advanced", exact=True).click()
         page.get_by_role("button", name="Load from JSON").click()
     chooser.value.set_files(path)
 
@@ -126,6 +127,7 @@ def test_a_spec_goes_out_as_json_and_comes_back_in(open_page: Open, still: Serve
     page = open_page(still.url)
     looking.ready(page)
     page.get_by_label("Rank", exact=False).first.fill("4")
+    page.get_by_text("Advanced", exact=True).click()
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download as JSON").click()
     path = tmp_path / "spec.json"
@@ -285,6 +287,7 @@ def test_a_gated_model_asks_for_a_token_that_leaves_no_trace(open_page: Open, tm
         token.fill("hf_averysecrettoken")
         token.press("Enter")
         expect(page.get_by_role("button", name="Choose a model that can be used")).to_be_disabled()
+        page.get_by_text("Advanced", exact=True).click()
         with page.expect_download() as saved:
             page.get_by_role("button", name="Download as JSON").click()
         saved.value.save_as(tmp_path / "spec.json")

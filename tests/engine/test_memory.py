@@ -74,12 +74,10 @@ def test_the_estimate_is_near_what_was_measured(case: tuple[str, str, str, int, 
 
 
 def test_real_runs_with_batches_of_many_widths_are_met_too() -> None:
-    """Peaks of a worker's Resources events: IMDb 2665 to 2865 MB, 330 Bengali reviews 1474 MB."""
+    """The peak of a worker that took 60 steps on IMDb and judged 2,000 rows: 1971 MB."""
     model = of("minilm")
     imdb = dataclasses.replace(shaped(model, "lora", "bf16", 16, 256), mixed=memory.MIXED["cpu"], tokens_held=7000 * 215)
-    assert estimate(model, imdb).total_bytes / memory.MB == pytest.approx(2765, rel=0.15)
-    bengali = dataclasses.replace(shaped(model, "lora", "bf16", 16, 128), mixed=memory.MIXED["cpu"], tokens_held=330 * 60)
-    assert estimate(model, bengali).total_bytes / memory.MB == pytest.approx(1474, rel=0.15)
+    assert estimate(model, imdb).total_bytes / memory.MB == pytest.approx(1971, rel=0.1)
 
 
 # Milliseconds of processor time a row on one core, in training and in evaluation, from the same measurement.

@@ -247,6 +247,12 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
             fields["name"] = gr.Textbox(
                 label="Name of the run", info="Empty: made from data, model and method.", max_lines=1, elem_id="run-name"
             )
+            with gr.Row(elem_id="spec-row"):
+                parts["download"] = gr.Button("Download as JSON", size="sm", elem_classes=["link"], min_width=120, elem_id="spec-download")
+                parts["load"] = gr.UploadButton(
+                    "Load from JSON", size="sm", file_types=[".json"], elem_classes=["link"], min_width=120, elem_id="spec-load"
+                )
+            parts["spec_text"] = gr.Textbox(visible=False)
     parts["knobs"] = {knob.name: knobs[knob.name] for knob in told.all_knobs}
 
 
@@ -266,10 +272,4 @@ def _side(parts: dict[str, Any]) -> None:
     parts["refused"] = gr.HTML("", elem_classes=["slot"], elem_id="refused")
     parts["start"] = gr.Button("Reading the data …", variant="primary", size="lg", interactive=False, elem_id="start")
     parts["compare"] = gr.Button("Compare methods …", elem_id="compare-open")
-    with gr.Row(elem_id="spec-row"):
-        parts["download"] = gr.Button("Download as JSON", size="sm", elem_classes=["link"], min_width=120, elem_id="spec-download")
-        parts["load"] = gr.UploadButton(
-            "Load from JSON", size="sm", file_types=[".json"], elem_classes=["link"], min_width=120, elem_id="spec-load"
-        )
-    parts["spec_text"] = gr.Textbox(visible=False)
     parts["started"] = gr.Textbox(visible=False)
