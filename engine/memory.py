@@ -43,14 +43,16 @@ MB = 10**6
 
 # Bytes that an element leaves behind, a token and a block, fitted to the table: of what every matrix of the block puts out, of
 # what one with an update beside it takes in (a dropped-out copy and its mask), of what a trained one takes in.
-PUT_OUT = {"fp32": 11.0, "bf16": 5.6, "fp16": 5.6}
-TAKEN_IN_BESIDE_UPDATE = {"fp32": 15.4, "bf16": 6.7, "fp16": 6.7}
-TAKEN_IN_WHEN_TRAINED = {"fp32": 2.1, "bf16": 1.0, "fp16": 1.0}
+PUT_OUT = {"fp32": 11.0, "bf16": 5.1, "fp16": 5.1}
+TAKEN_IN_BESIDE_UPDATE = {"fp32": 15.4, "bf16": 7.2, "fp16": 7.2}
+TAKEN_IN_WHEN_TRAINED = {"fp32": 2.1, "bf16": 1.5, "fp16": 1.5}
 MIXED = {"cpu": 1.2, "cuda": 1.2}  # fitted to real runs, see above; on a GPU assumed
 RECOMPUTED_BLOCKS = 3.3  # that lie in memory at once under checkpointing
 OVERHEAD = {"cpu": 590 * MB, "cuda": 700 * MB}  # a worker before its model, measured; a CUDA context and its buffers, assumed
 NOT_FUSED = ("deberta-v2",)  # of the kinds that Shur trains, the one whose attention transformers computes step by step
-SCORES_KEPT = 5.0  # its scores, two terms of relative position, the softmax and its mask; counted in its source, not measured
+SCORES_KEPT = 3.9  # of them a pair of tokens, and of the terms of relative position a token and each of 2 x 256 distances: fitted to two shapes
+DISTANCES, DISTANCES_KEPT = 512, 4.5
+LOADING = 450 * MB  # a worker's imports while it opens the model, whose file lies in memory beside the weights made of it
 OPTIMISER = {"adamw": 8.0, "adamw_8bit": 2.1, "paged_adamw_32bit": 8.0, "paged_adamw_8bit": 2.1}  # bytes a trained parameter
 TOKEN_BYTES = 40  # a Python int and its place in a list
 
@@ -59,7 +61,8 @@ TOKEN_BYTES = 40  # a Python int and its place in a list
 class Memory:
     """Bytes at the peak of training, by part. On a GPU the parts are its memory, on a CPU the process's resident memory."""
 
-    parts: dict[str, int]  # "weights", "trained copies", "gradients", "optimiser", "activations", "data", "overhead" -> bytes
+    parts: dict[str, int]  # "weights", "trained copies", "gradients", "optimiser", "activations", "data", "overhead", and "loading" -> bytes:
+    # what opening the model takes beyond all these
 
     @property
     def total_bytes(self) -> int:
@@ -97,7 +100,7 @@ def estimate(facts: ModelFacts, shape: Shape) -> Memory:
     if not shape.freezes_body:
         activations += 0 if _narrow(shape) == 4 else _narrow(shape) * facts.parameters(shape.labels)  # autocast's copies of the weights
         gradients = max(0, gradients - activations)
-    return Memory({
+    parts = {
         "weights": _weights(facts, shape),
         "trained copies": 4 * (shape.trainable - shape.footprint.own_parameters) if shape.freezes_body else 0,
         "gradients": gradients,
@@ -105,7 +108,9 @@ def estimate(facts: ModelFacts, shape: Shape) -> Memory:
         "activations": activations,
         "data": TOKEN_BYTES * shape.tokens_held + 4 * shape.characters_held if shape.device == "cpu" else 0,
         "overhead": OVERHEAD[shape.device],
-    })  # fmt: skip
+    }
+    opening = LOADING + facts.weights_bytes + parts["weights"] if shape.device == "cpu" else 0
+    return Memory({**parts, "loading": max(0, opening - sum(parts.values()))})
 
 
 def _narrow(shape: Shape) -> int:
@@ -150,11 +155,13 @@ def _activations(facts: ModelFacts, shape: Shape) -> int:
 
 def _read_only(facts: ModelFacts, shape: Shape) -> int:
     """What a forward pass without a backward pass needs at once: checks take twice the batch, and one block's outputs lie there."""
-    put_out = sum(one.outputs for one in facts.linears) * 2 * _narrow(shape)
+    put_out = sum(one.outputs for one in facts.linears) * _narrow(shape)
     length = shape.length + shape.footprint.virtual_tokens
     return round(2 * shape.batch * length * (put_out + _scores(facts, shape, length)))
 
 
 def _scores(facts: ModelFacts, shape: Shape, length: int) -> float:
     """Bytes a token and block where attention is not fused: each token keeps a score for every other and head, several times over."""
-    return SCORES_KEPT * _narrow(shape) * facts.heads * length if facts.architecture in NOT_FUSED else 0.0
+    if facts.architecture not in NOT_FUSED:
+        return 0.0
+    return _narrow(shape) * facts.heads * (SCORES_KEPT * length + DISTANCES_KEPT * DISTANCES)

@@ -142,10 +142,8 @@ def fit(state: FitState) -> str:
     if state.problem is not None:
         return words.problem(state.problem)
     if state.measured is not None:
-        taken = (
-            f"{words.counted(state.measured.steps, 'real step')} on this machine, up to {words.count(state.measured.longest)} tokens a row"
-        )
-        return f'<p class="soft" role="status">Measured: {taken}.</p>'
+        taken = f"{words.counted(state.measured.steps, 'real step')}, up to {words.count(state.measured.longest)} tokens a row"
+        return f'<p class="soft" role="status">Measured on this machine: {taken}.</p>'
     if state.state == "measuring":
         return f'<p class="soft" role="status">{escape(state.message)} …</p>'
     return '<p class="soft">Check the fit takes a few real steps with your longest rows and measures memory and time.</p>'

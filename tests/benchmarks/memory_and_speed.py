@@ -8,6 +8,7 @@ speed does, so it is told per second of processor time too, next to what plain m
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.engine.test_memory import MEASURED, SHAPES, of, shaped
+from tests.engine.test_memory import MEASURED, SHAPES, knobs_of_case, of, shaped
 
 STEPS = 6
 CORES = 2
@@ -23,7 +24,11 @@ WIDTHS = (1.0, 0.75, 0.875)  # of the length, in turn: real batches are of many 
 
 
 def peak_bytes() -> int:
-    """The process's largest resident memory so far (Linux)."""
+    """The GPU's peak where there is one, else the process's largest resident memory so far (Linux)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_reserved())
     status = Path("/proc/self/status").read_text("utf-8")
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
 
@@ -34,30 +39,34 @@ def measure(folder: Path, case: tuple[str, str, str, int, int, str]) -> dict[str
 
     from engine.memory import estimate
     from engine.methods import all_methods
-    from engine.methods.lora import LoraKnobs
     from engine.speed import forward_operations
     from engine.tasks import classify
     from engine.trained import weights_dtype
 
     name, method_id, precision, batch, length, more = case
     torch.set_num_threads(CORES)
-    method = all_methods()[method_id]
+    method, knobs, facts = all_methods()[method_id], knobs_of_case(method_id, more), of(name)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     model = classify.load_model(
-        made(folder, name), ("no", "yes"), dtype=weights_dtype(precision, freezes_body=method.freezes_body), pad_token_id=0
-    )
-    knobs = LoraKnobs(targets="query_value" if more == "query_value" else "all_linear") if method_id == "lora" else method.knobs()
-    model = method.prepare(model, knobs, of(name))
+        made(folder, name), ("no", "yes"), dtype=weights_dtype(precision, freezes_body=method.freezes_body), pad_token_id=0,
+        quantisation=method.quantisation(knobs, facts, precision) if method.quantisation else None,
+    )  # fmt: skip
+    model = method.prepare(model, knobs, facts)
     for one in model.parameters():
         if one.requires_grad:
             one.data = one.data.float()
+    model = model.to(device)
+    if method.along:
+        method.along.begin(model, 100)
     if more == "checkpointing":
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[operator]
     trained = [one for one in model.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
-    mixed = torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16")
+    mixed = torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16")
 
     def rows(count: int, width: int) -> dict[str, torch.Tensor]:
-        return {"input_ids": torch.randint(5, 30000, (count, width)), "attention_mask": torch.ones((count, width), dtype=torch.long)}
+        ids = torch.randint(5, 30000, (count, width), device=device)
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     def products() -> float:
         """Operations a second of processor time."""
@@ -77,7 +86,7 @@ def measure(folder: Path, case: tuple[str, str, str, int, int, str]) -> dict[str
         begun, wall = time.process_time(), time.perf_counter()
         with mixed:
             logits = model(**rows(batch, width)).logits
-        classify.loss(logits, torch.arange(batch) % 2).backward()
+        classify.loss(logits, torch.arange(batch, device=device) % 2).backward()
         torch.nn.utils.get_total_norm([one.grad for one in trained if one.grad is not None])
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -91,7 +100,7 @@ def measure(folder: Path, case: tuple[str, str, str, int, int, str]) -> dict[str
         begun, wall = time.process_time(), time.perf_counter()
         model(**rows(2 * batch, length))
         evaluation, evaluation_wall = time.process_time() - begun, time.perf_counter() - wall
-    shape = shaped(of(name), *case[1:])
+    shape = dataclasses.replace(shaped(of(name), *case[1:]), device=device)
     return {
         "peak_mb": peak_bytes() / 1e6,
         "estimated_mb": estimate(of(name), shape).total_bytes / 1e6,

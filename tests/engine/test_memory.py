@@ -9,10 +9,9 @@ import pytest
 
 from engine import memory, speed
 from engine.hardware import Gpu, Hardware
+from engine.knobs import settle
 from engine.memory import Shape, estimate
-from engine.methods import Footprint
-from engine.methods._peft import targeted
-from engine.methods.lora import METHOD, LoraKnobs
+from engine.methods import all_methods
 from engine.models import ModelFacts
 from engine.speed import Load, seconds
 from tests.engine.test_plan import CONFIGS, facts
@@ -27,6 +26,11 @@ SHAPES = {
         "num_key_value_heads": 3, "intermediate_size": 1536, "tie_word_embeddings": True,
     },
     "qwen05": CONFIGS["Qwen/Qwen1.5-0.5B"],
+    "deberta3s": {
+        "model_type": "deberta-v2", "vocab_size": 128100, "hidden_size": 768, "num_hidden_layers": 6, "num_attention_heads": 12,
+        "intermediate_size": 3072, "relative_attention": True, "position_buckets": 256, "norm_rel_ebd": "layer_norm",
+        "share_att_key": True, "pos_att_type": "p2c|c2p", "max_relative_positions": -1, "position_biased_input": False, "type_vocab_size": 0,
+    },
 }  # fmt: skip
 # Peak resident MB, measured as the docstring of engine/memory.py says: (model, method, precision, batch, length, more) -> MB.
 MEASURED = {
@@ -50,6 +54,25 @@ MEASURED = {
     ("smol135", "lora", "fp32", 4, 128, ""): 2952,
     ("smol135", "full", "fp32", 4, 128, ""): 3223,
     ("qwen05", "lora", "bf16", 4, 128, ""): 3226,
+    ("minilm", "qlora", "bf16", 16, 128, ""): 1177,
+    ("minilm", "last_layers", "bf16", 16, 256, ""): 826,
+    ("minilm", "head", "bf16", 16, 256, ""): 643,
+    ("minilm", "adapter", "bf16", 16, 256, ""): 1135,
+    ("minilm", "adalora", "bf16", 16, 128, ""): 1360,
+    ("minilm", "ia3", "bf16", 16, 256, ""): 1341,
+    ("minilm", "vera", "bf16", 16, 128, ""): 1177,
+    ("minilm", "prefix", "bf16", 16, 256, ""): 1070,
+    ("minilm", "prompt", "bf16", 16, 256, ""): 1092,
+    ("minilm", "p_tuning", "bf16", 16, 256, ""): 1096,
+    ("minilm", "bitfit", "bf16", 16, 256, ""): 982,
+    ("minilm", "ln_tuning", "bf16", 16, 256, ""): 1006,
+    ("bertbase", "qlora", "bf16", 8, 128, ""): 1877,
+    ("bertbase", "bitfit", "bf16", 8, 128, ""): 1134,
+    ("smol135", "qlora", "bf16", 4, 128, ""): 1730,
+    ("smol135", "last_layers", "bf16", 8, 128, ""): 1249,
+    ("qwen05", "qlora", "bf16", 2, 128, ""): 2894,
+    ("deberta3s", "lora", "bf16", 8, 128, ""): 1837,
+    ("deberta3s", "lora", "bf16", 4, 256, ""): 1910,
 }
 
 
@@ -57,13 +80,15 @@ def of(name: str) -> ModelFacts:
     return facts(name, SHAPES[name])
 
 
-def shaped(model: ModelFacts, method: str, precision: str, batch: int, length: int, more: str = "") -> Shape:
-    knobs = LoraKnobs(targets="query_value" if more == "query_value" else "all_linear")
-    lora = method == "lora"
+def knobs_of_case(method: str, more: str) -> Any:
+    return settle(all_methods()[method].knobs, {"targets": "query_value"} if more == "query_value" else {})
+
+
+def shaped(model: ModelFacts, method_id: str, precision: str, batch: int, length: int, more: str = "") -> Shape:
+    method, knobs = all_methods()[method_id], knobs_of_case(method_id, more)
     return Shape(
-        labels=2, trainable=METHOD.trainable(knobs, model, 2) if lora else model.parameters(2), freezes_body=lora,
-        footprint=Footprint(adapted=targeted(knobs.targets, model)) if lora else Footprint(), precision=precision, batch=batch, length=length,
-        checkpointing=more == "checkpointing", device="cpu",
+        labels=2, trainable=method.trainable(knobs, model, 2), freezes_body=method.freezes_body, footprint=method.footprint(knobs, model),
+        precision=precision, batch=batch, length=length, checkpointing=more == "checkpointing", device="cpu",
     )  # fmt: skip
 
 
