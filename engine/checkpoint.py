@@ -45,8 +45,8 @@ def save(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     beside = folder / f".{name}.writing"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    save_file({key: value.detach().cpu().contiguous() for key, value in checkpoint.weights.items()}, beside / FILES[0])
-    save_file({key: value.detach().cpu().contiguous() for key, value in checkpoint.optimizer.items()}, beside / FILES[1])
+    save_file(_apart(checkpoint.weights), beside / FILES[0])
+    save_file(_apart(checkpoint.optimizer), beside / FILES[1])
     (beside / FILES[2]).write_text(json.dumps(checkpoint.state, allow_nan=False), "utf-8")
     for file in FILES:
         _flush(beside / file)
@@ -58,6 +58,18 @@ def save(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     beside.rename(target)
     _flush(folder)
     return target
+
+
+def _apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors on the CPU, each with memory of its own: safetensors keeps no shared ones, such as the table of 8-bit AdamW."""
+    found: dict[str, torch.Tensor] = {}
+    storages: set[int] = set()
+    for name, one in tensors.items():
+        here = one.detach().cpu().contiguous()
+        at = here.untyped_storage().data_ptr()
+        found[name] = here.clone() if at in storages else here
+        storages.add(at)
+    return found
 
 
 def damage(path: Path) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine import plan as planning
 from engine.errors import Refused
-from engine.events import Event, Progress, Queued, Warned, from_line
+from engine.events import Event, Progress, Queued, Step, Warned, from_line
 from engine.methods import all_methods
 from engine.plan import Plan
 from engine.store import write_whole
@@ -74,6 +74,6 @@ def last_phase(events: str) -> tuple[str, int]:
                 continue
             if isinstance(told, Progress):
                 phase = told.phase
-            else:
-                step = getattr(told, "step", step)
+            elif isinstance(told, Step):  # the Progress before it may lie further back than these lines reach
+                phase, step = "training", told.step
     return phase, step

@@ -126,6 +126,9 @@ def test_the_last_phase_and_step_are_read_from_the_end_of_the_events() -> None:
 
     lines = [to_line(Progress(1.0, "training", "Training")), to_line(Step(2.0, 7, 10, 0.1, 1.0, 0.1, 1.0, 1.0)), '{"event": "Step", "st']
     assert last_phase("half a line\n" + "\n".join(lines)) == ("training", 7)
+    assert last_phase("\n".join(lines[1:])) == ("training", 7), "the Progress lies further back than the lines reach"
+    judging = to_line(Progress(3.0, "evaluation", "Judging on the test rows"))
+    assert last_phase("\n".join([*lines[1:2], judging])) == ("evaluation", 7)
 
 
 def test_a_run_that_the_system_ended_for_want_of_memory_is_tried_lighter_before_all_others_until_nothing_is_left(

@@ -154,6 +154,35 @@ def test_a_stopped_and_resumed_run_takes_the_same_steps_to_the_same_weights_as_a
     }
 
 
+class Wide(Toy):
+    """With two matrices of more than 4,096 weights: those alone AdamW of 8 bits keeps in 8 bits, with one table for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(600, 8)
+        self.head = torch.nn.Sequential(torch.nn.Linear(8, 600), torch.nn.Linear(600, 8), torch.nn.Linear(8, 2))  # type: ignore[assignment]
+
+
+def test_a_run_with_8_bit_adamw_is_saved_and_resumed_to_the_same_end(tmp_path: Path) -> None:
+    training = dataclasses.replace(SETTLED, optimizer="adamw_8bit", learning_rate=0.01)
+
+    def wide(folder: Path, events: list[Event], stop_at: int | None = None) -> Work:
+        torch.manual_seed(0)
+        return dataclasses.replace(work(folder, events, training=training, stop_at=stop_at), model=Wide())
+
+    unbroken: list[Event] = []
+    whole = wide(tmp_path / "whole", unbroken)
+    fit(whole)
+    first: list[Event] = []
+    assert not fit(wide(tmp_path / "broken", first, stop_at=7)).finished
+    second: list[Event] = []
+    resumed = wide(tmp_path / "broken", second)
+    assert fit(resumed).finished
+    assert losses(first) | losses(second) == losses(unbroken)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(resumed)[name])
+
+
 def test_a_run_resumed_past_a_damaged_checkpoint_still_ends_like_an_unbroken_one(tmp_path: Path) -> None:
     unbroken: list[Event] = []
     fit(work(tmp_path / "whole", unbroken))
