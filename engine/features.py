@@ -75,6 +75,7 @@ class Setting:
     autocast: str | None
     tell: Callable[[str, int, int], None]
     warn: Callable[[str, str], None]
+    pieces: int = 1  # as Plan's: the rows of a forward pass that computes them are as many times fewer, down to one
 
 
 @contextlib.contextmanager
@@ -271,14 +272,18 @@ def _passing(passed: Sequence[torch.nn.Module], given: Callable[[torch.Tensor], 
             del block.forward
 
 
-def _groups(rows: Rows) -> list[tuple[str, list[int]]]:
-    """The rows of every forward pass that computes them, longest first; the same whatever batches training takes."""
+def _groups(rows: Rows, pieces: int) -> list[tuple[str, list[int]]]:
+    """The rows of every forward pass that computes them, longest first; the same whatever batches training takes.
+
+    Only a run that ran out of memory has more pieces than one. What it then computes may differ in the last bits, as sums over other
+    shapes do; `_key` leaves the pieces out all the same, so that a file that is there already need not be computed again.
+    """
     groups = []
     for split in SPLITS:
         order = sorted(range(len(rows[split])), key=lambda at: -len(rows[split][at]))
         start = 0
         while start < len(order):
-            size = max(1, TOKENS_AT_ONCE // len(rows[split][order[start]]))
+            size = max(1, TOKENS_AT_ONCE // pieces // len(rows[split][order[start]]))
             groups.append((split, order[start : start + size]))
             start += size
     return groups
@@ -295,7 +300,7 @@ def _compute(model: torch.nn.Module, last: torch.nn.Module, setting: Setting, la
     model.eval()
     try:
         with beside.open("wb") as file:
-            for split, numbers in _groups(setting.rows):
+            for split, numbers in _groups(setting.rows, setting.pieces):
                 setting.tell("Computing the frozen part once", done, total)
                 rows = [setting.rows[split][number] for number in numbers]
                 hidden = _below(model, last, setting, rows)[1].to(getattr(torch, layout.stored)).cpu()

@@ -121,6 +121,7 @@ def feeding(
         autocast=trained.autocast_of(training.precision or "fp32"),
         tell=tell,
         warn=lambda message, fix: emit(Warned(time.time(), message, fix)),
+        pieces=plan.pieces,
     )
     return features.computed_once(opened, footprint.blocks, setting)
 

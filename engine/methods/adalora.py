@@ -92,12 +92,24 @@ def penalty(model: torch.nn.Module) -> torch.Tensor:
 
 
 def stepped(model: torch.nn.Module, step: int) -> None:
-    """Cuts ranks when it is time. A step that fp16's scaler left out has no gradients to judge by."""
+    """Cuts ranks when it is time. A step that fp16's scaler left out has no gradients to judge by.
+
+    Where the last cut fell on such a step it is made up for at the next. PEFT drops what entries matter after the last cut, so that
+    it is still to come as long as something is there, or no cut was made; a run so short that nothing was judged before is judged
+    by that step alone.
+    """
     import torch
 
     gradients = [one.grad for name, one in model.named_parameters() if "lora_" in name and one.grad is not None]
-    if all(bool(torch.isfinite(one).all()) for one in gradients):
-        _tuner(model).update_and_allocate(step)
+    if not all(bool(torch.isfinite(one).all()) for one in gradients):
+        return
+    tuner, config = _tuner(model), _config(model)
+    allocator, last = tuner.rankallocator, config.total_step - config.tfinal
+    if step >= last and (allocator.ipt or config.rank_pattern is None):
+        if not allocator.ipt:
+            allocator.update_ipt(tuner.model)
+        step = last
+    tuner.update_and_allocate(step)
 
 
 def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:

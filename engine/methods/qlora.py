@@ -111,6 +111,7 @@ def merge(model: torch.nn.Module) -> torch.nn.Module:
     learnt = get_peft_model_state_dict(trained, save_embedding_layers=False)
     plain = trained.unload()
     plain = plain.dequantize(dtype=plain.config.dtype)
+    plain.name_or_path = config.base_model_name_or_path  # else PEFT writes the local folder into the configuration
     again = get_peft_model(plain, config)
     set_peft_model_state_dict(again, learnt)
     again.eval()

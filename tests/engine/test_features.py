@@ -126,6 +126,23 @@ def test_a_head_that_averages_all_tokens_gets_them_all(tmp_path: Path) -> None:
     assert layout(one)["reads"] == "all"
 
 
+def test_after_running_out_of_memory_fewer_rows_are_computed_at_once_and_the_answers_stay(tmp_path: Path) -> None:
+    widest = []
+    for pieces in (1, 16, 4096):
+        one = made("last_layers", {"top_blocks": 2}, "bert", tmp_path)
+        one.setting = dataclasses.replace(one.setting, folder=tmp_path / str(pieces), pieces=pieces)
+        rows: list[int] = []
+        hook = blocks(one.model)["bert.encoder.layer.0"].register_forward_pre_hook(lambda _, given, rows=rows: rows.append(len(given[0])))
+        with features.computed_once(one.model, one.trained_blocks, one.setting) as present:
+            hook.remove()
+            assert close(one.logits([3, 0, 7], present), one.logits([3, 0, 7], None), 1e-5)
+        widest.append(max(rows))
+    assert widest[0] > widest[1] > widest[2] == 1
+    again = dataclasses.replace(one.setting, pieces=2)
+    with features.computed_once(one.model, one.trained_blocks, again):
+        assert len(list(again.folder.glob("*.bin"))) == 1, "what is there already is used"
+
+
 def layout(one: Made) -> dict[str, Any]:
     (path,) = one.setting.folder.glob("*.json")
     told: dict[str, Any] = json.loads(path.read_text("utf-8"))
