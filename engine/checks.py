@@ -190,10 +190,10 @@ def memory_problems(work: Deciding) -> Iterator[Problem]:
     device = device_words(work.hardware)
     if needed > there:
         message = f"Training needs about {gigabytes(needed)} of memory; {gigabytes(there)} are free on this machine ({device})."
-        yield Problem(_memory_field(work), message, _what_fits(work))
+        yield Problem(_memory_field(work), message, _what_fits(work), of_memory=True)
     elif needed > NEAR_FULL * there:
         message = f"Training needs about {gigabytes(needed)} of the {gigabytes(there)} of memory that are free: it may run out."
-        yield Problem(_memory_field(work), message, "Close other programs, or choose a smaller batch size or text length.", "warning")
+        yield Problem(_memory_field(work), message, "Close other programs, or choose a smaller batch size or text length.", "warning", True)
 
 
 def _memory_field(work: Deciding) -> str:
@@ -205,9 +205,11 @@ def _what_fits(work: Deciding) -> str:
     there = work.memory_available_bytes
     batch, length = int(work.settings["batch_size"]), int(work.settings["max_length"])
     tries: list[tuple[str, dict[str, Any]]] = [(f"Set batch_size to {smaller}", {"batch_size": smaller}) for smaller in _halves(batch, 1)]
-    tries.append(("Turn on gradient checkpointing", {"checkpointing": True}))
+    if work.method.checkpointing:
+        tries.append(("Turn on gradient checkpointing", {"checkpointing": True}))
     tries += [(f"Set max_length to {shorter}", {"max_length": shorter}) for shorter in _halves(length, 64)]
-    tries.append(("Turn on gradient checkpointing and set batch_size to 1", {"checkpointing": True, "batch_size": 1}))
+    if work.method.checkpointing:
+        tries.append(("Turn on gradient checkpointing and set batch_size to 1", {"checkpointing": True, "batch_size": 1}))
     for words, changed in tries:
         if work.memory(**changed).total_bytes <= there:
             return f"{words}: that would fit."

@@ -26,6 +26,7 @@ class Problem:
     message: str
     fix: str = ""
     severity: Literal["error", "warning"] = "error"
+    of_memory: bool = False  # it is about how much memory a run needs
 
     def __str__(self) -> str:
         return f"{self.message} {self.fix}".strip()

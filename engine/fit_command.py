@@ -30,8 +30,9 @@ def fit(told: argparse.Namespace, spec: RunSpec, studio: Studio, interrupts: thr
     studio.facts.measure(wait=True)
     preview = studio.preview(spec)
     problem: Problem | None = None
-    if told.measure and preview.plan is not None:
-        problem = _measured(studio, spec, preview.plan, interrupts, say)
+    plan = preview.plan or preview.too_large
+    if told.measure and plan is not None:
+        problem = _measured(studio, spec, plan, interrupts, say)
         preview = studio.preview(spec)
     for one in preview.problems:
         say(f"{'Mind' if one.severity == 'warning' else one.field}: {one}")
@@ -43,9 +44,6 @@ def fit(told: argparse.Namespace, spec: RunSpec, studio: Studio, interrupts: thr
 
 def _measured(studio: Studio, spec: RunSpec, plan: Plan, interrupts: threading.Semaphore, say: Callable[[str], None]) -> Problem | None:
     """Measures and waits; the Problem, where it did not come to an end."""
-    if studio.fit_state(plan).state == "measured":
-        say("Measured before, on this machine")
-        return None
     try:
         studio.measure_fit(spec)
     except Refused as refused:
@@ -63,10 +61,11 @@ def _measured(studio: Studio, spec: RunSpec, plan: Plan, interrupts: threading.S
 
 def outcome(preview: Preview, problem: Problem | None) -> dict[str, Any]:
     """The fit as JSON values; bytes and seconds."""
-    told = [dataclasses.asdict(one) for one in (*preview.problems, *([problem] if problem else []))]
+    plan = preview.plan or preview.too_large
+    told = [dataclasses.asdict(one) for one in (*preview.problems, *([problem] if problem and problem not in preview.problems else []))]
     return {
         "fits": preview.is_ready,
-        "plan": _needs(preview.plan) if preview.plan else None,
+        "plan": _needs(plan) if plan else None,
         "changes": [_change(one) for one in preview.changes],
         "problems": told,
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from engine import speed
 from engine.asked import asked
 from engine.catalog import Catalog
-from engine.checks import check, memory_problems
+from engine.checks import NEAR_FULL, check, memory_problems
 from engine.data.profile import DataFacts
 from engine.deciding import Deciding, cut_share
 from engine.errors import Refused
@@ -57,6 +57,8 @@ class Scene:
     tokens: TokenFacts | None
     hardware: Hardware
     catalog: Catalog
+    memory_times: float = 1.0  # what was measured over what was estimated, where this run was measured; its variants are taken to be alike
+    seconds_times: float = 1.0
 
     def decided(self) -> Deciding | None:
         """The settings as they come out; None where something other than memory keeps the run from being made."""
@@ -64,7 +66,7 @@ class Scene:
         if told.method is None or told.task is None or told.problems or not self.data.classes:
             return None
         work = decide(told, told.method, self.spec.data, self.data, self.model, self.tokens, self.hardware)
-        of_memory = tuple(memory_problems(work))
+        of_memory = tuple(memory_problems(work))  # its own question: what does not fit by the estimate may do so by what was measured
         found = check(self.spec, self.data, self.model, self.tokens, self.hardware, self.catalog)
         return None if any(one.severity == "error" and one not in of_memory for one in found) else work
 
@@ -96,12 +98,17 @@ def changes(scene: Scene, find: Callable[[str], Found]) -> tuple[Change, ...]:
     return ()
 
 
+def seconds_of(scene: Scene, work: Deciding) -> float | None:
+    """Of the whole run, by the estimate; None where there is no figure for the hardware."""
+    timing = speed.seconds(work.model, load(work), scene.hardware)
+    return sum(timing.values()) if timing else None
+
+
 def _outcome(scene: Scene, work: Deciding, change: Change) -> Change:
     """The change with its numbers."""
-    needed, timing = work.memory().total_bytes, speed.seconds(work.model, load(work), scene.hardware)
-    return replace(
-        change, memory_bytes=needed, seconds=sum(timing.values()) if timing else None, fits=needed <= work.memory_available_bytes
-    )
+    needed, seconds = round(scene.memory_times * work.memory().total_bytes), seconds_of(scene, work)
+    seconds = None if seconds is None else scene.seconds_times * seconds
+    return replace(change, memory_bytes=needed, seconds=seconds, fits=needed <= NEAR_FULL * work.memory_available_bytes)
 
 
 def _tried(scene: Scene, change: Change, found: Found | None = None) -> tuple[Change, Deciding] | None:

@@ -5,13 +5,20 @@ HOME/cache/measured.json    key -> Measured, the newest MOST of them
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import filelock
+
+import engine
+from engine.data.split import Split
 from engine.knobs import knobs_of
 from engine.methods import all_methods
 from engine.plan import Plan
@@ -33,7 +40,6 @@ class Measured:
     peak_memory_bytes: int  # of the GPU where there is one, else of the process
     longest: int  # tokens of the longest row
     steps: int  # that were taken
-    seconds_a_token: float  # of training, padding included
     seconds_a_batch: float  # of training, a batch of this data on average
     seconds_a_row_checked: float
     seconds_a_row_tested: float  # with nothing from the disk
@@ -42,23 +48,42 @@ class Measured:
     save_bytes: int
 
 
-def key(plan: Plan) -> str:
-    """Names everything that the figures depend on: data, model, method, shape of the steps, hardware."""
+def key(plan: Plan, machine: str) -> str:
+    """Names everything that the figures depend on: rows, model, method, shape of the steps, machine, libraries."""
     training = {knob.name for knob in knobs_of(Training)} - set(INDIFFERENT)
-    own = {knob.name for kind in (all_methods()[plan.method].knobs, all_tasks()[plan.task].knobs) for knob in knobs_of(kind)}
+    kinds = (Split, all_methods()[plan.method].knobs, all_tasks()[plan.task].knobs)
+    own = {knob.name for kind in kinds for knob in knobs_of(kind)}
     told = {
         "format": FORMAT,
-        "data": plan.data_sha256,
+        "data": [plan.data_sha256, plan.text, plan.label],
         "rows": plan.rows,
-        "model": [plan.model.id, plan.model.revision],
+        "model": [plan.model.id, plan.model.revision, *_stamps(plan)],
         "method": plan.method,
         "task": plan.task,
         "labels": len(plan.labels),
         "settings": {name: plan.settings[name] for name in sorted(training | own) if name in plan.settings},
         "pieces": plan.pieces,
-        "device": plan.device_words,
+        "machine": [machine, plan.device_words],
+        "versions": _versions(),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _stamps(plan: Plan) -> list[list[float]]:
+    """Size and time of the weights of a folder, which has no revision."""
+    if plan.model.source != "folder" or plan.model.folder is None:
+        return []
+    files = [Path(plan.model.folder) / name for name in plan.model.weight_files]
+    return [[one.stat().st_size, one.stat().st_mtime] for one in files if one.exists()]
+
+
+@cache
+def _versions() -> list[str]:
+    found = [engine.__version__]
+    for name in ("torch", "transformers", "peft", "bitsandbytes"):
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(version(name))
+    return found
 
 
 class Remembered:
@@ -66,19 +91,21 @@ class Remembered:
 
     def __init__(self, home: Path) -> None:
         self._path = home / "cache" / "measured.json"
+        self._lock = filelock.FileLock(self._path.with_suffix(".lock"))
 
-    def get(self, plan: Plan) -> Measured | None:
-        """What was measured for such a plan; None where nothing was."""
-        told = self._all().get(key(plan))
+    def get(self, name: str) -> Measured | None:
+        """What was measured under this key; None where nothing was."""
+        told = self._all().get(name)
         try:
             return Measured(**told) if told else None
         except TypeError:  # an older Shur's
             return None
 
-    def add(self, plan: Plan, found: Measured) -> None:
-        kept = {**self._all(), key(plan): dataclasses.asdict(found)}
+    def add(self, name: str, found: Measured) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._path, json.dumps(dict(list(kept.items())[-MOST:]), indent=1).encode())
+        with self._lock:
+            kept = {**self._all(), name: dataclasses.asdict(found)}
+            write_whole(self._path, json.dumps(dict(list(kept.items())[-MOST:]), indent=1).encode())
 
     def _all(self) -> dict[str, dict[str, Any]]:
         try:
@@ -95,7 +122,8 @@ def with_measured(plan: Plan, found: Measured) -> Plan:
     timing = {
         "loading": found.loading_seconds,
         "tokenising": plan.seconds_parts.get("tokenising", 0.0),
-        "training": found.seconds_once + plan.steps * settings["accumulation"] * found.seconds_a_batch,
+        "frozen": found.seconds_once,
+        "training": plan.steps * settings["accumulation"] * found.seconds_a_batch,
         "validation": checks * rows["validation"] * found.seconds_a_row_checked,
         "test": rows["test"] * found.seconds_a_row_tested,
     }

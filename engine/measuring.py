@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from engine.plan import Plan
 from engine.spec import RunSpec
 from engine.store import write_whole
 
+FAILURES_KEPT = 50
 SECONDS = 900.0  # at most; a model of a billion parameters on two cores takes half of it
 
 
@@ -41,85 +43,98 @@ class FitState:
 
 
 class Measuring:
-    """The one measurement of a home that goes on in this app, and the outcomes of the last ones."""
+    """The one measurement of a home that goes on in this app, and the outcomes of the last ones.
 
-    def __init__(self, home: Path, environment: Callable[[str | None], Mapping[str, str]]) -> None:
+    `machine` names the processor and its memory; `busy` tells whether a run is at work, beside which nothing true can be measured.
+    """
+
+    def __init__(
+        self, home: Path, environment: Callable[[str | None], Mapping[str, str]], machine: Callable[[], str], busy: Callable[[], bool]
+    ) -> None:
         self._home = home
         self._environment = environment
+        self._machine = machine
+        self._busy = busy
         self._remembered = Remembered(home)
-        self._guard = threading.Lock()
-        self._failed: dict[str, Problem] = {}
+        self._guard = threading.RLock()
+        self._failed: OrderedDict[str, Problem] = OrderedDict()
         self._now: tuple[str, Path, subprocess.Popen[bytes]] | None = None
         for left in (home / "measuring").glob("*"):
             if time.time() - left.stat().st_mtime > 2 * SECONDS:  # of an app that was killed
                 shutil.rmtree(left, ignore_errors=True)
 
     def remembered(self, plan: Plan) -> Measured | None:
-        return self._remembered.get(plan)
+        return self._remembered.get(key(plan, self._machine()))
 
     def state(self, plan: Plan) -> FitState:
-        """Of this plan: measured, being measured, failed, or none."""
-        name, found = key(plan), self._remembered.get(plan)
-        if found is not None:
-            return FitState("measured", measured=found)
+        """Of this plan: being measured, measured, failed, or none."""
+        name = key(plan, self._machine())
         with self._guard:
             if self._now is not None and self._now[0] == name:
                 return FitState("measuring", _status(self._now[1]))
             problem = self._failed.get(name)
-        return FitState("failed", problem=problem) if problem else FitState("none")
+        if problem is not None:
+            return FitState("failed", problem=problem)
+        found = self._remembered.get(name)
+        return FitState("measured", measured=found) if found is not None else FitState("none")
 
     @property
-    def is_busy(self) -> bool:
+    def is_going_on(self) -> bool:
         with self._guard:
             return self._now is not None
 
     def start(self, spec: RunSpec, plan: Plan, token: str | None) -> None:
         """Begins to measure this plan; one that is being measured is given up for it."""
-        self.cancel()
-        folder = self._home / "measuring" / secrets.token_hex(8)
-        folder.mkdir(parents=True)
-        write_whole(folder / "spec.json", specs.to_json(spec).encode())
-        write_whole(folder / "plan.json", planning.to_json(plan).encode())
-        command = [sys.executable, "-m", "engine.measure", str(folder), str(self._home)]
+        name = key(plan, self._machine())
         with self._guard:
+            self.cancel()
+            folder = self._home / "measuring" / secrets.token_hex(8)
+            folder.mkdir(parents=True)
+            write_whole(folder / "spec.json", specs.to_json(spec).encode())
+            write_whole(folder / "plan.json", planning.to_json(plan).encode())
+            command = [sys.executable, "-m", "engine.measure", str(folder), str(self._home)]
             with (folder / "log.txt").open("wb") as log:
                 process = subprocess.Popen(
                     command, cwd=Path(__file__).parents[1], env=self._environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True,
                 )  # fmt: skip
-            name = key(plan)
             self._failed.pop(name, None)
             self._now = name, folder, process
-        threading.Thread(target=self._follow, args=(name, folder, process, plan), name="measuring-fit", daemon=True).start()
+        threading.Thread(target=self._follow, args=(name, folder, process), name="measuring-fit", daemon=True).start()
 
     def cancel(self) -> None:
         """Ends the measurement that goes on, if one does."""
         with self._guard:
             now, self._now = self._now, None
-        if now is not None:
-            _kill(now[2])
-            now[2].wait()
+            if now is not None:
+                _kill(now[2])
+                now[2].wait()
 
-    def _follow(self, name: str, folder: Path, process: subprocess.Popen[bytes], plan: Plan) -> None:
+    def _follow(self, name: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
         try:
-            code = process.wait(SECONDS)
+            code: int | None = process.wait(SECONDS)
         except subprocess.TimeoutExpired:
             _kill(process)
             process.wait()
             code = None
         found = _result(folder, code)
         shutil.rmtree(folder, ignore_errors=True)
+        disturbed = self._busy()
         with self._guard:
-            mine = self._now is not None and self._now[2] is process
+            if self._now is None or self._now[2] is not process:  # given up
+                return
+            if disturbed:
+                found = Problem("memory", "A run began meanwhile, so what was measured is wrong.", "Check the fit again when it has ended.")
             if isinstance(found, Measured):
                 try:
-                    self._remembered.add(plan, found)
+                    self._remembered.add(name, found)
                 except OSError as error:
-                    self._failed[name] = explain(error, "memory")
-            elif mine:
+                    found = explain(error, "memory")
+            if isinstance(found, Problem):
                 self._failed[name] = found
-            if mine:
-                self._now = None
+                while len(self._failed) > FAILURES_KEPT:
+                    self._failed.popitem(last=False)
+            self._now = None
 
 
 def _status(folder: Path) -> str:
@@ -139,7 +154,9 @@ def _result(folder: Path, code: int | None) -> Measured | Problem:
     if code is None:
         return Problem("memory", f"Measuring took more than {SECONDS / 60:.0f} minutes and was ended.", "Choose a smaller model or batch.")
     if code == -signal.SIGKILL:
-        return Problem("memory", "It does not fit: the system ended the measuring process for want of memory.", OUT_OF_MEMORY_FIX)
+        return Problem(
+            "memory", "It does not fit: the system ended the measuring process for want of memory.", OUT_OF_MEMORY_FIX, of_memory=True
+        )
     return Problem("memory", f"The measuring process broke off (code {code}).", "Try again, or start without measuring.")
 
 

@@ -45,12 +45,16 @@ MB = 10**6
 # what one with an update beside it takes in (a dropped-out copy and its mask), of what a trained one takes in.
 PUT_OUT = {"fp32": 11.0, "bf16": 5.1, "fp16": 5.1}
 TAKEN_IN_BESIDE_UPDATE = {"fp32": 15.4, "bf16": 7.2, "fp16": 7.2}
+TAKEN_IN_AS_IT_IS = {"fp32": 4.0, "bf16": 2.8, "fp16": 2.8}  # without dropout
 TAKEN_IN_WHEN_TRAINED = {"fp32": 2.1, "bf16": 1.5, "fp16": 1.5}
+# And where something is learnt of each output: of what the matrix with an update puts out, each further time that it is held.
+OUTPUT_AGAIN = {"fp32": 6.4, "bf16": 3.8, "fp16": 3.8}
+OF_RANK = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0}  # of what stands between the two matrices of an update
 MIXED = {"cpu": 1.2, "cuda": 1.2}  # fitted to real runs, see above; on a GPU assumed
 RECOMPUTED_BLOCKS = 3.3  # that lie in memory at once under checkpointing
 OVERHEAD = {"cpu": 590 * MB, "cuda": 700 * MB}  # a worker before its model, measured; a CUDA context and its buffers, assumed
 NOT_FUSED = ("deberta-v2",)  # of the kinds that Shur trains, the one whose attention transformers computes step by step
-SCORES_KEPT = 3.9  # of them a pair of tokens, and of the terms of relative position a token and each of 2 x 256 distances: fitted to two shapes
+SCORES_KEPT = 3.9  # of them a pair of tokens, and of the terms of relative position a token and each of 2 x 256 distances: fitted
 DISTANCES, DISTANCES_KEPT = 512, 4.5
 LOADING = 450 * MB  # a worker's imports while it opens the model, whose file lies in memory beside the weights made of it
 OPTIMISER = {"adamw": 8.0, "adamw_8bit": 2.1, "paged_adamw_32bit": 8.0, "paged_adamw_8bit": 2.1}  # bytes a trained parameter
@@ -61,8 +65,9 @@ TOKEN_BYTES = 40  # a Python int and its place in a list
 class Memory:
     """Bytes at the peak of training, by part. On a GPU the parts are its memory, on a CPU the process's resident memory."""
 
-    parts: dict[str, int]  # "weights", "trained copies", "gradients", "optimiser", "activations", "data", "overhead", and "loading" -> bytes:
-    # what opening the model takes beyond all these
+    # "weights", "trained copies", "gradients", "optimiser", "activations", "data", "overhead" -> bytes; "loading": what opening the model
+    # takes beyond all these
+    parts: dict[str, int]
 
     @property
     def total_bytes(self) -> int:
@@ -123,7 +128,7 @@ def _weights(facts: ModelFacts, shape: Shape) -> int:
     if not shape.freezes_body:
         return 4 * parameters
     own = footprint.own_parameters
-    told = _narrow(shape) * (parameters - own) + 4 * own
+    told = _narrow(shape) * (parameters - own) + 4 * own + _shared(footprint)
     if footprint.bits is None:
         return told
     matrices = facts.layers * sum(one.inputs * one.outputs for one in facts.linears)
@@ -142,15 +147,38 @@ def _activations(facts: ModelFacts, shape: Shape) -> int:
     footprint = shape.footprint
     layers = facts.layers if footprint.blocks is None else footprint.blocks
     put_out = sum(one.outputs for one in facts.linears) * PUT_OUT[shape.precision]
-    taken_in = sum(one.inputs for one in footprint.adapted) * TAKEN_IN_BESIDE_UPDATE[shape.precision]
+    kept_of_input = TAKEN_IN_BESIDE_UPDATE if footprint.drops_inputs else TAKEN_IN_AS_IT_IS
+    taken_in = sum(one.inputs for one in footprint.adapted) * kept_of_input[shape.precision]
     if footprint.blocks or not shape.freezes_body:  # whole blocks are trained
         taken_in = sum(one.inputs for one in facts.linears) * TAKEN_IN_WHEN_TRAINED[shape.precision]
     length = shape.length + footprint.virtual_tokens
-    tokens, of_block = shape.batch * length, put_out + taken_in + _scores(facts, shape, length + footprint.prefix_tokens)
+    of_token = put_out + taken_in + _of_updates(shape) + _scores(facts, shape, length + footprint.prefix_tokens)
+    tokens, copies = shape.mixed * shape.batch * length, _copies(shape)
     if not shape.checkpointing:
-        return round(shape.mixed * tokens * layers * of_block)
+        return round(layers * (tokens * of_token + copies))
     inputs_kept = 4 * facts.hidden_size * layers
-    return round(shape.mixed * tokens * (min(RECOMPUTED_BLOCKS, layers) * of_block + inputs_kept))
+    return round(min(RECOMPUTED_BLOCKS, layers) * (tokens * of_token + copies) + tokens * inputs_kept)
+
+
+def _of_updates(shape: Shape) -> float:
+    """Bytes a token and block that the updates keep besides what they take in."""
+    footprint = shape.footprint
+    again = footprint.outputs_again * sum(one.outputs for one in footprint.adapted) * OUTPUT_AGAIN[shape.precision]
+    return again + len(footprint.adapted) * footprint.rank * OF_RANK[shape.precision]
+
+
+def _copies(shape: Shape) -> int:
+    """Bytes a block of what its layers take of a shared pair of matrices, where those do not compute in the pair's 32 bits."""
+    if not shape.footprint.shared or _narrow(shape) == 4:
+        return 0
+    return 2 * shape.footprint.rank * sum(one.inputs + one.outputs for one in shape.footprint.adapted)
+
+
+def _shared(footprint: Footprint) -> int:
+    """Bytes of that pair, which is as wide as the widest that it stands beside."""
+    if not footprint.shared:
+        return 0
+    return 4 * footprint.rank * (max(one.inputs for one in footprint.adapted) + max(one.outputs for one in footprint.adapted))
 
 
 def _read_only(facts: ModelFacts, shape: Shape) -> int:

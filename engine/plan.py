@@ -14,7 +14,7 @@ from typing import Any, Literal
 from engine import speed
 from engine.asked import asked
 from engine.catalog import Catalog
-from engine.checks import check
+from engine.checks import check, memory_problems
 from engine.data.profile import DataFacts
 from engine.data.split import class_names
 from engine.deciding import Deciding, Decision, cut_share
@@ -77,14 +77,29 @@ class Plan:
         return next((decision.reason for decision in self.decisions if decision.name == name), None)
 
 
-def plan(spec: RunSpec, data: DataFacts, model: ModelFacts, tokens: TokenFacts | None, hardware: Hardware, catalog: Catalog) -> Plan:
-    """Every number of the run. Raises Refused with all the errors that `check` finds."""
+def plan(
+    spec: RunSpec,
+    data: DataFacts,
+    model: ModelFacts,
+    tokens: TokenFacts | None,
+    hardware: Hardware,
+    catalog: Catalog,
+    *,
+    whatever_memory: bool = False,
+) -> Plan:
+    """Every number of the run. Raises Refused with all the errors that `check` finds.
+
+    `whatever_memory`: also where the estimate is more than what is free, so that it can be measured.
+    """
     errors = [problem for problem in check(spec, data, model, tokens, hardware, catalog) if problem.severity == "error"]
-    if errors:
-        raise Refused(*errors)
     told = asked(spec, catalog)
+    if errors and (not whatever_memory or told.method is None or told.problems):
+        raise Refused(*errors)
     assert told.method is not None, "check refuses an unknown method"
     work = decide(told, told.method, spec.data, data, model, tokens, hardware)
+    errors = [problem for problem in errors if problem not in tuple(memory_problems(work))]
+    if errors:
+        raise Refused(*errors)
     settings, needed = work.settings, work.memory()
     timing = speed.seconds(model, load(work), hardware)
     return Plan(

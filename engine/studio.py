@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import catalog as presets
+from engine import fitting, uploads
 from engine import plan as planning
 from engine import spec as specs
-from engine import uploads
 from engine.catalog import Catalog
 from engine.checks import gigabytes
 from engine.data.profile import DataFacts
@@ -59,6 +59,7 @@ class Preview:
     plan: Plan | None
     data: DataFacts | None
     model: ModelFacts | None
+    too_large: Plan | None = None  # the plan where nothing but memory keeps it from being made; it can be measured
     changes: tuple[Change, ...] = ()  # that make it fit, or quicker; empty where it fits and is quick
 
     @property
@@ -84,7 +85,7 @@ class Studio:
         self.reader = Reader(self.store)
         self._supervisor = Supervisor(self.store, worker, share=share)
         self._predictor = Predictor(self.home)
-        self._measuring = Measuring(self.home, self._supervisor.environment)
+        self._measuring = Measuring(self.home, self._supervisor.environment, self._machine, lambda: bool(self._supervisor.workers()))
         self._studies = Studies(self.home, self)
         if dispatch:
             self._supervisor.start()
@@ -93,6 +94,11 @@ class Studio:
     def hardware(self) -> Hardware:
         """The machine, as it was at most a few seconds ago."""
         return self.facts.hardware()
+
+    def _machine(self) -> str:
+        """Tells one machine from another."""
+        found = self.facts.hardware()
+        return f"{found.cpu}, {found.cores} cores, {found.ram_bytes} bytes"
 
     def _token(self, token: str | None) -> str | None:
         """The token that was typed in, else the owner's own; that one serves nobody else's requests."""
@@ -141,6 +147,17 @@ class Studio:
         found = self._preview(spec, self._token(token))
         return replace(found, changes=self._changes(spec, found, self._token(token)))
 
+    def _by_measure(self, plan: Plan, problems: list[Problem]) -> tuple[Plan, list[Problem]]:
+        """The plan as it was measured, and the problems without those that rest on the estimate alone."""
+        state = self._measuring.state(plan)
+        if state.measured is not None:
+            plan = with_measured(plan, state.measured)
+            return plan, [one for one in problems if not one.of_memory] + over_memory(plan)
+        if state.problem is not None and state.problem.of_memory:
+            fix = "Apply one of the changes offered; if you start it as it is, it goes on by itself with smaller batches."
+            problems = [*problems, replace(state.problem, fix=fix, severity="warning")]
+        return plan, problems
+
     def _changes(self, spec: RunSpec, found: Preview, token: str | None) -> tuple[Change, ...]:
         if found.data is None or found.model is None:
             return ()
@@ -151,7 +168,23 @@ class Studio:
             return model, self.facts.tokens(model, data, token)
 
         tokens = self.facts.tokens(found.model, data, token)
-        return changes(Scene(spec, data, found.model, tokens, self.facts.hardware_to_plan(), self.catalog), find)
+        scene = Scene(spec, data, found.model, tokens, self.facts.hardware_to_plan(), self.catalog)
+        return changes(self._scaled(scene, found.plan or found.too_large), find)
+
+    def _scaled(self, scene: Scene, plan: Plan | None) -> Scene:
+        """With the estimates corrected by what was measured of this run."""
+        state = self._measuring.state(plan) if plan else FitState("none")
+        if plan is None or state.state not in ("measured", "failed"):
+            return scene
+        estimated = sum(plan.memory_parts.values())
+        if state.measured is not None:
+            work = scene.decided()
+            seconds = fitting.seconds_of(scene, work) if work else None
+            times = plan.seconds / seconds if plan.seconds and seconds else 1.0
+            return replace(scene, memory_times=plan.memory_bytes / max(1, estimated), seconds_times=times)
+        if state.problem is not None and state.problem.of_memory:
+            return replace(scene, memory_times=max(1.0, 1.1 * plan.memory_available_bytes / max(1, estimated)))
+        return scene
 
     def _preview(self, spec: RunSpec, token: str | None) -> Preview:
         problems: list[Problem] = []
@@ -173,17 +206,16 @@ class Studio:
         hardware = self.facts.hardware_to_plan()
         problems += planning.check(spec, data, model, tokens, hardware, self.catalog)
         problems = list(dict.fromkeys(problems))
-        made: Plan | None = None
-        if data is not None and model is not None and all(problem.severity != "error" for problem in problems):
+        made, unsure = None, None
+        if data is not None and model is not None:
             try:
-                made = planning.plan(spec, data, model, tokens, hardware, self.catalog)
-                measured = self._measuring.remembered(made)
-                if measured is not None:
-                    made = with_measured(made, measured)
-                    problems += over_memory(made)
+                made = planning.plan(spec, data, model, tokens, hardware, self.catalog, whatever_memory=True)
+                made, problems = self._by_measure(made, problems)
             except Refused as error:
                 problems += [problem for problem in error.problems if problem not in problems]
-        return Preview(tuple(problems), made, data, model)
+        if any(problem.severity == "error" for problem in problems):
+            made, unsure = None, made
+        return Preview(tuple(problems), made, data, model, unsure)
 
     # The fit, measured
 
@@ -194,9 +226,12 @@ class Studio:
             raise Refused(Problem("memory", message, "Wait until it has ended, or stop it under Runs."))
         self.facts.measure(wait=True)
         preview = self._preview(spec, self._token(token))
-        if preview.plan is None:
+        plan = preview.plan or preview.too_large
+        if plan is None:
             raise Refused(*(problem for problem in preview.problems if problem.severity == "error"))
-        self._measuring.start(replace(spec, data=self._lasting(spec.data), study=None), preview.plan, self._token(token))
+        if self.share and self._measuring.is_going_on:
+            raise Refused(Problem("memory", "Somebody else checks the fit just now.", "Try again in a minute."))
+        self._measuring.start(replace(spec, data=self._lasting(spec.data), study=None), plan, self._token(token))
 
     def fit_state(self, plan: Plan) -> FitState:
         """Whether this plan's fit was measured, is being measured, or could not be."""
@@ -215,10 +250,10 @@ class Studio:
     def submit(self, spec: RunSpec, token: str | None = None) -> str:
         """As `start`, also for a run of a study."""
         self.facts.measure(wait=True)
-        self._measuring.cancel()
         preview = self._preview(spec, self._token(token))
         if preview.plan is None or not preview.is_ready:
             raise Refused(*(problem for problem in preview.problems if problem.severity == "error"))
+        self._measuring.cancel()  # else it would measure beside a run
         spec = replace(spec, name=_clean_name(spec.name or "") or _name_of(spec), data=self._lasting(spec.data))
         return self._supervisor.submit(specs.to_json(spec), planning.to_json(preview.plan), spec.name or "", self._token(token))
 
@@ -243,6 +278,7 @@ class Studio:
 
     def resume(self, run_id: str, token: str | None = None) -> None:
         """Puts a stopped, failed or killed run back in the queue. Raises Refused for any other."""
+        self._measuring.cancel()
         self._supervisor.resume(run_id, self._token(token))
 
     def delete(self, run_id: str) -> None:
@@ -369,8 +405,8 @@ def over_memory(plan: Plan) -> list[Problem]:
     if plan.memory_bytes <= plan.memory_available_bytes:
         return []
     needed, there = gigabytes(plan.memory_bytes), gigabytes(plan.memory_available_bytes)
-    fix = "Choose a smaller batch size or text length, or turn on gradient checkpointing."
-    return [Problem("memory", f"{needed} of memory were measured, and {there} are free.", fix)]
+    fix = "Choose a smaller batch size, a shorter text length or a lighter method."
+    return [Problem("memory", f"{needed} of memory were measured, and {there} are free.", fix, of_memory=True)]
 
 
 def _name_of(spec: RunSpec) -> str:

@@ -35,7 +35,7 @@ from engine.tasks import all_tasks
 from engine.train import Outcome, StopAskedError, Work, fit
 
 RESOURCE_SECONDS = 2.0
-JUDGED_ROWS = 32  # at once; fewer in a run that ran out of memory
+JUDGED_ROWS = 32  # at once, at most; a check takes twice the batch, and so does this
 
 
 def main(folder: Path) -> int:
@@ -152,7 +152,7 @@ def _judge(
         model,
         tokenizer,
         ids,
-        batch_size=max(1, JUDGED_ROWS // work.pieces),
+        batch_size=max(1, min(JUDGED_ROWS, 2 * (work.training.batch_size or 1)) // work.pieces),
         autocast=work.autocast,
         said=lambda done: tell("Judging on the test rows", done, len(ids)),
     )

@@ -101,7 +101,7 @@ def recipe_line(recipe: Recipe | None) -> str:
 
 def preview(plan: Plan | None, found: tuple[Problem, ...]) -> str:
     """What will happen, before it does. Every estimate is marked; problems are named, their fixes stand beside the fields."""
-    told = _figures(plan) if plan else '<p class="soft">The figures appear here once nothing is missing.</p>'
+    told = _figures(plan) if plan else '<p class="soft">The figures appear here once nothing stands in the way.</p>'
     return f"{told}{_verdict(found)}{_reasons(plan) if plan else ''}"
 
 
@@ -157,8 +157,9 @@ def changes(offered: Sequence[Change], plan: Plan | None) -> str:
     rows = "".join(
         f'<li><div><b>{escape(one.words)}</b><span class="soft">{words.size(one.memory_bytes)} of memory'
         f"{'' if one.seconds is None else ' · ' + words.about(one.seconds)} {_mark('estimated')}</span></div>"
-        f'<button type="button" class="pick" data-as="apply" data-pick="{at}" aria-label="Apply: {escape(one.words)}">Apply</button></li>'
-        for at, one in enumerate(offered)
+        f'<button type="button" class="pick" data-as="apply" data-pick="{escape(one.words)}" '
+        f'aria-label="Apply: {escape(one.words)}">Apply</button></li>'
+        for one in offered
     )
     return f'<div class="changes"><b>{lead}</b><ul>{rows}</ul></div>'
 
@@ -177,9 +178,14 @@ def _verdict(found: tuple[Problem, ...]) -> str:
     remarks = [one for one in found if one.severity == "warning"]
     if not found:
         return '<p class="fine" role="status">✓ No problems</p>'
-    listed = "".join(f'<li class="{one.severity}">{escape(one.message)}</li>' for one in (*errors, *remarks))
-    title = f"{words.counted(len(errors), 'thing')} to settle first" if errors else f"{words.counted(len(remarks), 'thing')} to know"
-    return f'<div class="issues" role="status"><b>{title}</b><ul>{listed}</ul></div>'
+    told = ""
+    if errors:
+        listed = "".join(f'<li class="error">{escape(one.message)} <span class="fix">{escape(one.fix)}</span></li>' for one in errors)
+        told += f"<b>{words.counted(len(errors), 'thing')} to settle first</b><ul>{listed}</ul>"
+    if remarks:
+        listed = "".join(f'<li class="warning">{escape(one.message)}</li>' for one in remarks)
+        told += f"<b>{words.counted(len(remarks), 'thing')} to know</b><ul>{listed}</ul>"
+    return f'<div class="issues" role="status">{told}</div>'
 
 
 def _reasons(plan: Plan) -> str:

@@ -21,23 +21,31 @@ SETTINGS = ("method", "settings", "memory", "disk", "model")  # fields of proble
 
 
 def choices(fits: Sequence[Fit]) -> list[tuple[str, str]]:
-    """What the list of methods offers; one that cannot be used here says so."""
-    return [(one.name if is_usable(one) else f"{one.name} (not here)", one.method) for one in fits]
+    """What the list of methods offers; one that cannot be used here, or not with what is set, says so."""
+    shared = _shared(fits)
+    return [(f"{one.name}{_mark(of_method(one.problems, shared))}", one.method) for one in fits]
 
 
-def is_usable(fit: Fit) -> bool:
-    """Whether nothing about the method itself keeps it out; data that is missing keeps none out."""
-    return not of_method(fit.problems)
+def _mark(own: Sequence[Problem]) -> str:
+    if not own:
+        return ""
+    return " (not with these settings)" if all(one.field.startswith("settings.") for one in own) else " (not here)"
 
 
-def of_method(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+def _shared(fits: Sequence[Fit]) -> set[Problem]:
+    """What keeps every method out and so says nothing about one."""
+    return set.intersection(*(set(one.problems) for one in fits)) if fits else set()
+
+
+def of_method(problems: Sequence[Problem], shared: set[Problem]) -> tuple[Problem, ...]:
     """The errors that another method may not have."""
-    return tuple(one for one in problems if one.severity == "error" and one.field.partition(".")[0] in SETTINGS)
+    own = (one for one in problems if one.severity == "error" and one not in shared)
+    return tuple(one for one in own if one.field.partition(".")[0] in SETTINGS)
 
 
 def table(fits: Sequence[Fit], methods: Mapping[str, Method], chosen: str) -> str:
     """One row a method. Greyed where it cannot be combined, with the reason and what works instead."""
-    shared = set.intersection(*(set(one.problems) for one in fits)) if fits else set()
+    shared = _shared(fits)
     columns = (
         tables.Column("Method", style="method-name"),
         tables.Column("Trains"),
@@ -48,7 +56,7 @@ def table(fits: Sequence[Fit], methods: Mapping[str, Method], chosen: str) -> st
     rows, styles = [], []
     for one in fits:
         method = methods[one.method]
-        own = [problem for problem in of_method(one.problems) if problem not in shared]
+        own = of_method(one.problems, shared)
         rows.append([_name(method), *_cells(method, one.plan, own), _button(one, chosen, bool(own))])
         styles.append("greyed" if own else "chosen" if one.method == chosen else "")
     lines = (f"{escape(one.name)}: {escape(one.source)}. Quality: {escape(one.quality_source)}." for one in methods.values())

@@ -88,7 +88,7 @@ def advice(result: Result) -> str:
     return f'<div class="verdict"><p class="{style}">{escape(first)}</p>{more}</div>'
 
 
-def table(result: Result, definition: str, intervals: str) -> str:
+def table(result: Result, notes: str) -> str:
     """A line for each method, and the baselines below them."""
     columns = (
         Column("Method"), Column("Macro F1", number=True), Column("Accuracy", number=True), Column("Peak memory", number=True),
@@ -102,7 +102,7 @@ def table(result: Result, definition: str, intervals: str) -> str:
     on = f"On {words.counted(result.test_rows, 'test row')}" if result.test_rows else "Method by method"
     drawn = tables.table("Methods compared", columns, rows, row_styles=styles)
     measured = "Memory, time and sizes are measured; time holds whatever else the machine did meanwhile."
-    return f'<h2>{on}</h2>{drawn}<p class="soft">{escape(intervals)} {measured} {escape(definition)}</p>'
+    return f'<h2>{on}</h2>{drawn}<p class="soft">{measured} {escape(notes)}</p>'
 
 
 def _row(row: Row, *, take: bool) -> tuple[str, ...]:

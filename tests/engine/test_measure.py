@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from engine import measuring
-from engine.errors import Refused
+from engine.errors import Problem, Refused
 from engine.facts import Facts
 from engine.measured import Measured, key, with_measured
 from engine.measuring import FitState
+from engine.models import EMBEDDED
 from engine.plan import Plan
 from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
 from tests.tiny import tiny
 
 FOUND = Measured(
-    peak_memory_bytes=2 * 10**9, longest=80, steps=5, seconds_a_token=1e-3, seconds_a_batch=0.5, seconds_a_row_checked=0.01,
+    peak_memory_bytes=2 * 10**9, longest=80, steps=5, seconds_a_batch=0.5, seconds_a_row_checked=0.01,
     seconds_a_row_tested=0.02, seconds_once=3.0, loading_seconds=4.0, save_bytes=123_456,
 )  # fmt: skip
 
@@ -43,10 +44,19 @@ def a_spec(base: Path, method: str = "lora", **settings: object) -> RunSpec:
     return RunSpec(DataSpec("sample:product-reviews-bn"), str(base), method, preset=None, settings=chosen)  # type: ignore[arg-type]
 
 
+def minilm() -> RunSpec:
+    """A run whose batch takes most of its memory."""
+    return replace(a_spec(Path(EMBEDDED), batch_size=128, max_length=128), model=EMBEDDED)
+
+
 def planned(studio: Studio, spec: RunSpec) -> Plan:
     plan = studio.preview(spec).plan
     assert plan is not None
     return plan
+
+
+def remember(studio: Studio, plan: Plan, found: Measured) -> None:
+    studio._measuring._remembered.add(key(plan, studio._machine()), found)
 
 
 def outcome(studio: Studio, plan: Plan) -> FitState:
@@ -88,19 +98,24 @@ def test_what_was_measured_replaces_the_estimate_for_the_same_run_and_no_other(s
 def test_seconds_follow_from_what_was_measured(studio: Studio, base: Path) -> None:
     plan = planned(studio, a_spec(base))
     told = with_measured(plan, FOUND)
-    assert told.seconds_parts["training"] == pytest.approx(3.0 + plan.steps * plan.settings["accumulation"] * 0.5)
+    assert told.seconds_parts["frozen"] == 3.0
+    assert told.seconds_parts["training"] == pytest.approx(plan.steps * plan.settings["accumulation"] * 0.5)
     assert told.seconds_parts["test"] == pytest.approx(0.02 * plan.rows["test"])
     assert told.save_bytes == 123_456
-    assert key(told) == key(plan)
+    assert key(told, "here") == key(plan, "here")
 
 
-def test_more_than_is_free_keeps_the_run_from_starting(studio: Studio, base: Path) -> None:
-    spec = a_spec(base)
+def test_more_than_is_free_keeps_the_run_from_starting(studio: Studio) -> None:
+    spec = minilm()
     plan = planned(studio, spec)
-    studio._measuring._remembered.add(plan, replace(FOUND, peak_memory_bytes=2 * plan.memory_available_bytes))
+    remember(studio, plan, replace(FOUND, peak_memory_bytes=round(1.05 * plan.memory_available_bytes)))
     found = studio.preview(spec)
     assert not found.is_ready
-    assert any(one.field == "memory" and "were measured" in one.message for one in found.problems)
+    assert found.plan is None
+    assert found.too_large is not None
+    assert any(one.of_memory and "were measured" in one.message for one in found.problems)
+    assert found.changes, "what was measured counts, not what was estimated"
+    assert all(one.memory_bytes <= plan.memory_available_bytes for one in found.changes)
     with pytest.raises(Refused, match="were measured"):
         studio.start(spec)
 
@@ -142,3 +157,53 @@ def test_data_that_changed_meanwhile_is_told(studio: Studio, base: Path, tmp_pat
     told = outcome(studio, replace(plan, data_sha256="0" * 64))
     assert told.problem is not None
     assert "The data changed" in told.problem.message
+
+
+def test_what_is_too_large_by_the_estimate_can_be_measured_and_then_started(
+    studio: Studio, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = replace(studio.hardware, ram_free_bytes=500_000_000)
+    monkeypatch.setattr(studio.facts, "hardware_to_plan", lambda: tight)
+    spec = a_spec(base)
+    found = studio.preview(spec)
+    assert found.plan is None
+    assert found.too_large is not None
+    assert any(one.of_memory for one in found.problems)
+    remember(studio, found.too_large, replace(FOUND, peak_memory_bytes=400_000_000))
+    found = studio.preview(spec)
+    assert found.is_ready
+    assert found.plan is not None
+    assert found.plan.memory_basis == "measured"
+
+
+def test_a_slow_run_by_measurement_is_offered_what_makes_it_quicker(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = replace(studio.hardware, fp32_flops=1e11, bf16_flops=3e11)
+    monkeypatch.setattr(studio.facts, "hardware_to_plan", lambda: quick)
+    spec = minilm()
+    plan = planned(studio, spec)
+    assert studio.preview(spec).changes == ()
+    remember(studio, plan, replace(FOUND, seconds_a_batch=200.0))
+    offered = studio.preview(spec).changes
+    assert offered
+    assert all(one.seconds is not None and one.seconds <= 0.75 * 1.1 * 50 * 200 for one in offered)
+
+
+def test_running_out_of_memory_while_measuring_offers_lighter_ways(studio: Studio) -> None:
+    spec = minilm()
+    plan = planned(studio, spec)
+    problem = Problem("memory", "It does not fit.", "", of_memory=True)
+    studio._measuring._failed[key(plan, studio._machine())] = problem
+    found = studio.preview(spec)
+    assert found.changes
+    assert any("does not fit" in one.message and one.severity == "warning" for one in found.problems)
+
+
+@pytest.mark.parametrize("changed", ["text", "settings", "version"])
+def test_other_rows_or_libraries_are_measured_anew(studio: Studio, base: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    plan = planned(studio, a_spec(base))
+    before = key(plan, "here")
+    if changed == "version":
+        monkeypatch.setattr("engine.measured._versions", lambda: ["other"])
+    other = {"text": replace(plan, text="other"), "settings": replace(plan, settings={**plan.settings, "clean_html": False})}
+    assert key(other.get(changed, plan), "here") != before
+    assert key(plan, "elsewhere") != key(plan, "here")

@@ -41,10 +41,10 @@ def test_one_that_cannot_be_used_is_greyed_with_reason_and_fix_and_cannot_be_cho
     assert "Choose a rank of at most 384." in told
     assert f'data-pick="{first.method}"' not in told
     offered = methods.choices([replace(first, plan=None, problems=(BAD,)), *rest])
-    assert offered[0] == (f"{first.name} (not here)", first.method)
+    assert offered[0] == (f"{first.name} (not with these settings)", first.method)
 
 
 def test_what_is_missing_for_all_greys_none(fits: tuple[Fit, ...]) -> None:
     none = [replace(one, plan=None, problems=(NO_DATA,)) for one in fits]
     assert "greyed" not in methods.table(none, all_methods(), "lora")
-    assert all("not here" not in name for name, _ in methods.choices(none))
+    assert all("(not" not in name for name, _ in methods.choices(none))

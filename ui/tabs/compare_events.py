@@ -142,7 +142,7 @@ def wire_page(studio: Studio, page: StudyPage, train: Train) -> None:
     page.seen.change(bind(on_news, studio), [opened], live, **quiet)
     button["stop"].click(bind(on_stop, studio), opened, button["stop"], **quiet).then(**look)
     button["resume"].click(bind(on_resume, studio), [opened, train.token], None, **quiet).then(**look)
-    button["extend"].click(bind(on_extend, studio), [opened], [page.extension, page.more_methods, page.more_seeds], **quiet)
+    button["extend"].click(bind(on_extend, studio), [opened, train.token], [page.extension, page.more_methods, page.more_seeds], **quiet)
     page.extend.click(bind(on_extended, studio), [opened, page.more_methods, page.more_seeds, train.token], page.extension, **quiet).then(
         **look
     )
@@ -200,7 +200,7 @@ def on_news(studio: Studio, study_id: str) -> list[Any]:
         gr.update(visible=result.can_resume),
         gr.update(visible=True),
         gr.update(visible=result.state != "running"),
-        study.table(result, study_report.DEFINITION, study_report.interval_note(result)),
+        study.table(result, study_report.notes(result)),
         figures.study(result),
         study.conditions(study_report.conditions(result)),
     ]
@@ -215,10 +215,10 @@ def on_resume(studio: Studio, study_id: str, token: str) -> None:
     studio.resume_study(study_id, token or None)
 
 
-def on_extend(studio: Studio, study_id: str) -> tuple[Any, Any, Any]:
+def on_extend(studio: Studio, study_id: str, token: str) -> tuple[Any, Any, Any]:
     """What can still be added: methods that fit and are not there, and seeds."""
     made = studio.study(study_id).study
-    fits = studio.methods_that_fit(made.base)
+    fits = studio.methods_that_fit(made.base, token or None)
     more = [(one.name, one.method) for one in fits if one.plan is not None and one.method not in made.methods]
     seeds = SEEDS[len(made.seeds) - 1 :]
     return gr.update(visible=True), gr.update(choices=more, value=[], visible=bool(more)), gr.update(choices=seeds, value=seeds[0])

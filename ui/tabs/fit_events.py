@@ -13,8 +13,10 @@ from ui.border import bind
 from ui.tabs.train import Train
 
 if TYPE_CHECKING:
-    from engine.plan import Plan
-    from engine.studio import Studio
+    from engine.studio import Preview, Studio
+
+CHECK = "Check the fit"
+LABELS = {"measuring": "Measuring …", "measured": "Measure again", "failed": "Check again"}
 
 
 def wire(studio: Studio, train: Train, everything: list[Any], once: dict[str, Any]) -> None:
@@ -27,14 +29,14 @@ def outputs(train: Train) -> list[Any]:
     return [train.fit, train.fit_timer, train.check_fit]
 
 
-def shown(studio: Studio, plan: Plan | None) -> tuple[str, Any, Any]:
-    """What is known of the fit of this plan, whether to look again soon, and whether it can be checked now."""
+def shown(studio: Studio, found: Preview) -> tuple[str, Any, Any]:
+    """What is known of the fit of this run, whether to look again soon, and whether it can be checked now."""
+    plan = found.plan or found.too_large
     if plan is None:
-        return "", gr.update(active=False), gr.update(value="Check the fit", interactive=False)
+        return "", gr.update(active=False), gr.update(value=CHECK, interactive=False)
     state = studio.fit_state(plan)
     going = state.state == "measuring"
-    label = "Measuring …" if going else "Check again" if state.state == "failed" else "Check the fit"
-    return cards.fit(state), gr.update(active=going), gr.update(value=label, interactive=state.state in ("none", "failed"))
+    return cards.fit(state), gr.update(active=going), gr.update(value=LABELS.get(state.state, CHECK), interactive=not going)
 
 
 def on_check_fit(studio: Studio, train: Train, token: str, *values: Any) -> tuple[str, Any, Any]:
@@ -44,13 +46,14 @@ def on_check_fit(studio: Studio, train: Train, token: str, *values: Any) -> tupl
         studio.measure_fit(spec, token or None)
     except Refused as refused:
         return words.problems(refused.problems), gr.update(active=False), gr.update(interactive=True)
-    return shown(studio, studio.preview(spec, token or None).plan)
+    return shown(studio, studio.preview(spec, token or None))
 
 
 def on_fit_tick(studio: Studio, train: Train, token: str, *values: Any) -> tuple[str, Any, Any, str]:
     """How far it is; when it is over the preview is drawn anew, since its figures are now measured."""
     spec = request.run_spec(request.unguessed(train.offer.told(values)), train.offer)
-    plan = studio.preview(spec, token or None).plan
-    told = shown(studio, plan)
+    found = studio.preview(spec, token or None)
+    plan = found.plan or found.too_large
     over = plan is None or studio.fit_state(plan).state != "measuring"
+    told = shown(studio, found)
     return *told, f"{time.time()}" if over else gr.skip()

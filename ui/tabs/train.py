@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quick"
 SIMPLE, ADVANCED = "Simple", "Advanced"
 PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
-CHANGE = "shur.apply = at => { props.value = at; trigger('click'); };"  # those of what makes it fit
+CHANGE = "shur.apply = words => { props.value = words; trigger('click'); };"  # those of what makes it fit
 TICK_SECONDS = 1.0  # between looks at a measurement
 SLOTS = ("source", "columns", "model", "method")  # places for problems, beside the fields that they name
 
@@ -54,7 +54,7 @@ class Train:
     recipe_line: Any
     preview: Any
     changes: Any  # what would make the run fit, or quicker
-    change_picked: Any  # the number of the one whose button was pressed
+    change_picked: Any  # the words of the one whose button was pressed
     fit: Any  # how far the measurement is, and what it found
     fit_timer: Any
     fit_over: Any  # changes when a measurement has come to its end

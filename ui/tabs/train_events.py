@@ -131,12 +131,12 @@ def on_picked(method: str) -> str:
     return method
 
 
-def on_change_picked(studio: Studio, train: Train, at: str, token: str, *values: Any) -> list[Any]:
-    """The fields with that change made; as they are where it is no longer offered."""
+def on_change_picked(studio: Studio, train: Train, picked: str, token: str, *values: Any) -> list[Any]:
+    """The fields with the change of these words made; as they are where it is no longer offered."""
     spec = request.run_spec(request.unguessed(train.offer.told(values)), train.offer)
     offered = studio.preview(spec, token or None).changes
-    number = int(at) if at.isdigit() else len(offered)
-    return refilled(request.fields(applied(spec, offered[number]) if number < len(offered) else spec, train.offer))
+    change = next((one for one in offered if one.words == picked), None)
+    return refilled(request.fields(applied(spec, change) if change else spec, train.offer))
 
 
 def on_detail(detail: str) -> Any:
@@ -220,7 +220,7 @@ def draw(
         cards.recipe_line(recipe),
         cards.preview(plan, problems),
         cards.changes(found.changes, plan),
-        *fit_events.shown(studio, plan),
+        *fit_events.shown(studio, found),
         gr.update(value=label, interactive=ready),
         gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=(data.text_why if data else "") or None),
         gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
