@@ -1,19 +1,21 @@
 """`python -m engine compare`: a study from the shell. Progress on stderr, the result as one JSON object at the end of stdout.
 
-Ctrl-C stops the study and saves it; `--resume ID` goes on with it. Leaves the options that `train` has too to `__main__`.
+Ctrl-C stops the study and saves it, a second one kills the run at work; `--resume ID` goes on with it. Leaves the options that
+`train` has too to `__main__`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine import study_report
-from engine.errors import Problem, Refused
+from engine.errors import Problem, Refused, explain
 from engine.spec import RunSpec
 from engine.studio import Studio
 from engine.study import Budget, seeds_of
@@ -21,6 +23,9 @@ from engine.study_result import Result, RunResult
 from engine.verdict import percent
 
 DONE, FAILED = 0, 1
+FILES = {"csv": study_report.to_csv, "markdown": study_report.to_markdown, "html": study_report.to_html}
+# What a study has from its start, so that it cannot be asked for with --resume.
+CONDITIONS = ("steps", "minutes", "data", "test", "text", "label", "model", "method", "preset", "set", "name", "spec")
 LOOK_SECONDS = 0.5
 
 
@@ -31,7 +36,7 @@ def add_options(compare: argparse.ArgumentParser) -> None:
     compare.add_argument("--steps", type=int, metavar="N", help="steps of every run")
     compare.add_argument("--minutes", type=float, metavar="M", help="minutes for the whole comparison, by the estimate")
     compare.add_argument("--resume", metavar="ID", help="go on with this comparison; with --methods or --seeds it is extended by them")
-    for kind in ("csv", "markdown", "html"):
+    for kind in FILES:
         compare.add_argument(f"--{kind}", metavar="FILE", type=Path, help=f"write the result as {kind.upper()} too")
 
 
@@ -42,19 +47,52 @@ def compare(
 
     Raises Refused with every problem.
     """
+    _check(told)
     methods = [one.strip() for one in told.methods.split(",") if one.strip()] if told.methods is not None else None
     study_id = _resumed(told, methods, studio) if spec is None else _started(told, spec, methods, studio, say)
     say(f"Study {study_id}")
     result = _follow(studio, study_id, interrupts, say)
     for sentence in result.advice.sentences:
         say(sentence)
-    for path, text in ((told.csv, study_report.to_csv), (told.markdown, study_report.to_markdown), (told.html, study_report.to_html)):
-        if path is not None:
-            path.write_text(text(result), "utf-8")
     if result.can_resume:
         say(f"Go on with: python -m engine compare --resume {study_id} --home {studio.home}")
-    print(json.dumps(outcome(studio, result)))
-    return DONE if result.state == "finished" and all(row.state == "finished" for row in result.rows) else FAILED
+    print(json.dumps(outcome(studio, result)), flush=True)
+    written = _written(told, result, say)
+    return DONE if written and result.state == "finished" and all(row.state == "finished" for row in result.rows) else FAILED
+
+
+def _check(told: argparse.Namespace) -> None:
+    """Raises Refused for what can be told before hours go by: files that cannot be written, conditions that a study has already."""
+    problems = []
+    for kind in FILES:
+        path: Path | None = getattr(told, kind)
+        if path is not None and not _can_be_written(path):
+            problems.append(Problem(kind, f"The file {path} cannot be written.", "Choose a file in a folder that is there and yours."))
+    given = [f"--{name}" for name in CONDITIONS if getattr(told, name, None) not in (None, [])] if told.resume else []
+    if given:
+        verb = "is" if len(given) == 1 else "are"
+        message = f"{' and '.join(given)} {verb} given beside --resume, but a comparison keeps its conditions."
+        problems.append(Problem("arguments", message, "Leave that out, or start another comparison without --resume."))
+    if problems:
+        raise Refused(*problems)
+
+
+def _can_be_written(path: Path) -> bool:
+    return os.access(path, os.W_OK) and path.is_file() if path.exists() else path.parent.is_dir() and os.access(path.parent, os.W_OK)
+
+
+def _written(told: argparse.Namespace, result: Result, say: Callable[[str], None]) -> bool:
+    """Writes the files that were asked for; False where one could not be."""
+    whole = True
+    for kind, text in FILES.items():
+        path: Path | None = getattr(told, kind)
+        try:
+            if path is not None:
+                path.write_text(text(result), "utf-8")
+        except OSError as error:
+            say(f"{path} is not written: {explain(error)}")
+            whole = False
+    return whole
 
 
 def _started(told: argparse.Namespace, spec: RunSpec, methods: list[str] | None, studio: Studio, say: Callable[[str], None]) -> str:
@@ -91,9 +129,9 @@ def _resumed(told: argparse.Namespace, methods: list[str] | None, studio: Studio
 
 
 def _follow(studio: Studio, study_id: str, interrupts: threading.Semaphore, say: Callable[[str], None]) -> Result:
-    """Tells what the runs do until none waits or works. The first interrupt stops the study."""
+    """Tells what the runs do until none waits or works. The first interrupt stops the study, the second kills the run at work."""
     told: dict[str, tuple[str, int]] = {}
-    asked = False
+    asked = 0
     while True:
         result = studio.study(study_id)
         for row in result.rows:
@@ -101,10 +139,16 @@ def _follow(studio: Studio, study_id: str, interrupts: threading.Semaphore, say:
                 _tell(run, f"{row.name}, seed {run.seed}", told, say)
         if result.state not in ("running", "queued"):
             return result
-        if interrupts.acquire(timeout=LOOK_SECONDS) and not asked:
-            asked = True
-            say("Stopping at the next step and saving.")
+        if not interrupts.acquire(timeout=LOOK_SECONDS):
+            continue
+        asked += 1
+        if asked == 1:
+            say("Stopping at the next step and saving. Press Ctrl-C again to kill the run at work.")
             studio.stop_study(study_id)
+            continue
+        say("Killing the run at work.")
+        for run in (run for row in studio.study(study_id).rows for run in row.runs if run.summary.state == "running"):
+            studio.kill(run.id)
 
 
 def _tell(run: RunResult, name: str, told: dict[str, tuple[str, int]], say: Callable[[str], None]) -> None:

@@ -69,11 +69,15 @@ class Figure:
     value: float
     low: float
     high: float
-    basis: Literal["rows", "seeds"]  # drawn again over the test rows of one run; or spread over the runs of several seeds
+    basis: Literal["rows", "seeds"]  # drawn again over the test rows of one run; or over several seeds, the wider of that and their spread
 
 
 def over_seeds(figures: Sequence[Interval]) -> Figure | None:
-    """The mean of the seeds' figures with Student's t interval; of one seed its own bootstrap interval; None where there is none."""
+    """The mean of the seeds' figures with its interval; of one seed its own bootstrap interval; None where there is none.
+
+    To each side it reaches as far as Student's t over the seeds, or as the runs' bootstrap intervals do on average where that is
+    farther: the seeds share their test rows, so that what chance put there is not in their spread, and two of them may agree by chance.
+    """
     if not figures:
         return None
     if len(figures) == 1:
@@ -81,7 +85,9 @@ def over_seeds(figures: Sequence[Interval]) -> Figure | None:
     values = [one.value for one in figures]
     mean = statistics.fmean(values)
     half = STUDENT[min(len(values) - 1, max(STUDENT))] * statistics.stdev(values) / math.sqrt(len(values))
-    return Figure(mean, max(0.0, mean - half), min(1.0, mean + half), "seeds")
+    below = max(half, statistics.fmean(one.value - one.low for one in figures))
+    above = max(half, statistics.fmean(one.high - one.value for one in figures))
+    return Figure(mean, max(0.0, mean - below), min(1.0, mean + above), "seeds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +159,7 @@ class Candidate:
     name: str
     quality: Figure  # macro F1
     accuracy: Figure
-    memory_bytes: int  # at the peak, measured
+    memory_bytes: int | None  # at the peak, measured; None: not known
     seconds: float  # of a run, measured
     answers: Mapping[int, Answers]  # by seed
     beats: Mapping[str, bool]  # baseline id -> whether it is better by more than chance with every seed
@@ -170,24 +176,32 @@ class Advice:
     sentences: tuple[str, ...]
 
 
+def pairs_among(methods: int) -> int:
+    """How many comparisons of two share the level: all, for which of them are made is picked from the very answers that are tested."""
+    return methods * (methods - 1) // 2
+
+
 def advise(candidates: Sequence[Candidate], *, unfinished: int = 0) -> Advice:
-    """The best method, and of those within noise of it the one that takes the least memory times minutes."""
+    """The best method, and of those within noise of it the one that takes the least memory times minutes.
+
+    Of methods that are all equally good it calls one worse than the best in at most about 5 % of studies (simulated with 500 test
+    rows: 5 % with two methods, 4 % with five, 2 % with 14).
+    """
     if len(candidates) < 2:
         told = "There is nothing to choose between yet: fewer than two methods have been judged on the test rows."
         return Advice("", candidates[0].method if candidates else "", tuple(one.method for one in candidates), (), (told,))
     best = max(candidates, key=lambda one: (one.quality.value, one.accuracy.value, -one.seconds))
     others = [one for one in candidates if one is not best]
-    differences = tuple(difference(best.method, one.method, _pairs(best, one), len(others)) for one in others)
+    comparisons = pairs_among(len(candidates))
+    differences = tuple(difference(best.method, one.method, _pairs(best, one), comparisons) for one in others)
     worse = {one.second for one in differences if one.better == best.method}
     alike = [one for one in candidates if one.method not in worse]
-    take = min(alike, key=_cost)
-    if _cost(take) > (1 - EDGE) * _cost(best):
-        take = best
+    take = _lightest(alike, best)
     sentences = (
         *_what(take, best, alike),
         *_noise(best, alike, [one for one in candidates if one.method in worse], differences),
         *_ground(take, candidates),
-        *([f"{unfinished} {'method is' if unfinished == 1 else 'methods are'} not judged yet; this may change."] if unfinished else []),
+        *_open(unfinished),
     )
     return Advice(take.method, best.method, tuple(one.method for one in alike), differences, sentences)
 
@@ -196,8 +210,17 @@ def _pairs(one: Candidate, other: Candidate) -> list[tuple[Answers, Answers]]:
     return [(one.answers[seed], other.answers[seed]) for seed in sorted(one.answers.keys() & other.answers.keys())]
 
 
-def _cost(one: Candidate) -> float:
-    return max(1, one.memory_bytes) * max(0.001, one.seconds)
+def _lightest(alike: Sequence[Candidate], best: Candidate) -> Candidate:
+    """The one that costs least, where that saves enough to be worth naming; the best where what they save is not known."""
+    costs = {one.method: cost for one in alike if (cost := _cost(one)) is not None}
+    if best.method not in costs:
+        return best
+    found = min((one for one in alike if one.method in costs), key=lambda one: costs[one.method])
+    return best if costs[found.method] > (1 - EDGE) * costs[best.method] else found
+
+
+def _cost(one: Candidate) -> float | None:
+    return None if one.memory_bytes is None else max(1, one.memory_bytes) * max(0.001, one.seconds)
 
 
 def _what(take: Candidate, best: Candidate, alike: Sequence[Candidate]) -> list[str]:
@@ -208,8 +231,8 @@ def _what(take: Candidate, best: Candidate, alike: Sequence[Candidate]) -> list[
         return [f"Take {take.name}: {why} ({figures})."]
     return [
         f"Take {take.name}: {best.name} has the best figure (macro F1 {percent(best.quality.value)}), but the difference is within noise, "
-        f"and {take.name} ({figures}) needs {size(take.memory_bytes)} and {minutes(take.seconds)} a run "
-        f"against {size(best.memory_bytes)} and {minutes(best.seconds)}.",
+        f"and {take.name} ({figures}) needs {size(take.memory_bytes or 0)} and {minutes(take.seconds)} a run "
+        f"against {size(best.memory_bytes or 0)} and {minutes(best.seconds)}.",
         f"Where every point counts, take {best.name}.",
     ]
 
@@ -227,9 +250,10 @@ def _noise(best: Candidate, alike: Sequence[Candidate], worse: Sequence[Candidat
     seeds = max(len(one.answers) for one in (*alike, *worse))
     rows = len(next(iter(best.answers.values())).labels) if best.answers else 0
     each = "" if seeds < 2 else " with every seed"
+    pairs = pairs_among(len(names))
     told.append(
         f"Told apart on the same {rows:,} test rows{each} by McNemar's exact test of the rows right or a paired bootstrap of macro F1, "
-        "at 5 % over all comparisons."
+        f"at 5 %{f' over all {pairs:,} pairs of methods' if pairs > 1 else ''}."
     )
     if 0 < rows < FEW_ROWS:
         told.append(f"So few test rows (under {FEW_ROWS}) tell only large differences apart.")
@@ -240,6 +264,12 @@ def _by(one: Difference) -> str:
     if one.by_rows or one.gain is None:
         return p_words(one.p_value)
     return f"macro F1 lower by {100 * one.gain.value:.1f} points"
+
+
+def _open(unfinished: int) -> list[str]:
+    if not unfinished:
+        return []
+    return [f"{unfinished} {'method is' if unfinished == 1 else 'methods are'} not judged yet, or not with every seed; this may change."]
 
 
 def _ground(take: Candidate, candidates: Sequence[Candidate]) -> list[str]:

@@ -28,6 +28,7 @@ GPU_SHARE = 0.25  # of it that fine-tuning a model of this size reaches; an assu
 CORE = 1e11
 PUT_OUT = 9.5e-9  # of what the matrices put out
 BESIDE_UPDATE = 6.1e-9  # of what those with an update beside them take in: dropout and two narrow products
+OUTPUT_AGAIN = 6.5e-9  # of what those put out, each further time that it is held (DoRA twice)
 TRAINED = 0.3e-9  # of what trained ones take in
 EVALUATED = 1.7e-9  # of what the matrices put out, without a backward pass
 EVALUATED_BESIDE_UPDATE = 1.0e-9
@@ -74,18 +75,21 @@ def forward_operations(facts: ModelFacts, tokens: float) -> float:
 
 
 def seconds(facts: ModelFacts, load: Load, hardware: Hardware) -> dict[str, float]:
-    """Seconds by part ("loading", "tokenising", "training", "validation", "test"); empty where there is no figure for the hardware.
+    """Seconds by part; empty where there is no figure for the hardware.
 
+    "loading", "tokenising", "frozen" (what is computed once before the first step, and not at all where an earlier run left it on the
+    disk), "training", "validation", "test".
     Neither the time of a download nor what an early stop saves is in it.
     """
     rates = _on_gpu(facts, load, hardware) if hardware.gpus else _on_cpu(facts, load, hardware)
     if rates is None:
         return {}
-    training_seconds, checked_row, tested_row = rates
+    once_seconds, training_seconds, checked_row, tested_row = rates
     checkpoint = 12 * load.trainable / WRITING_BYTES
     return {
         "loading": STARTING_SECONDS + facts.weights_bytes / READING_BYTES,
         "tokenising": load.all_rows * load.uncut_tokens / TOKENS,
+        "frozen": once_seconds,
         "training": training_seconds + (1 + training_seconds / CHECKPOINT_SECONDS) * checkpoint,
         "validation": load.checked_rows * checked_row,
         "test": load.test_rows * tested_row + min(load.all_rows, BASELINE_ROWS) * load.characters / BASELINE_CHARACTERS,
@@ -117,8 +121,8 @@ def _read(load: Load, facts: ModelFacts) -> float:
     return _blocks(load, facts)[0] / facts.layers if load.footprint.caches else 1.0
 
 
-def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float, float] | None:
-    """Seconds of all training, of one row that is checked and of one that is tested; checks too read what was cached."""
+def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float, float, float] | None:
+    """Seconds of what is computed once, of all training, of one row that is checked (it too reads what was cached) and of one tested."""
     products = hardware.bf16_flops if load.precision == "bf16" else hardware.fp32_flops
     if products is None or hardware.fp32_flops is None:
         return None
@@ -130,14 +134,16 @@ def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
     put_out = sum(one.outputs for one in facts.linears)
     taken_in = sum(one.inputs for one in (facts.linears if whole else load.footprint.adapted))
     besides = elements * (put_out * PUT_OUT + taken_in * (TRAINED if whole else BESIDE_UPDATE))
+    besides += elements * load.footprint.outputs_again * sum(one.outputs for one in load.footprint.adapted) * OUTPUT_AGAIN
     forward = block + elements * put_out * EVALUATED  # of one block, read only
     evaluated = facts.layers * (forward + elements * sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE)
     row = top * (_passes(load) * block + besides * (RECOMPUTED if load.checkpointing else 1.0)) + below * forward
     batches = load.batches * max(1, top + below) * OF_BLOCK * core
     unpacked = _unpacked(facts, load) * load.batches * core
     updates = load.steps * load.trainable * UPDATED * core
-    training = load.train_rows * row + batches + unpacked + _cached_rows(load, facts) * evaluated
-    return ELSEWHERE * training + updates, evaluated * _read(load, facts), evaluated
+    once = ELSEWHERE * _cached_rows(load, facts) * evaluated
+    training = ELSEWHERE * (load.train_rows * row + batches + unpacked) + updates
+    return once, training, evaluated * _read(load, facts), evaluated
 
 
 def _unpacked(facts: ModelFacts, load: Load) -> float:
@@ -147,7 +153,7 @@ def _unpacked(facts: ModelFacts, load: Load) -> float:
     return 2 * UNPACKED * facts.layers * sum(one.inputs * one.outputs for one in facts.linears)
 
 
-def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float, float] | None:
+def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float, float, float] | None:
     name = hardware.gpus[0].name.replace("GeForce ", "")
     known = next((GPUS[one] for one in sorted(GPUS, key=len, reverse=True) if one in name), None)
     if known is None:
@@ -156,4 +162,4 @@ def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
     tokens = load.tokens + load.footprint.virtual_tokens
     forward = forward_operations(facts, tokens) / (known[0 if load.precision == "fp32" else 1] * TERA * GPU_SHARE)
     row = (_passes(load) * top + below) / facts.layers * forward
-    return load.train_rows * row + _cached_rows(load, facts) * forward, forward * _read(load, facts), forward
+    return _cached_rows(load, facts) * forward, load.train_rows * row, forward * _read(load, facts), forward

@@ -142,8 +142,8 @@ class Studies:
         if disk_bytes > free:
             message = f"All these runs together keep {disk_bytes / 1e9:.1f} GB on the disk; {free / 1e9:.1f} GB are free."
             raise Refused(Problem("study.methods", message, "Free some space, or choose fewer seeds or methods that store less."))
-        known = [plan.seconds for plan in each if plan.seconds is not None]
-        seconds = len(seeds) * sum(known) if len(known) == len(plans) else None
+        known = [seconds for plan in each if (seconds := study.seconds_of(plan, len(seeds))) is not None]
+        seconds = sum(known) if len(known) == len(plans) else None
         return Proposal(plans, made.notes, seconds, max(plan.memory_bytes for plan in each), disk_bytes, len(seeds) * len(plans))
 
     # The study
@@ -264,8 +264,9 @@ class Studies:
             plan, _ = self._runs.planned(study.for_method(made.base, self._runs.methods[method]), token)
             if plan is not None and plan.reason(study.OWN_RULE) is None:
                 own[method][study.OWN_RULE] = self._runs.methods[method].learning_rate
-            if "max_steps" not in made.base.settings:  # the minutes were shared out; the newcomer gets the least steps of the others
-                fewest = min(made.own.values(), key=lambda one: one["max_steps"])
+            shared_out = [one for one in made.own.values() if "max_steps" in one]
+            if shared_out:  # the minutes; the newcomer gets the least steps of the others
+                fewest = min(shared_out, key=lambda one: one["max_steps"])
                 own[method] |= {name: fewest[name] for name in ("max_steps", "epochs")}
         grown = replace(made, methods=(*made.methods, *more), seeds=numbers, own=own)
         self._proposal(grown, more or made.methods, numbers, token)
@@ -280,8 +281,8 @@ class Studies:
             raise Refused(Problem("study", "A run of this study is at work.", "Stop the study first, then delete it."))
         for one in runs:
             self._runs.delete(one.id)
-            self._results.forget(one.id)
         shutil.rmtree(self.folder / study_id, ignore_errors=True)
+        self._results.forget(study_id)
 
     def load_or_damaged(self, study_id: str) -> None:
         """Raises Refused for a study that is not there; one whose file is damaged can still be deleted."""

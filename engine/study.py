@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from engine import spec as specs
 from engine.errors import Problem, Refused
-from engine.knobs import Value, knobs_of
+from engine.fitting import with_method
+from engine.knobs import Value, knobs_of, read
 from engine.methods import Method
 from engine.plan import Plan
 from engine.spec import RunSpec, Training
@@ -23,7 +24,6 @@ VERSION = 1
 MOST_SEEDS = 5
 MOST_PASSES = 10  # over the data that a budget of minutes may pay for, where the person set no passes
 LEAST_STEPS = 20  # with fewer, a shared number of steps gives way to a share of the minutes for each method
-EQUAL = ("batch_size", "accumulation", "max_length", "precision", "patience", "max_steps", "epochs")
 OWN_RULE = "learning_rate"  # each method's own
 
 
@@ -94,20 +94,23 @@ def spec_of(study: Study, method: Method, seed: int) -> RunSpec:
 
 def for_method(base: RunSpec, method: Method) -> RunSpec:
     """The base with another method: without the learning rate, the seed and the settings of methods that this one does not know."""
-    from engine.methods import all_methods
-
-    mine = {one.name for one in knobs_of(method.knobs)}
-    foreign = {one.name for other in all_methods().values() for one in knobs_of(other.knobs)} - mine
-    settings = {name: value for name, value in base.settings.items() if name not in foreign and name not in (OWN_RULE, "seed")}
-    return replace(base, method=method.id, settings=settings, name=None, study=None)
+    spec = with_method(base, method.id)
+    return replace(spec, settings={name: value for name, value in spec.settings.items() if name != "seed"}, name=None, study=None)
 
 
 def seeds_of(base: RunSpec, count: int) -> tuple[int, ...]:
-    """So many seeds, one after the other from the base's own. Raises Refused for a number out of 1 to 5."""
+    """So many seeds, one after the other from the base's own. Raises Refused for a number out of 1 to 5, and for what is no seed."""
     if not 1 <= count <= MOST_SEEDS:
         raise Refused(Problem("study.seeds", f"{count} seeds are asked for; a comparison takes 1 to {MOST_SEEDS}.", "Choose 1 to 5 seeds."))
-    first = base.settings.get("seed", next(one.default for one in knobs_of(Training) if one.name == "seed"))
-    return tuple(int(first or 0) + at for at in range(count))
+    knob = next(one for one in knobs_of(Training) if one.name == "seed")
+    numbers: list[int] = []
+    for at in range(count):
+        raw = numbers[0] + at if numbers else base.settings.get("seed", knob.default or 0)
+        number, problem = read(knob, raw)
+        if problem is not None:
+            raise Refused(problem)
+        numbers.append(int(number or 0))
+    return tuple(numbers)
 
 
 @dataclass(frozen=True)
@@ -180,13 +183,17 @@ def _steps_asked(base: RunSpec, budget: Budget, lead: Plan, pass_steps: int) -> 
 def _of_minutes(base: RunSpec, budget: Budget, plans: Mapping[str, Plan], seeds: int, pass_steps: int) -> tuple[str, dict[str, int]]:
     """A sentence on what the minutes pay for by the estimate, and the steps of each method."""
     seconds = 60 * (budget.amount or 0)
+    if not 0 < seconds < math.inf:  # also what is no number
+        message = f"The budget is {budget.amount or 0:g} minutes, which is no length of time."
+        raise Refused(Problem("study.budget", message, "Give a number of minutes above zero."))
     unknown = [method for method, plan in plans.items() if plan.seconds is None]
     if unknown:
         message = f"How long a step takes on this hardware is not known for {', '.join(unknown)}, so minutes cannot be shared out."
         raise Refused(Problem("study.budget", message, "Give a number of steps instead."))
     fixed = {method: _fixed(plan) for method, plan in plans.items()}
     each = {method: _a_step(plan) for method, plan in plans.items()}
-    least = seeds * (sum(fixed.values()) + sum(each.values()))
+    once = sum(_once(plan) for plan in plans.values())
+    least = seeds * (sum(fixed.values()) + sum(each.values())) + once
     if seconds < least:
         message = f"{budget.amount or 0:g} minutes are too few: {len(plans)} methods with {seeds} {'seed' if seeds == 1 else 'seeds'} take "
         message += f"about {math.ceil(least / 60)} for one step and one evaluation each."
@@ -195,7 +202,7 @@ def _of_minutes(base: RunSpec, budget: Budget, plans: Mapping[str, Plan], seeds:
     most = math.ceil((float(wanted) if isinstance(wanted, (int, float)) else MOST_PASSES) * pass_steps)
     if isinstance(base.settings.get("max_steps"), int):
         most = min(most, int(base.settings["max_steps"]))
-    steps = int((seconds / seeds - sum(fixed.values())) / sum(each.values()))
+    steps = int(((seconds - once) / seeds - sum(fixed.values())) / sum(each.values()))
     if steps > most:
         passes = f"{most / pass_steps:.2g} passes over the data"
         told = f"{count_of(most)} for every run: {passes}, less than the {budget.amount:g} minutes pay for."
@@ -204,7 +211,7 @@ def _of_minutes(base: RunSpec, budget: Budget, plans: Mapping[str, Plan], seeds:
         told = f"{count_of(steps)} for every run, as many as about {budget.amount:g} minutes in all pay for by the estimate."
         return told, dict.fromkeys(plans, steps)
     share = seconds / seeds / len(plans)
-    own = {method: max(1, min(most, int((share - fixed[method]) / each[method]))) for method in plans}
+    own = {method: max(1, min(most, int((share - fixed[method] - _once(plan) / seeds) / each[method]))) for method, plan in plans.items()}
     told = f"{budget.amount:g} minutes in all pay for only {count_of(max(0, steps))} each, so every run gets the same share of the minutes "
     told += f"instead, and its own number of steps: {min(own.values()):,} to {max(own.values()):,}."
     return told, own
@@ -216,8 +223,18 @@ def count_of(steps: int) -> str:
 
 
 def _fixed(plan: Plan) -> float:
-    """Seconds that a run takes however few its steps are."""
-    return sum(seconds for part, seconds in plan.seconds_parts.items() if part not in ("training", "validation"))
+    """Seconds that each run takes however few its steps are."""
+    return sum(seconds for part, seconds in plan.seconds_parts.items() if part not in ("frozen", "training", "validation"))
+
+
+def _once(plan: Plan) -> float:
+    """Seconds that the first run of a method takes and its other seeds are spared: they read from the disk what it computed."""
+    return plan.seconds_parts.get("frozen", 0.0)
+
+
+def seconds_of(plan: Plan, seeds: int) -> float | None:
+    """Of all runs of a method; None where there is no figure."""
+    return None if plan.seconds is None else seeds * (plan.seconds - _once(plan)) + _once(plan)
 
 
 def _a_step(plan: Plan) -> float:

@@ -63,8 +63,27 @@ def small_percent(share: float) -> str:
 def interval_note(result: Result) -> str:
     """Where the intervals come from."""
     if any(row.macro_f1 and row.macro_f1.basis == "seeds" for row in result.rows):
-        return "In brackets the 95 % interval: over the seeds by Student's t; of a single run by drawing its test rows again (bootstrap)."
+        return (
+            "In brackets the 95 % interval: of several seeds the wider of Student's t over the seeds and of the runs' own intervals on "
+            "average; of a single run by drawing its test rows again (bootstrap)."
+        )
     return "In brackets the 95 % interval, by drawing the test rows again (bootstrap)."
+
+
+def time_note(result: Result) -> str:
+    """Whose time holds work that later runs are spared; "" where no method has such work."""
+    names = [row.name for row in result.rows if any(run.planned and run.planned.seconds_parts.get("frozen") for run in row.runs)]
+    if not names:
+        return ""
+    return (
+        f"The time of a run of {' or '.join(names)} includes computing its frozen part once, where that was not on the disk yet: as a rule "
+        "with the first seed, while later seeds read it."
+    )
+
+
+def notes(result: Result) -> str:
+    """What stands under the table: intervals, time, and how the loss is judged."""
+    return " ".join(one for one in (interval_note(result), time_note(result), DEFINITION) if one)
 
 
 def to_csv(result: Result) -> str:
@@ -105,7 +124,7 @@ def to_markdown(result: Result) -> str:
     lines = [f"# {study.name}", "", " ".join(result.advice.sentences), "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
     lines += [_line(cells(row)) for row in result.rows]
     lines += [_line(one) for one in baseline_cells(result)]
-    lines += ["", interval_note(result), "", DEFINITION, "", "## Conditions", ""]
+    lines += ["", notes(result), "", "## Conditions", ""]
     return "\n".join([*lines, *(f"- {one}" for one in conditions(result))]) + "\n"
 
 
@@ -158,7 +177,7 @@ def to_html(result: Result) -> str:
         f"<title>{name}</title><style>{STYLE}</style></head><body><h1>{name}</h1>"
         f'<p class="lead">{escape(" ".join(result.advice.sentences))}</p>'
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<p class="soft">{escape(interval_note(result))} {escape(DEFINITION)}</p>{drawn}<h2>Conditions</h2><ul class="soft">{listed}</ul>'
+        f'<p class="soft">{escape(notes(result))}</p>{drawn}<h2>Conditions</h2><ul class="soft">{listed}</ul>'
         f"</body></html>\n"
     )
 

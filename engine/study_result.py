@@ -34,7 +34,7 @@ class RunResult:
     planned: Plan | None
     judged: Evaluation | None
     answers: Answers | None
-    peak_bytes: int | None  # of the process, or of the GPU where there is one
+    peak_bytes: int | None  # of the process, or of the GPU where there is one, in the last attempt
     rows_per_second: float | None  # the middle one of all steps
     saved_bytes: int | None
     stability: Stability | None
@@ -89,15 +89,18 @@ class Results:
     def __init__(self, reader: Reader, methods: Mapping[str, Method]) -> None:
         self._reader = reader
         self._methods = methods
-        self._runs: dict[str, tuple[object, RunResult]] = {}
+        self._runs: dict[str, dict[str, tuple[object, RunResult]]] = {}  # study -> run -> its files' sizes and times, and its part
         self._advised: dict[str, tuple[object, Advice]] = {}
 
-    def forget(self, run_id: str) -> None:
-        """Lets go of a run that was deleted."""
-        self._runs.pop(run_id, None)
+    def forget(self, study_id: str) -> None:
+        """Lets go of a study that was deleted."""
+        self._runs.pop(study_id, None)
+        self._advised.pop(study_id, None)
 
     def fold(self, made: Study, there: Mapping[tuple[str, int], RunSummary]) -> Result:
         """The study as it stands, with the newest run of each method and seed."""
+        known = self._runs.get(made.id, {})
+        self._runs[made.id] = {one.id: known[one.id] for one in there.values() if one.id in known}  # without those that were deleted
         rows = tuple(self._row(made, method, there) for method in made.methods)
         over = sum(one.state not in (*GOING, "new") for one in there.values())
         judged = next((run.judged for row in rows for run in row.runs if run.judged), None)
@@ -120,7 +123,7 @@ class Results:
     def _advice(self, study_id: str, rows: Sequence[Row]) -> Advice:
         """What to take; worked out again only when a figure has changed, for with 14 methods and 5 seeds it takes a second."""
         candidates = _candidates(rows)
-        unfinished = sum(row.state in (*GOING, "new", "missing") for row in rows)
+        unfinished = sum(row.state != "finished" for row in rows)
         known = tuple((one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, tuple(one.answers)) for one in candidates)
         stamp = known, unfinished
         if study_id not in self._advised or self._advised[study_id][0] != stamp:
@@ -128,7 +131,7 @@ class Results:
         return self._advised[study_id][1]
 
     def _row(self, made: Study, method: str, there: Mapping[tuple[str, int], RunSummary]) -> Row:
-        runs = [self._run(there[method, seed], seed) for seed in made.seeds if (method, seed) in there]
+        runs = [self._run(made.id, there[method, seed], seed) for seed in made.seeds if (method, seed) in there]
         missing = [seed for seed in made.seeds if (method, seed) not in there]
         state, reason = _state(runs, missing, made, method)
         judged = [run.judged for run in runs if run.judged]
@@ -158,13 +161,13 @@ class Results:
             ) if steady else None,
         )  # fmt: skip
 
-    def _run(self, summary: RunSummary, seed: int) -> RunResult:
+    def _run(self, study_id: str, summary: RunSummary, seed: int) -> RunResult:
         folder = self._reader.store.folder(summary.id)
         stamp = tuple(_size(folder / name) for name in ("events.jsonl", "evaluation.json", "predictions.jsonl", "plan.json"))
-        known = self._runs.get(summary.id)
+        read = self._runs.setdefault(study_id, {})  # another viewer may have deleted the study meanwhile
+        known = read.get(summary.id)
         if known is None or known[0] != stamp:
-            known = stamp, self._read_run(summary, seed, folder)
-            self._runs[summary.id] = known
+            known = read[summary.id] = stamp, self._read_run(summary, seed, folder)
         return replace(known[1], summary=summary)
 
     def _read_run(self, summary: RunSummary, seed: int, folder: Path) -> RunResult:
@@ -221,7 +224,7 @@ def _candidates(rows: Sequence[Row]) -> list[Candidate]:
                 baselines.setdefault(one.id, []).append(ahead or one.macro_f1_gain.low > 0)
         found.append(
             Candidate(
-                row.method, row.name, row.macro_f1, row.accuracy, row.peak_bytes or 0, row.seconds,
+                row.method, row.name, row.macro_f1, row.accuracy, row.peak_bytes, row.seconds,
                 {run.seed: run.answers for run in judged if run.answers is not None},
                 {name: all(ahead) for name, ahead in baselines.items()},
             )
@@ -244,8 +247,10 @@ def _left(rows: Sequence[Row]) -> float | None:
 
 
 def _peak(record: RunRecord) -> int | None:
-    gpu = max((one.vram_peak_bytes or 0 for one in record.resources), default=0)
-    return gpu or max((one.ram_peak_bytes for one in record.resources), default=0) or None
+    """Of the last attempt: one before it may have ended for want of memory, with a larger batch."""
+    told = [one for one in record.resources if one.time >= record.begun]
+    gpu = max((one.vram_peak_bytes or 0 for one in told), default=0)
+    return gpu or max((one.ram_peak_bytes for one in told), default=0) or None
 
 
 def _answers(path: Path) -> Answers | None:

@@ -45,6 +45,28 @@ def test_ctrl_c_stops_a_comparison_and_resume_finishes_it(app: Store) -> None:
     assert len(app.ids()) == 2
 
 
+def test_a_second_ctrl_c_kills_the_run_at_work(app: Store) -> None:
+    shell = Shell("compare", *PAIR, "--name", "start deaf end")
+    shell.hears("LoRA, seed 42: running")
+    shell.process.send_signal(signal.SIGINT)
+    shell.hears("Ctrl-C again")
+    shell.process.send_signal(signal.SIGINT)
+    code, told, _ = shell.ends()
+    assert (code, [one["state"] for one in told["methods"]]) == (1, ["killed", "stopped"])
+
+
+def test_a_file_that_cannot_be_written_at_the_end_does_not_cost_the_result(app: Store, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    shell = Shell("compare", *PAIR, "--name", "start hold end", "--csv", str(path))
+    shell.hears("LoRA, seed 42: running")
+    path.mkdir()  # fine before the start, and not any more
+    for run_id in app.ids():
+        (app.folder(run_id) / "go").touch()
+    code, told, said = shell.ends()
+    assert (code, told["state"]) == (1, "finished")
+    assert "a.csv" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -52,6 +74,9 @@ def test_ctrl_c_stops_a_comparison_and_resume_finishes_it(app: Store) -> None:
         ((*PAIR, "--minutes", "3"), "Both --steps and --minutes"),
         ((*PAIR, "--seeds", "9"), "9 seeds are asked for"),
         (("--resume", "nothing-like-it"), "There is no study"),
+        (("--resume", "nothing-like-it", "--minutes", "3", "--model", "x"), "--minutes and --model are given beside --resume"),
+        ((*PAIR, "--csv", "/nowhere/a.csv"), "/nowhere/a.csv cannot be written"),
+        ((*PAIR[:-2], "--minutes", "nan"), "nan minutes"),
         ((), "No data is given"),
     ],
 )

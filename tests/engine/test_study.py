@@ -71,7 +71,8 @@ def test_every_method_has_a_plan_or_a_reason(looking: Studio) -> None:
 def test_all_runs_share_what_a_fair_comparison_needs_and_keep_their_own_rate(looking: Studio) -> None:
     told = looking.compare_preview(BASE, PAIR, 2, Budget("steps", 40))
     lora, full = told.plans["lora"], told.plans["full"]
-    for name in (*study.EQUAL, "evaluate_every", "warmup_steps", "split_seed", "seed", "length_grouping"):
+    shared = "batch_size accumulation max_length precision patience max_steps epochs"
+    for name in (*shared.split(), "evaluate_every", "warmup_steps", "split_seed", "seed", "length_grouping"):
         assert lora.settings[name] == full.settings[name], name
     assert (lora.steps, full.steps, lora.settings["patience"]) == (40, 40, 0)
     assert (lora.settings["rank"], lora.settings["seed"]) == (4, 7)
@@ -114,6 +115,34 @@ def test_minutes_buy_equal_steps_or_equal_shares_and_a_sentence_says_which(looki
         study.equal(BASE, plans, Budget("minutes", 1), 1)
     with pytest.raises(Refused, match="Give a number of steps instead"):
         study.equal(BASE, {**plans, "full": replace(full, seconds=None)}, Budget("minutes", 10), 1)
+
+
+def test_what_is_computed_once_is_paid_once_and_not_by_the_step(looking: Studio) -> None:
+    fits = {one.method: one.plan for one in looking.methods_that_fit(BASE)}
+    lora, head = fits["lora"], fits["head"]
+    assert lora is not None
+    assert head is not None
+    assert head.seconds_parts["frozen"] > 0 == lora.seconds_parts["frozen"]
+    parts = {"loading": 10.0, "frozen": 0.0, "training": 2.0 * lora.steps, "validation": 0.0, "test": 2.0}
+    once = {**parts, "frozen": 48.0, "training": 1.0 * head.steps}
+    plans = {"lora": replace(lora, seconds_parts=parts), "head": replace(head, seconds_parts=once)}
+    assert study.equal(BASE, plans, Budget("minutes", 3), 1).settings["max_steps"] == 36  # (180 - 24 - 48) / 3
+    assert study.equal(BASE, plans, Budget("minutes", 5.2), 2).settings["max_steps"] == 36  # (312 - 2 x 24 - 48) / 6
+    told = looking.compare_preview(BASE, ["lora", "head"], 3, Budget("steps", 20))
+    whole = sum(plan.seconds or 0.0 for plan in told.plans.values())
+    assert told.seconds == pytest.approx(3 * whole - 2 * told.plans["head"].seconds_parts["frozen"])
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), -1.0])
+def test_minutes_that_are_no_length_of_time_are_refused(looking: Studio, amount: float) -> None:
+    with pytest.raises(Refused, match="minutes"):
+        looking.compare_preview(BASE, PAIR, 1, Budget("minutes", amount))
+
+
+@pytest.mark.parametrize("seed", ["abc", 1.5, -1])
+def test_a_seed_that_is_no_whole_number_is_refused(looking: Studio, seed: float | str) -> None:
+    with pytest.raises(Refused, match="it must be a whole number"):
+        looking.compare_preview(replace(BASE, settings={"seed": seed}), PAIR, 1, Budget("steps", 20))
 
 
 @pytest.mark.parametrize(
@@ -193,6 +222,18 @@ def test_a_study_is_stopped_resumed_extended_and_deleted(studio: Studio) -> None
     assert (studio.studies(), studio.runs()) == ([], [])
     with pytest.raises(Refused, match="There is no study"):
         studio.study(study_id)
+
+
+def test_who_joins_a_study_of_shared_minutes_gets_the_fewest_steps(looking: Studio) -> None:
+    study_id = looking.compare(replace(BASE, settings={"max_steps": 40, "seed": 7}), PAIR, 1, Budget("steps", 20))
+    made = looking.study(study_id).study
+    base = replace(made.base, settings={**made.base.settings, "max_steps": 40})
+    own = {"lora": {"max_steps": 9, "epochs": 1.0}, "full": {"max_steps": 4, "epochs": 1.0}}
+    path = looking.home / "studies" / study_id / "study.json"
+    path.write_text(study.to_json(replace(made, base=base, own=own)))  # as where minutes were too few for equal steps
+    looking.extend_study(study_id, ["bitfit"])
+    row = next(one for one in looking.study(study_id).rows if one.method == "bitfit")
+    assert row.total_steps == 4
 
 
 def test_a_half_queued_study_says_so_and_resume_completes_it(looking: Studio) -> None:
@@ -287,6 +328,43 @@ def test_the_result_is_folded_from_the_runs_records(done: tuple[Studio, str]) ->
     assert (result.advice.best, result.advice.take) == ("full", "lora")
     assert "within noise" in result.advice.sentences[0]
     assert full.learning_rate == studio.methods["full"].learning_rate
+
+
+def test_the_peak_is_that_of_the_attempt_that_came_through(done: tuple[Studio, str]) -> None:
+    studio, study_id = done
+    run_id = studio.study(study_id).rows[0].runs[0].id
+    events, now = studio.store.folder(run_id) / "events.jsonl", time.time() + 100
+    append_event(events, Started(now, 2, 1.0, {}, "toy"))
+    append_event(events, Resources(now + 1, 10**8, 2 * 10**8))
+    append_event(events, Ended(now + 2, "finished", "All 30 steps are done.", seconds=1.0))
+    assert studio.study(study_id).rows[0].runs[0].peak_bytes == 2 * 10**8
+
+
+def test_what_was_stopped_or_has_failed_is_not_judged_yet(looking: Studio) -> None:
+    study_id = looking.compare(BASE, [*PAIR, "bitfit"], 1, Budget("steps", 30))
+    lora, full, bitfit = looking.study(study_id).rows
+    for row in (lora, full):
+        judged_run(looking, row.runs[0].id, wrong=10, seconds=10, peak=10**9)
+    looking.store.append(bitfit.runs[0].id, Ended(time.time(), "failed", "The machine ran out of memory.", "Choose a smaller batch."))
+    assert "1 method is not judged yet" in looking.study(study_id).advice.sentences[-1]
+
+
+def test_what_was_deleted_is_not_remembered(done: tuple[Studio, str]) -> None:
+    studio, study_id = done
+    results = studio._studies._results
+    run_id = studio.study(study_id).rows[0].runs[0].id
+    studio.delete(run_id)
+    studio.study(study_id)
+    assert run_id not in results._runs[study_id]
+    studio.delete_study(study_id)
+    assert (results._runs, results._advised) == ({}, {})
+
+
+def test_the_table_says_whose_time_holds_what_is_computed_once(looking: Studio) -> None:
+    told = looking.study(looking.compare(BASE, ["lora", "head"], 1, Budget("steps", 20)))
+    assert "Frozen body" in study_report.notes(told)
+    assert "computing its frozen part" in study_report.to_markdown(told)
+    assert "frozen part" not in study_report.notes(looking.study(looking.compare(BASE, PAIR, 1, Budget("steps", 20))))
 
 
 def test_a_failed_method_stands_there_with_its_reason(looking: Studio) -> None:

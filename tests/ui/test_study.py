@@ -65,7 +65,7 @@ def test_a_proposal_tells_time_memory_and_conditions_or_what_is_wrong(studio: St
 
 
 def test_the_table_holds_every_method_the_baselines_and_a_way_to_use_each(told: Result) -> None:
-    drawn = study.table(told, study_report.DEFINITION, study_report.interval_note(told))
+    drawn = study.table(told, study_report.notes(told))
     for words in ("LoRA", "Full fine-tuning", "Always the largest class", "TF-IDF", "take this", "1\u00a0min", "1.4\u00a0MB"):
         assert words in drawn
     assert drawn.count("data-use=") == 2
@@ -78,7 +78,7 @@ def test_a_failed_method_keeps_its_reason_and_a_waiting_one_has_dashes(told: Res
     lora, full = told.rows
     empty = {"accuracy": None, "macro_f1": None, "peak_bytes": None, "seconds": None, "stability": None}
     rows = (replace(lora, state="failed", reason="<out of memory>", **empty), replace(full, state="queued", runs=(), **empty))
-    drawn = study.table(replace(told, rows=rows, baselines=()), "", "")
+    drawn = study.table(replace(told, rows=rows, baselines=()), "")
     assert "&lt;out of memory&gt;" in drawn
     assert drawn.count("data-use=") == 1
     assert study.NOT_THERE in drawn
