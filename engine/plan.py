@@ -53,7 +53,7 @@ class Plan:
     memory_parts: dict[str, int]
     memory_basis: Literal["estimated", "measured"]
     seconds: float | None  # of the whole run; None: no figure for this hardware
-    seconds_parts: dict[str, float]  # "loading", "tokenising", "training", "validation", "test"; empty where seconds is None
+    seconds_parts: dict[str, float]  # "loading", "tokenising", "frozen", "training", "validation", "test"; empty where seconds is None
     seconds_basis: Literal["estimated", "measured"]
     disk_bytes: int  # the most that the run needs while it goes: download, checkpoints, what is kept
     disk_free_bytes: int

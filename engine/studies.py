@@ -98,7 +98,7 @@ class Studies:
         settings = {name: value for name, value in base.settings.items() if name not in (study.OWN_RULE, "seed")}
         shared = replace(base, settings={**settings, **conditions.settings}, study=None)
         made = Study(
-            id="", name=base.name or _name(base), created=self._clock(), base=shared, methods=tuple(plans), seeds=numbers,
+            id="", name=base.name or study.subject(base), created=self._clock(), base=shared, methods=tuple(plans), seeds=numbers,
             budget=budget or Budget(), own=conditions.own, notes=conditions.notes, refused={},
         )  # fmt: skip
         return self._proposal(made, tuple(plans), numbers, token), made
@@ -304,9 +304,3 @@ def _refuse_unfit(fits: Sequence[Fit]) -> None:
             problems.append(named)
     if problems:
         raise Refused(*dict.fromkeys(problems))
-
-
-def _name(base: RunSpec) -> str:
-    source = base.data.source
-    data = Path(source.removeprefix("file:")).stem if source.startswith("file:") else source.split(":", 1)[-1].split("/")[-1]
-    return f"{data} · {Path(base.model).name}"

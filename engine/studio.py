@@ -39,7 +39,7 @@ from engine.reading import Reader, RunSummary
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, write_whole
 from engine.studies import Fit, Proposal, Studies
-from engine.study import Budget, Study
+from engine.study import Budget, Study, subject
 from engine.study_result import Result
 from engine.supervisor import WORKER, Supervisor
 from engine.tasks import Task, all_tasks
@@ -411,10 +411,7 @@ def over_memory(plan: Plan) -> list[Problem]:
 
 def _name_of(spec: RunSpec) -> str:
     """What a run is called that the person gave no name: its data, model and method."""
-    source = spec.data.source
-    data = Path(source.removeprefix(FILE)).stem if source.startswith(FILE) else source.split(":", 1)[-1].split("/")[-1]
-    model = Path(spec.model).name
-    return _clean_name(f"{data} · {model} · {spec.method}")
+    return _clean_name(f"{subject(spec)} · {spec.method}")
 
 
 def _clean_name(name: str) -> str:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from engine import spec as specs
@@ -90,6 +91,13 @@ def spec_of(study: Study, method: Method, seed: int) -> RunSpec:
     settings = {**spec.settings, **study.own.get(method.id, {}), "seed": seed}
     name = f"{study.name} · {method.name}" + (f" · seed {seed}" if len(study.seeds) > 1 else "")
     return replace(spec, settings=settings, name=name, study=study.id)
+
+
+def subject(spec: RunSpec) -> str:
+    """What a run or a study is about, for the name that the person did not give: its data and model."""
+    kind, _, place = spec.data.source.partition(":")
+    data = Path(place).stem if kind == "file" else place.split("/")[-1]
+    return f"{data} · {Path(spec.model).name}"
 
 
 def for_method(base: RunSpec, method: Method) -> RunSpec:
