@@ -88,7 +88,7 @@ class Catalog:
 
 
 T = TypeVar("T")
-ORDER = ("quick", "balanced", "best", "imdb-t4", "bengali", "bengali-qlora")  # as the page offers them; others follow by name
+ORDER = ("quick", "balanced", "best", "imdb-t4", "bengali")  # as the page offers them; others follow by name
 
 
 def load(presets: Path = PRESETS) -> Catalog:

@@ -288,7 +288,6 @@ def test_a_preset_is_brought_within_reach_of_the_model_and_the_data_and_says_so(
 NAMED = {  # what each preset names: (model, rows, hardware)
     "imdb-t4": ("Qwen/Qwen1.5-0.5B", data(25_000, 25_000), T4),
     "bengali": ("sagorsarker/bangla-bert-base", data(4000, 4000, 3000), T4),
-    "bengali-qlora": ("sagorsarker/bangla-bert-base", data(4000, 4000, 3000), T4),
 }
 
 
