@@ -27,6 +27,7 @@ DIVERGED = 1.2  # times the loss of the first fifth of the steps
 NORMAL = 1.4826  # a normal distribution's standard deviation over its median absolute deviation
 NORMAL_95 = 1.96  # standard deviations to either side that hold 95 % of a normal distribution
 FEWEST_STEPS = 5  # after the warm-up, below which nothing is said of stability
+TESTS = 2  # of each pair of methods: of rows right, and of macro F1
 EDGE = 0.05  # below this saving of memory and minutes together, a lighter method is not worth naming
 
 
@@ -126,10 +127,10 @@ class Difference:
 def difference(first: str, second: str, pairs: Sequence[tuple[Answers, Answers]], comparisons: int) -> Difference:
     """Whether one is better by more than chance: with every seed, and in the same direction, either more rows right or a higher macro F1.
 
-    The level of 5 % is shared by so many comparisons (Bonferroni). Macro F1 is judged by its paired bootstrap, taken as normal; it is
+    The level of 5 % is shared by both tests and by so many comparisons (Bonferroni). Macro F1 is judged by its paired bootstrap, taken as normal; it is
     there for uneven classes, where a method that only ever says the largest one may have as many rows right.
     """
-    level = CHANCE / max(1, comparisons)
+    level = CHANCE / (TESTS * max(1, comparisons))
     width = statistics.NormalDist().inv_cdf(1 - level / 2)
     by_rows, signs, p_values, gains = [], [], [], []
     for one, other in pairs:
@@ -181,11 +182,12 @@ def pairs_among(methods: int) -> int:
     return methods * (methods - 1) // 2
 
 
-def advise(candidates: Sequence[Candidate], *, unfinished: int = 0) -> Advice:
-    """The best method, and of those within noise of it the one that takes the least memory times minutes.
+def advise(candidates: Sequence[Candidate], *, unfinished: int = 0, baselines: Mapping[str, float] | None = None) -> Advice:
+    """The best method, and of those within noise of it the one that takes the least memory times minutes; none where none has learnt.
 
-    Of methods that are all equally good it calls one worse than the best in at most about 5 % of studies (simulated with 500 test
-    rows: 5 % with two methods, 4 % with five, 2 % with 14).
+    `baselines`: the share right of each, by its name, to be told where no method is better than the largest class.
+    Of methods that are all equally good it calls one worse than the best in at most 5 % of studies (simulated with 100 to 2,000 test
+    rows: 2 % with two, five and 14 methods and two classes of one size, 5 % with two methods and five classes of very different sizes).
     """
     if len(candidates) < 2:
         told = "There is nothing to choose between yet: fewer than two methods have been judged on the test rows."
@@ -197,13 +199,14 @@ def advise(candidates: Sequence[Candidate], *, unfinished: int = 0) -> Advice:
     worse = {one.second for one in differences if one.better == best.method}
     alike = [one for one in candidates if one.method not in worse]
     take = _lightest(alike, best)
+    learnt = any(one.beats.get("majority", True) for one in candidates)
     sentences = (
-        *_what(take, best, alike),
+        *(_what(take, best, alike) if learnt else _nothing(baselines or {})),
         *_noise(best, alike, [one for one in candidates if one.method in worse], differences),
-        *_ground(take, candidates),
+        *(_ground(take, candidates) if learnt else ()),
         *_open(unfinished),
     )
-    return Advice(take.method, best.method, tuple(one.method for one in alike), differences, sentences)
+    return Advice(take.method if learnt else "", best.method, tuple(one.method for one in alike), differences, sentences)
 
 
 def _pairs(one: Candidate, other: Candidate) -> list[tuple[Answers, Answers]]:
@@ -227,13 +230,25 @@ def _what(take: Candidate, best: Candidate, alike: Sequence[Candidate]) -> list[
     """What to take, and what it has over the best."""
     figures = f"macro F1 {percent(take.quality.value)}, {percent(take.accuracy.value)} right"
     if take is best:
-        why = "the best of those compared" if len(alike) == 1 else "the best figure, and nothing as good within noise is lighter"
+        level = any(one is not best and one.quality.value == best.quality.value for one in alike)
+        figure = "no figure is better" if level else "the best figure"
+        why = "the best of those compared" if len(alike) == 1 else f"{figure}, and none that is as good within noise is lighter"
         return [f"Take {take.name}: {why} ({figures})."]
     return [
         f"Take {take.name}: {best.name} has the best figure (macro F1 {percent(best.quality.value)}), but the difference is within noise, "
         f"and {take.name} ({figures}) needs {size(take.memory_bytes or 0)} and {minutes(take.seconds)} a run "
         f"against {size(best.memory_bytes or 0)} and {minutes(best.seconds)}.",
         f"Where every point counts, take {best.name}.",
+    ]
+
+
+def _nothing(baselines: Mapping[str, float]) -> list[str]:
+    """No method is better than the largest class."""
+    alone = ", ".join(f"{name} {percent(share)}" for name, share in baselines.items())
+    return [
+        "None of these has learnt enough to be of use: none is better than always saying the largest class by more than chance.",
+        *([f"Without any training of this kind: {alone} right."] if alone else []),
+        "Compare again with more steps; if that changes nothing, the texts do not tell the labels.",
     ]
 
 
@@ -253,7 +268,7 @@ def _noise(best: Candidate, alike: Sequence[Candidate], worse: Sequence[Candidat
     pairs = pairs_among(len(names))
     told.append(
         f"Told apart on the same {rows:,} test rows{each} by McNemar's exact test of the rows right or a paired bootstrap of macro F1, "
-        f"at 5 %{f' over all {pairs:,} pairs of methods' if pairs > 1 else ''}."
+        f"at 5 % over both tests{f' of all {pairs:,} pairs of methods' if pairs > 1 else ''}."
     )
     if 0 < rows < FEW_ROWS:
         told.append(f"So few test rows (under {FEW_ROWS}) tell only large differences apart.")
@@ -277,8 +292,8 @@ def _ground(take: Candidate, candidates: Sequence[Candidate]) -> list[str]:
     told = []
     if not take.beats.get("majority", True):
         told.append(
-            f"Mind: {take.name} is not better than always saying the largest class by more than chance. The budget was too small to learn "
-            "anything, or the texts do not tell the labels: compare again with more steps."
+            f"Mind: {take.name} is not better than always saying the largest class by more than chance: its budget was too small, or it "
+            "suits these texts badly."
         )
     elif not take.beats.get("tfidf", True):
         others = "no method here does" if not any(one.beats.get("tfidf", True) for one in candidates) else "other methods here do"

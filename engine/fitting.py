@@ -6,6 +6,7 @@ method, a smaller model. Pure but for `find`, which looks up another model of th
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,22 @@ def applied(spec: RunSpec, change: Change) -> RunSpec:
     """The spec with the change made; settings that belong to another method are left out."""
     spec = replace(spec, settings={**spec.settings, **change.settings}, model=change.model or spec.model)
     return spec if change.method is None else with_method(spec, change.method)
+
+
+def to_json(change: Change) -> str:
+    """What the change sets, as JSON text."""
+    return json.dumps({"settings": change.settings, "method": change.method, "model": change.model}, ensure_ascii=False)
+
+
+def from_json(text: str) -> Change:
+    """The change that `to_json` wrote, without its numbers. Raises ValueError for anything else; its values are `check`'s to judge."""
+    told = json.loads(text)
+    if not isinstance(told, dict) or told.keys() != {"settings", "method", "model"} or not isinstance(told["settings"], dict):
+        raise ValueError("no change")
+    if told["method"] is not None and told["method"] not in all_methods():
+        raise ValueError("no such method")
+    values = {str(name): value for name, value in told["settings"].items() if isinstance(value, (bool, int, float, str))}
+    return Change("", values, told["method"], None if told["model"] is None else str(told["model"]))
 
 
 def with_method(spec: RunSpec, method: str) -> RunSpec:

@@ -74,7 +74,8 @@ class Result:
     baselines: tuple[BaselineScore, ...]
     test_rows: int
     advice: Advice
-    done: int  # runs over
+    done: int  # runs over; a stopped one is not
+    share: float  # of all steps, those taken
     total: int
     seconds_left: float | None
 
@@ -102,7 +103,8 @@ class Results:
         known = self._runs.get(made.id, {})
         self._runs[made.id] = {one.id: known[one.id] for one in there.values() if one.id in known}  # without those that were deleted
         rows = tuple(self._row(made, method, there) for method in made.methods)
-        over = sum(one.state not in (*GOING, "new") for one in there.values())
+        over = sum(one.state not in (*GOING, "new", "stopped") for one in there.values())
+        begun = sum(one.step / max(1, one.total_steps) for one in there.values() if one.state in (*GOING, "stopped"))
         judged = next((run.judged for row in rows for run in row.runs if run.judged), None)
         states = {one.state for one in there.values()}
         state = "running" if "running" in states else "queued" if states & {"queued", "new"} else "stopped"
@@ -114,20 +116,21 @@ class Results:
             rows=rows,
             baselines=judged.baselines if judged else (),
             test_rows=judged.rows if judged else 0,
-            advice=self._advice(made.id, rows),
+            advice=self._advice(made.id, rows, {one.name: one.accuracy for one in judged.baselines} if judged else {}),
             done=over,
+            share=min(1.0, (over + begun) / max(1, len(made.cells))),
             total=len(made.cells),
             seconds_left=_left(rows) if state in GOING else None,
         )
 
-    def _advice(self, study_id: str, rows: Sequence[Row]) -> Advice:
+    def _advice(self, study_id: str, rows: Sequence[Row], baselines: Mapping[str, float]) -> Advice:
         """What to take; worked out again only when a figure has changed, for with 14 methods and 5 seeds it takes a second."""
         candidates = _candidates(rows)
         unfinished = sum(row.state != "finished" for row in rows)
         known = tuple((one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, tuple(one.answers)) for one in candidates)
         stamp = known, unfinished
         if study_id not in self._advised or self._advised[study_id][0] != stamp:
-            self._advised[study_id] = stamp, comparison.advise(candidates, unfinished=unfinished)
+            self._advised[study_id] = stamp, comparison.advise(candidates, unfinished=unfinished, baselines=baselines)
         return self._advised[study_id][1]
 
     def _row(self, made: Study, method: str, there: Mapping[tuple[str, int], RunSummary]) -> Row:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from engine.catalog import Model, Recipe
 from engine.errors import Problem
+from engine.fitting import Change, to_json
 from engine.models import ModelFacts
 from engine.plan import Plan
 from ui import tables, words
 
 if TYPE_CHECKING:
     from engine.data.profile import DataFacts
-    from engine.fitting import Change
     from engine.measuring import FitState
 
 MOST_CLASSES = 12  # bars shown before the rest is summed up
@@ -157,7 +157,7 @@ def changes(offered: Sequence[Change], plan: Plan | None) -> str:
     rows = "".join(
         f'<li><div><b>{escape(one.words)}</b><span class="soft">{words.size(one.memory_bytes)} of memory'
         f"{'' if one.seconds is None else ' · ' + words.about(one.seconds)} {_mark('estimated')}</span></div>"
-        f'<button type="button" class="pick" data-as="apply" data-pick="{escape(one.words)}" '
+        f'<button type="button" class="pick" data-as="apply" data-pick="{escape(to_json(one))}" '
         f'aria-label="Apply: {escape(one.words)}">Apply</button></li>'
         for one in offered
     )

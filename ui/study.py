@@ -63,7 +63,7 @@ def heading(study: Study) -> str:
 def now(result: Result) -> str:
     """How far it is, and how long it will still take."""
     mark = run_words.state_mark(result.state)
-    share = result.done / result.total if result.total else 0.0
+    share = result.share
     left = f" · {words.about(result.seconds_left)} left {_estimated()}" if result.seconds_left is not None else ""
     working = next((f"{row.name}: {row.reason}" for row in result.rows if row.state == "running"), "")
     line = f"{result.done} of {words.counted(result.total, 'run')} done{left}"

@@ -56,6 +56,11 @@ def test_simple_has_few_controls_and_start_stays_in_view(open_page: Open, still:
     expect(start).to_be_enabled()
     expect(start).to_be_in_viewport(ratio=1)
     assert looking.controls(page) <= 20
+    page.get_by_text("Every automatic choice").click()
+    for height in (650, 900):
+        page.set_viewport_size({"width": 1280, "height": height})
+        expect(start).to_be_in_viewport(ratio=1)
+        expect(page.locator("#compare-open")).to_be_in_viewport(ratio=1)
     page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Name of the run").scroll_into_view_if_needed()
     expect(start).to_be_in_viewport(ratio=1)

@@ -54,7 +54,7 @@ class Train:
     recipe_line: Any
     preview: Any
     changes: Any  # what would make the run fit, or quicker
-    change_picked: Any  # the words of the one whose button was pressed
+    change_picked: Any  # the one whose button was pressed, as JSON
     fit: Any  # how far the measurement is, and what it found
     fit_timer: Any
     fit_over: Any  # changes when a measurement has come to its end

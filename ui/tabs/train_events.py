@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
@@ -15,7 +16,7 @@ from engine.asked import asked
 from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
 from engine.facts import FILE
-from engine.fitting import applied
+from engine.fitting import applied, from_json
 from ui import cards, form, methods, request, words
 from ui.border import bind
 from ui.tabs import fit_events
@@ -60,7 +61,7 @@ def wire(studio: Studio, train: Train) -> None:
     gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
     train.picked.click(bind(on_picked), train.picked, field["method"], **quiet).then(**redraw, **quiet)
     picked = [train.change_picked, *everything]
-    train.change_picked.click(bind(on_change_picked, studio, train), picked, refill(train), **once).then(**redraw, **quiet)
+    train.change_picked.click(bind(on_change_picked, train), picked, refill(train), **once).then(**redraw, **quiet)
     fit_events.wire(studio, train, everything, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
@@ -131,12 +132,12 @@ def on_picked(method: str) -> str:
     return method
 
 
-def on_change_picked(studio: Studio, train: Train, picked: str, token: str, *values: Any) -> list[Any]:
-    """The fields with the change of these words made; as they are where it is no longer offered."""
+def on_change_picked(train: Train, picked: str, token: str, *values: Any) -> list[Any]:
+    """The fields with the change made that the button held; as they are where it held none."""
     spec = request.run_spec(request.unguessed(train.offer.told(values)), train.offer)
-    offered = studio.preview(spec, token or None).changes
-    change = next((one for one in offered if one.words == picked), None)
-    return refilled(request.fields(applied(spec, change) if change else spec, train.offer))
+    with contextlib.suppress(ValueError):
+        spec = applied(spec, from_json(picked))
+    return refilled(request.fields(spec, train.offer))
 
 
 def on_detail(detail: str) -> Any:
