@@ -127,8 +127,8 @@ class Difference:
 def difference(first: str, second: str, pairs: Sequence[tuple[Answers, Answers]], comparisons: int) -> Difference:
     """Whether one is better by more than chance: with every seed, and in the same direction, either more rows right or a higher macro F1.
 
-    The level of 5 % is shared by both tests and by so many comparisons (Bonferroni). Macro F1 is judged by its paired bootstrap, taken as normal; it is
-    there for uneven classes, where a method that only ever says the largest one may have as many rows right.
+    The level of 5 % is shared by both tests and by so many comparisons (Bonferroni). Macro F1 is judged by its paired bootstrap, taken
+    as normal; it is there for uneven classes, where a method that only ever says the largest one may have as many rows right.
     """
     level = CHANCE / (TESTS * max(1, comparisons))
     width = statistics.NormalDist().inv_cdf(1 - level / 2)
