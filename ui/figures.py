@@ -146,11 +146,34 @@ def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
         reach += [100 * one.low, 100 * one.high]
     figure = _figure(series, "Peak memory (GB)" if against == "memory" else "Minutes a run", "Macro F1 (%)", result.study.id)
     figure["layout"] |= {"height": 340, "showlegend": False, "hovermode": "closest"}
-    if points:
-        across, up = _roomy([x for _, x, _ in points], 0.3), _roomy(reach, 0.05)
-        figure["layout"]["xaxis"]["range"], figure["layout"]["yaxis"]["range"] = across, up
-        figure["layout"]["annotations"] = _beside(points, across, up)
+    if not points:
+        return _empty(figure, "Fills when the first method has been judged")
+    levels = [(one.name, 100 * one.macro_f1) for one in result.baselines]
+    across, up = _roomy([x for _, x, _ in points], 0.3), _roomy([*reach, *(level for _, level in levels)], 0.05)
+    figure["layout"]["xaxis"]["range"], figure["layout"]["yaxis"]["range"] = across, up
+    figure["layout"]["shapes"] = [_level(level) for _, level in levels]
+    figure["layout"]["annotations"] = [*_beside(points, across, up), *(_named(name, level) for name, level in levels)]
     return figure
+
+
+def _empty(figure: Figure, why: str) -> Figure:
+    """A picture without axes that says when it will show something."""
+    for axis in ("xaxis", "yaxis"):
+        figure["layout"][axis] |= {"visible": False, "range": [0, 1]}
+    note = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "text": why, "showarrow": False, "font": {"color": GREY}}
+    figure["layout"]["annotations"] = [note]
+    return figure
+
+
+def _level(level: float) -> Figure:
+    """A baseline across the picture."""
+    line = {"color": GREY, "width": 1, "dash": "dash"}
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": line}
+
+
+def _named(name: str, level: float) -> Figure:
+    place = {"xref": "paper", "x": 1, "y": level, "xanchor": "right", "yanchor": "bottom"}
+    return {"text": name, "showarrow": False, "font": {"color": GREY, "size": 12}, **place}
 
 
 def _roomy(values: list[float], share: float) -> list[float]:
@@ -211,7 +234,7 @@ def losses(result: Result) -> Figure:
         figure["layout"]["xaxis"]["range"] = [0, max(step for _, step, _, _ in ends)]
         figure["layout"]["yaxis"]["range"] = up
         figure["layout"]["annotations"] = _at_ends(sorted(ends, reverse=True), up)
-    return figure
+    return figure if series else _empty(figure, "Fills when the first run trains")
 
 
 def _at_ends(ends: list[tuple[float, int, str, str]], up: list[float]) -> list[Figure]:

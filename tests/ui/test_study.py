@@ -89,9 +89,15 @@ def test_every_picture_is_one_that_plotly_knows_and_names_stand_beside_what_they
     for figure in drawn.values():
         go.Figure(figure)
         assert [one["name"] for one in figure["data"]] == ["LoRA", "Full fine-tuning"]
-        assert len(figure["layout"]["annotations"]) == 2
-    same = [(one["xshift"], one["yshift"]) for one in drawn["study-memory"]["layout"]["annotations"]]
+        texts = [one["text"] for one in figure["layout"]["annotations"]]
+        assert texts[:2] == ["LoRA", "Full fine-tuning"]
+        assert texts[2:] == ([one.name for one in told.baselines] if "shapes" in figure["layout"] else [])
+    same = [(one["xshift"], one["yshift"]) for one in drawn["study-memory"]["layout"]["annotations"][:2]]
     assert len(set(same)) == 2, "two dots at one place have their names at two"
+    empty = figures.study(replace(told, rows=(), baselines=()))
+    for figure in empty.values():
+        go.Figure(figure)
+        assert figure["layout"]["annotations"][0]["text"].startswith("Fills when")
 
 
 def test_names_at_the_ends_of_many_lines_keep_apart_and_inside() -> None:

@@ -22,8 +22,8 @@ COST = {
     "stopped": "Resume goes on from the last save, with the same order of rows.",
     "failed": AGAIN,
     "killed": AGAIN,
-    "finished": "Take it home: the model, its card and ten lines of Python, as a zip; merged: as one whole model that needs no base beside "
-    "it and answers no slower than the base. Clone takes the same settings to Train.",
+    "finished": "Take it home: the model, its card and ten lines of Python, as a zip; whole: merged into one model that needs no base "
+    "beside it and answers no slower. Clone takes the same settings to Train.",
 }
 ASK = {
     "kill": ("Kill the run now?", "Its process ends at once. What it saved last stays, and you can resume from there.", "Kill it"),
@@ -104,7 +104,7 @@ def _buttons(parts: dict[str, Any]) -> None:
             "resume": gr.Button("Resume", variant="primary", visible=False, elem_id="run-resume"),
             "try": gr.Button("Try it", variant="primary", visible=False, elem_id="run-try"),
             "export": gr.Button("Take it home", visible=False, elem_id="run-export"),
-            "merged": gr.Button("Take it home merged", visible=False, elem_id="run-export-merged"),
+            "merged": gr.Button("Take it home whole", visible=False, elem_id="run-export-merged"),
             "clone": gr.Button("Clone", elem_id="run-clone"),
             "kill": gr.Button("Kill", visible=False, elem_id="run-kill"),
             "delete": gr.Button("Delete", visible=False, elem_id="run-delete"),
