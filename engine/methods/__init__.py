@@ -28,6 +28,10 @@ class Footprint:
     """What a method does to a model, besides the parameters that it trains: all that memory and time depend on."""
 
     adapted: tuple[Linear, ...] = ()  # matrices of a block beside which something is learnt from what they take in
+    drops_inputs: bool = True  # out of which some are left at random: a copy and its mask are kept
+    rank: int = 0  # numbers a token between the two matrices of an update
+    outputs_again: int = 0  # times that what an adapted matrix puts out is held once more, because something is learnt of each output
+    shared: bool = False  # the two matrices are one pair for all, never trained, from which each layer takes a copy in its precision
     own_parameters: int = 0  # of the model's own body, that are trained and so lie in 32 bits
     blocks: int | None = None  # topmost blocks that gradients pass through; None: all of them; 0: none, the head alone
     caches: bool = False  # the blocks below those are computed once, and their output is kept on disk

@@ -20,6 +20,8 @@ from engine.models import ModelFacts
 if TYPE_CHECKING:
     import torch
 
+    from engine.methods import Open
+
 WARM_UP, AFTER = 0.1, 0.3  # shares of the steps before the first cut and after the last; the paper's runs take similar ones
 AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # PEFT's names: what an entry matters now, its average, and how that varies
 
@@ -40,7 +42,8 @@ def check(knobs: AdaloraKnobs, facts: ModelFacts, hardware: Hardware) -> tuple[P
 
 
 def footprint(knobs: AdaloraKnobs, facts: ModelFacts) -> Footprint:
-    return Footprint(adapted=_peft.targeted(knobs.targets, facts))
+    adapted = _peft.targeted(knobs.targets, facts)
+    return Footprint(adapted=adapted, drops_inputs=knobs.dropout > 0, rank=first_rank(knobs), outputs_again=1)
 
 
 def trainable(knobs: AdaloraKnobs, facts: ModelFacts, labels: int) -> int:
@@ -68,7 +71,30 @@ def prepare(model: torch.nn.Module, knobs: AdaloraKnobs, facts: ModelFacts) -> t
         total_step=1,  # `begin` says how many
         bias="none",
     )
-    return _peft.wrapped(model, config, facts)
+    return _with_whole_ranks(_peft.wrapped(model, config, facts))
+
+
+def load(saved: Path, base: Path, open_model: Open) -> torch.nn.Module:
+    """As _peft.load; what was trained in 32 bits comes back in 32, where PEFT makes it anew in the base's precision and rounds it."""
+    from safetensors.torch import load_file
+
+    model, kept = _with_whole_ranks(_peft.load(saved, base, open_model)), load_file(saved / "adapter_model.safetensors")
+    for name, one in model.named_parameters():
+        if "lora_" in name:
+            one.data = kept[name.removesuffix(f".{_peft.ADAPTER}")].to(one.device)
+    return model
+
+
+def _with_whole_ranks(model: torch.nn.Module) -> torch.nn.Module:
+    """The model with each matrix's divisor as it was meant: the first rank, never trained, in 32 bits.
+
+    Beside a base in 16 bits PEFT 0.21 makes it anew there, which rounds it and lets it learn, and does not keep what it learnt.
+    """
+    for name, one in model.named_parameters():
+        if "ranknum" in name:
+            one.requires_grad_(False)
+            one.data = one.data.float().fill_(_config(model).init_r)
+    return model
 
 
 def begin(model: torch.nn.Module, steps: int) -> None:
@@ -167,7 +193,7 @@ METHOD = Method(
     saved_bytes=saved_bytes,
     prepare=prepare,
     save=save,
-    load=_peft.load,
+    load=load,
     merge=_peft.merge,
     along=Along(begin=begin, penalty=penalty, stepped=stepped, state=state, restore=restore),
 )

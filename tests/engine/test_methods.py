@@ -175,6 +175,8 @@ def test_a_method_counts_freezes_learns_and_comes_back_equal(method: str, archit
 @pytest.mark.parametrize(("method", "architecture"), PAIRS if os.environ.get("EVERY") else covering()[::3], ids=str)
 def test_training_in_bf16_keeps_trained_weights_in_32_bits_and_learns(method: str, architecture: str, tmp_path: Path) -> None:
     opened = Opened(method, architecture, tmp_path, "bf16")
+    counted = sum(one.numel() for one in opened.trained_parameters().values())
+    assert opened.method.trainable(opened.knobs, opened.facts, len(CLASSES)) == counted
     losses = opened.train(30)
     assert min(losses) < 0.9 * losses[0]
     assert {one.dtype for one in opened.trained_parameters().values()} == {torch.float32}
@@ -182,7 +184,7 @@ def test_training_in_bf16_keeps_trained_weights_in_32_bits_and_learns(method: st
     saved.mkdir()
     opened.method.save(opened.model, saved)
     again = opened.method.load(saved, opened.folder, opened.base)
-    assert torch.allclose(opened.logits(opened.model), opened.logits(again), rtol=0, atol=0.1 if method in LOADED_TOLERANCE else 0)
+    assert torch.allclose(opened.logits(opened.model), opened.logits(again), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("method", [one for one in METHODS if all_methods()[one].checkpointing])
@@ -217,7 +219,7 @@ def test_adalora_cuts_its_ranks_to_the_mean_that_was_asked_for_and_comes_back_so
     saved.mkdir()
     opened.method.save(opened.model, saved)
     again, logits = opened.method.load(saved, opened.folder, opened.base), opened.logits(opened.model)
-    tolerance = 1e-5 if precision == "fp32" else 0.1
+    tolerance = 1e-5 if precision == "fp32" else 0.05
     assert torch.allclose(logits, opened.logits(again), rtol=0, atol=tolerance)
     if precision == "fp32" and opened.method.merge is not None:
         assert torch.allclose(logits, opened.logits(opened.method.merge(again)), rtol=0, atol=MERGED_TOLERANCE)
