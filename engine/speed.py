@@ -1,9 +1,9 @@
 """How many seconds a run will take, by part: operations of the model over what the hardware does of them a second. Pure.
 
 On a CPU a row costs its matrix products at the speed that the probe measured, and beside them everything that is no product (norms,
-activations, dropout, casts, copies), which does not get faster in bf16. The constants were fitted to the processor time of the 20
-shapes that tests/benchmarks/memory_and_speed.py takes (2 cores, AMD EPYC with avx512_bf16, torch 2.13; plain products reach 100e9
-operations a second and core in fp32, 475e9 in bf16) and come within 13 % of 19 of them. Two idle cores took 17.3 rows a second of
+activations, dropout, casts, copies), which does not get faster in bf16. The constants were fitted to the processor time of 24
+of the shapes that tests/benchmarks/memory_and_speed.py takes (2 cores, AMD EPYC with avx512_bf16, torch 2.13; plain products reach 100e9
+operations a second and core in fp32, 475e9 in bf16) and come within 15 % of all in training. Two idle cores took 17.3 rows a second of
 219 tokens (MiniLM, LoRA on all matrices, bf16, batches of 16); 18 are estimated.
 """
 
@@ -32,6 +32,7 @@ OUTPUT_AGAIN = 6.5e-9  # of what those put out, each further time that it is hel
 TRAINED = 0.3e-9  # of what trained ones take in
 EVALUATED = 1.7e-9  # of what the matrices put out, without a backward pass
 EVALUATED_BESIDE_UPDATE = 1.0e-9
+EVALUATED_OUTPUT_AGAIN = 1.0e-9
 OF_BLOCK = 0.008  # seconds that a batch and block cost whatever its size
 RECOMPUTED = 1.35  # under checkpointing the forward pass is done twice
 ELSEWHERE = 1.15  # collating, gradient norm, events, and the worker's low priority
@@ -134,9 +135,11 @@ def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
     put_out = sum(one.outputs for one in facts.linears)
     taken_in = sum(one.inputs for one in (facts.linears if whole else load.footprint.adapted))
     besides = elements * (put_out * PUT_OUT + taken_in * (TRAINED if whole else BESIDE_UPDATE))
-    besides += elements * load.footprint.outputs_again * sum(one.outputs for one in load.footprint.adapted) * OUTPUT_AGAIN
+    again = load.footprint.outputs_again * sum(one.outputs for one in load.footprint.adapted)
+    besides += elements * again * OUTPUT_AGAIN
     forward = block + elements * put_out * EVALUATED  # of one block, read only
-    evaluated = facts.layers * (forward + elements * sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE)
+    beside = sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE + again * EVALUATED_OUTPUT_AGAIN
+    evaluated = facts.layers * (forward + elements * beside)
     row = top * (_passes(load) * block + besides * (RECOMPUTED if load.checkpointing else 1.0)) + below * forward
     batches = load.batches * max(1, top + below) * OF_BLOCK * core
     unpacked = _unpacked(facts, load) * load.batches * core

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,7 +72,7 @@ def _of_8_bits(knobs: QloraKnobs, hardware: Hardware) -> list[Problem]:
 def footprint(knobs: QloraKnobs, facts: ModelFacts) -> Footprint:
     bits: Literal[4, 8] = 4 if knobs.bits == "4" else 8
     double = knobs.double_quantised and bits == 4
-    return Footprint(adapted=_peft.targeted(knobs.targets, facts), bits=bits, double_quantised=double)
+    return replace(lora.footprint(knobs, facts), bits=bits, double_quantised=double)
 
 
 def quantisation(knobs: QloraKnobs, facts: ModelFacts, precision: str) -> Any:

@@ -45,7 +45,8 @@ def check(knobs: VeraKnobs, facts: ModelFacts, hardware: Hardware) -> tuple[Prob
 
 
 def footprint(knobs: VeraKnobs, facts: ModelFacts) -> Footprint:
-    return Footprint(adapted=_peft.targeted(knobs.targets, facts))
+    adapted = _peft.targeted(knobs.targets, facts)
+    return Footprint(adapted=adapted, drops_inputs=knobs.dropout > 0, rank=knobs.rank, outputs_again=1, shared=True)
 
 
 def trainable(knobs: VeraKnobs, facts: ModelFacts, labels: int) -> int:

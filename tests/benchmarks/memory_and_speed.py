@@ -1,9 +1,15 @@
 """Measures peak resident memory and speed of real steps beside what engine/memory.py and engine/speed.py say.
 
-python -m tests.benchmarks.memory_and_speed FOLDER [CASE …]     a case: minilm/lora/bf16/16x128, with /query_value or /checkpointing
+The command that made the tables in engine/memory.py and tests/engine/test_memory.py, MEASURED and ROW_MS, from the repository's root:
 
-Random weights in the real shapes, made once in FOLDER; each case in a process of its own. Memory does not mind a busy machine;
-speed does, so it is told per second of processor time too, next to what plain matrix products reached in the same minute.
+    OMP_WAIT_POLICY=PASSIVE python -m tests.benchmarks.memory_and_speed FOLDER
+
+It takes every case of MEASURED, or those named after FOLDER: minilm/lora/bf16/16x128, with a fourth part, /checkpointing or one of
+MORE (query_value, dora, undropped, r256, r2048), where the case has one. A line of JSON a case, half a minute each on two busy cores.
+
+Random weights in the real shapes, made once in FOLDER; each case in a process of its own. Memory does not mind a busy machine, but
+takes up to 5 % more or less from one time to the next, as the C library's heap falls out; speed does mind, so it is told per second of
+processor time too, next to what plain matrix products reached in the same minute.
 """
 
 from __future__ import annotations

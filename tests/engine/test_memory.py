@@ -29,7 +29,8 @@ SHAPES = {
     "deberta3s": {
         "model_type": "deberta-v2", "vocab_size": 128100, "hidden_size": 768, "num_hidden_layers": 6, "num_attention_heads": 12,
         "intermediate_size": 3072, "relative_attention": True, "position_buckets": 256, "norm_rel_ebd": "layer_norm",
-        "share_att_key": True, "pos_att_type": "p2c|c2p", "max_relative_positions": -1, "position_biased_input": False, "type_vocab_size": 0,
+        "share_att_key": True, "pos_att_type": "p2c|c2p", "max_relative_positions": -1, "position_biased_input": False,
+        "type_vocab_size": 0,
     },
 }  # fmt: skip
 # Peak resident MB, measured as the docstring of engine/memory.py says: (model, method, precision, batch, length, more) -> MB.
@@ -73,6 +74,19 @@ MEASURED = {
     ("qwen05", "qlora", "bf16", 2, 128, ""): 2894,
     ("deberta3s", "lora", "bf16", 8, 128, ""): 1837,
     ("deberta3s", "lora", "bf16", 4, 256, ""): 1910,
+    ("minilm", "lora", "bf16", 16, 128, "dora"): 1585,
+    ("minilm", "lora", "bf16", 16, 256, "dora"): 2455,
+    ("minilm", "lora", "fp32", 16, 128, "dora"): 2363,
+    ("bertbase", "lora", "bf16", 8, 128, "dora"): 2542,
+    ("minilm", "lora", "bf16", 16, 256, "r256"): 1895,
+    ("minilm", "vera", "bf16", 16, 128, "r2048"): 2162,
+    ("minilm", "vera", "bf16", 16, 256, "r2048"): 3150,
+    ("minilm", "vera", "fp32", 16, 128, "r2048"): 2332,
+    ("minilm", "adalora", "bf16", 16, 256, ""): 2084,
+    ("bertbase", "adalora", "bf16", 8, 128, ""): 2175,
+    ("minilm", "qlora", "bf16", 16, 128, "dora"): 1620,
+    ("minilm", "lora", "bf16", 16, 256, "undropped"): 1354,
+    ("minilm", "lora", "fp32", 16, 128, "undropped"): 1513,
 }
 
 
@@ -80,8 +94,14 @@ def of(name: str) -> ModelFacts:
     return facts(name, SHAPES[name])
 
 
+MORE: dict[str, dict[str, Any]] = {  # what a case's last word sets, besides "checkpointing"
+    "query_value": {"targets": "query_value"}, "dora": {"dora": True}, "r256": {"rank": 256}, "r2048": {"rank": 2048},
+    "undropped": {"dropout": 0.0},
+}  # fmt: skip
+
+
 def knobs_of_case(method: str, more: str) -> Any:
-    return settle(all_methods()[method].knobs, {"targets": "query_value"} if more == "query_value" else {})
+    return settle(all_methods()[method].knobs, MORE.get(more, {}))
 
 
 def shaped(model: ModelFacts, method_id: str, precision: str, batch: int, length: int, more: str = "") -> Shape:
@@ -127,6 +147,10 @@ ROW_MS = {
     ("smol135", "lora", "fp32", 4, 128, ""): (858.5, 320.1),
     ("smol135", "full", "fp32", 4, 128, ""): (963.5, 291.1),
     ("qwen05", "lora", "bf16", 4, 128, ""): (826.6, 251.0),
+    ("minilm", "lora", "bf16", 16, 128, "dora"): (90.6, 19.2),
+    ("minilm", "lora", "fp32", 16, 128, "dora"): (158.6, 38.5),
+    ("bertbase", "lora", "bf16", 8, 128, "dora"): (465.4, 110.7),
+    ("minilm", "adalora", "bf16", 16, 128, ""): (72.7, 22.3),
 }
 ONE_CORE = Hardware("AMD EPYC", 1, 8 * 10**9, 6 * 10**9, 10**10, bf16_units=True, fp32_flops=1e11, bf16_flops=4.75e11)
 
