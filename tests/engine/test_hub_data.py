@@ -144,7 +144,7 @@ def test_the_home_holds_the_rows_that_were_made_from_a_data_set(hub: Hub, tmp_pa
     told = (
         "import sys; from pathlib import Path; from engine.studio import Studio; from engine.spec import DataSpec\n"
         "studio = Studio(Path(sys.argv[1]), dispatch=False)\n"
-        "print(studio.inspect(DataSpec('hub:stanfordnlp/imdb')).usable, studio._supervisor._environment('a-run')['HF_DATASETS_CACHE'])"
+        "print(studio.inspect(DataSpec('hub:stanfordnlp/imdb')).usable, studio._supervisor.environment(None)['HF_DATASETS_CACHE'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", told, str(tmp_path / "home")],

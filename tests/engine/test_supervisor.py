@@ -223,10 +223,10 @@ def test_where_others_reach_the_page_a_worker_gets_the_visitor_s_token_or_none(s
     monkeypatch.setenv("HF_TOKEN", "hf_" + "o" * 20)
     app = Supervisor(store, TOY, share=True)
     given, other = submit(app, "token start end", "hf_" + "v" * 20), submit(app, "token start end")
-    assert app._environment(given)["HF_TOKEN"] == "hf_" + "v" * 20
-    assert "HF_TOKEN" not in app._environment(other)
-    assert app._environment(other)["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
-    assert Supervisor(store, TOY)._environment(other)["HF_TOKEN"] == "hf_" + "o" * 20
+    assert app.environment(app._tokens.get(given))["HF_TOKEN"] == "hf_" + "v" * 20
+    assert "HF_TOKEN" not in app.environment(app._tokens.get(other))
+    assert app.environment(app._tokens.get(other))["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
+    assert Supervisor(store, TOY).environment(None)["HF_TOKEN"] == "hf_" + "o" * 20
 
 
 # A worker's death
