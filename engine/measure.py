@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import sys
 import time
 import traceback
@@ -174,11 +173,7 @@ def peak_bytes() -> int:
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_reserved():
         return int(torch.cuda.max_memory_reserved())
-    try:
-        told = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    except OSError:
-        return 0
-    return 1024 * int(told.group(1)) if told else 0
+    return opening.highest_ram()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -47,6 +48,15 @@ def be_considerate() -> None:
     with contextlib.suppress(OSError):  # a container may have set more already, and only root may lower it
         if int(adjust.read_text()) < OUT_OF_MEMORY_SCORE:
             adjust.write_text(str(OUT_OF_MEMORY_SCORE))
+
+
+def highest_ram() -> int:
+    """The most resident memory that this process ever had, in bytes, where the system tells; else 0."""
+    try:
+        told = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        return 0
+    return 1024 * int(told.group(1)) if told else 0
 
 
 def rows(asked: RunSpec, plan: Plan, *, home: Path, token: str | None) -> split.Prepared:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import shutil
 import sys
 import threading
@@ -176,20 +175,11 @@ def _watch_resources(me: psutil.Process, emit: Callable[[Event], None], done: th
     peak = 0
     while True:
         now = me.memory_info().rss
-        peak = max(peak, now, _highest_ram())
+        peak = max(peak, now, opening.highest_ram())
         video = _video_memory() if cuda else (None, None)
         emit(Resources(time.time(), now, peak, *video))
         if done.wait(RESOURCE_SECONDS):
             return
-
-
-def _highest_ram() -> int:
-    """The most resident memory that this process ever had, in bytes, where the system tells; else 0."""
-    try:
-        told = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    except OSError:
-        return 0
-    return 1024 * int(told.group(1)) if told else 0
 
 
 def _video_memory() -> tuple[int | None, int | None]:

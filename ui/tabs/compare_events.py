@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.studies import Fit
     from engine.studio import Studio
 
+OF_THE_BUDGET = ("max_steps", "epochs", "evaluate_every", "patience")  # settings that a comparison makes equal for its own sake
 KINDS = {"csv": "text/csv", "markdown": "text/markdown", "html": "text/html"}
 SUFFIX = {"csv": "csv", "markdown": "md", "html": "html"}
 INFO = {
@@ -241,5 +242,7 @@ def on_delete(studio: Studio, study_id: str) -> tuple[Any, str]:
 
 
 def on_use(studio: Studio, train: Train, run_id: str) -> list[Any]:
-    """A method's settings, back in the fields of the Train place."""
-    return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(studio, train, studio.clone(run_id))]
+    """A method's settings, back in the fields of the Train place; how long to train is decided anew, not by the comparison's budget."""
+    spec = studio.clone(run_id)
+    kept = {name: value for name, value in spec.settings.items() if name not in OF_THE_BUDGET}
+    return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(studio, train, replace(spec, settings=kept))]
