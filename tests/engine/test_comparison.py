@@ -231,6 +231,16 @@ def test_the_best_is_taken_where_nothing_is_as_good_or_as_good_and_lighter() -> 
     assert "no figure is better, and none that is as good within noise is lighter" in level.sentences[0]
 
 
+def test_a_baseline_above_every_method_is_named_right_after_what_to_take() -> None:
+    found = [candidate("a", 60, 1, 10, tfidf=False), candidate("b", 62, 2, 10, 1, tfidf=False)]
+    most = max(one.accuracy.value for one in found)
+    told = advise(found, baselines={"TF-IDF": most + 0.05, "Largest class": 0.1})
+    assert told.sentences[0].startswith("Take ")
+    assert any(one.startswith("But TF-IDF reaches") for one in told.sentences[1:3])
+    assert not any("Largest class reaches" in one for one in told.sentences)
+    assert not any(one.startswith("But ") for one in advise(found, baselines={"TF-IDF": most - 0.05}).sentences)
+
+
 def test_where_none_has_learnt_anything_none_is_to_be_taken() -> None:
     poor = [candidate("a", 95, 1, 10, majority=False, tfidf=False), candidate("b", 99, 1, 10, 1, majority=False, tfidf=False)]
     told = advise(poor, baselines={"TF-IDF": 0.8})
