@@ -60,8 +60,8 @@ memory of a process that has a worker's imports and takes 6 steps and an evaluat
 49 of 52 come within a tenth, the others within 11 %. The same case measured twice differs by up to 5 %, as the C library's heap falls out.
 
 Real runs need a little more for activations, since their batches are of some different widths: MiniLM, LoRA, bf16, 16 x 256, IMDb:
-1971 MB after 60 steps and 2010 MB after all 282, with widths rounded up to multiples of 32 (tasks/classify.py); without, 2650 MB after 50 steps and 3600 after 282. MIXED is that
-surplus. On a GPU nothing has been measured.
+1971 MB after 60 steps and 2010 MB after all 282, with widths rounded up to multiples of 32 (tasks/classify.py); without, 2650 MB after
+50 steps and 3600 after 282. MIXED is that surplus. On a GPU nothing has been measured.
 """
 
 from __future__ import annotations
