@@ -19,6 +19,16 @@ ADAPTER = "default"  # PEFT's name for the only adapter of a model
 ROLES = {"query_value": ("query", "value"), "attention": ("query", "key", "value", "attention_output")}
 
 
+def where() -> Any:
+    """The knob for which matrices get an update."""
+    return knob(
+        "all_linear",
+        label="Where",
+        choices={"query_value": "Query and value", "attention": "All attention", "all_linear": "All linear layers"},
+        help="Which matrices get an update: query and value is the least, all linear layers the best quality.",
+    )
+
+
 @dataclass(frozen=True)
 class LowRank:
     """Knobs of the methods that learn an update of low rank beside a matrix."""
@@ -38,12 +48,7 @@ class LowRank:
     dropout: float = knob(
         0.05, label="LoRA dropout", low=0.0, high=0.9, help="Share of the update's inputs left out at random; 0.05 to 0.1 is usual."
     )
-    targets: str = knob(
-        "all_linear",
-        label="Where",
-        choices={"query_value": "Query and value", "attention": "All attention", "all_linear": "All linear layers"},
-        help="Which matrices get an update: query and value is the least, all linear layers the best quality.",
-    )
+    targets: str = where()
 
 
 @dataclass(frozen=True)

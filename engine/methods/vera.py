@@ -32,12 +32,7 @@ class VeraKnobs:
     dropout: float = knob(
         0.0, label="VeRA dropout", low=0.0, high=0.9, help="Share of the update's inputs left out at random; none is usual."
     )
-    targets: str = knob(
-        "all_linear",
-        label="Where",
-        choices={"query_value": "Query and value", "attention": "All attention", "all_linear": "All linear layers"},
-        help="Which matrices get an update: query and value is the least, all linear layers the best quality.",
-    )
+    targets: str = _peft.where()
 
 
 def check(knobs: VeraKnobs, facts: ModelFacts, hardware: Hardware) -> tuple[Problem, ...]:
