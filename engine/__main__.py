@@ -98,6 +98,10 @@ def _add_what_to_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--test", help="a second file, to test on")
     command.add_argument("--text", metavar="COLUMN", help="the column of texts; left out: guessed")
     command.add_argument("--label", metavar="COLUMN", help="the column of labels; left out: guessed")
+    command.add_argument(
+        "--group", metavar="COLUMN", help="split so that rows with the same value here, of one author say, stay in one part"
+    )
+    command.add_argument("--time", metavar="COLUMN", help="split by this date: the newest rows are the test")
     command.add_argument("--model", metavar="ID", help=f"a catalogue id, a Hub id or a folder; left out: {EMBEDDED}")
     command.add_argument("--method", metavar="ID", help="full, lora, …; left out: the preset's")
     command.add_argument("--preset", metavar="ID", help="quick, balanced, …; left out: balanced")
@@ -167,7 +171,10 @@ def _spec(told: argparse.Namespace) -> RunSpec:
     if problems:
         raise Refused(*problems)
     spec = given or _blank(told)
-    data = replace(spec.data, **_given(source=_source(told.data), test=_source(told.test), text=told.text, label=told.label))
+    data = replace(
+        spec.data,
+        **_given(source=_source(told.data), test=_source(told.test), text=told.text, label=told.label, group=told.group, time=told.time),
+    )
     fields = _given(model=told.model, method=told.method, preset=told.preset, name=told.name)
     return replace(spec, **fields, data=data, settings={**spec.settings, **settings})
 

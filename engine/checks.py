@@ -49,7 +49,8 @@ def check(
         problems += _data(data)
     if data is not None and model is not None and told.method is not None and told.task is not None and data.classes:
         work = decide(told, told.method, spec.data, data, model, tokens, hardware)
-        problems += split.check(data.classes, settle(split.Split, work.settings))
+        knobs = settle(split.Split, work.settings)
+        problems += split.check(data.classes, knobs, data.layout, has_test=data.given_test is not None and knobs.folds is None)
         problems += told.method.check(work.method_knobs, model, hardware)
         problems += _rows(work)
         problems += _texts(work, catalog)

@@ -25,7 +25,7 @@ from engine.verdict import percent
 DONE, FAILED = 0, 1
 FILES = {"csv": study_report.to_csv, "markdown": study_report.to_markdown, "html": study_report.to_html}
 # What a study has from its start, so that it cannot be asked for with --resume.
-CONDITIONS = ("steps", "minutes", "data", "test", "text", "label", "model", "method", "preset", "set", "name", "spec")
+CONDITIONS = ("steps", "minutes", "data", "test", "text", "label", "group", "time", "model", "method", "preset", "set", "name", "spec")
 LOOK_SECONDS = 0.5
 
 

@@ -20,7 +20,7 @@ from engine.methods import Method
 from engine.models import ModelFacts, TokenFacts
 from engine.spec import DataSpec
 
-OPEN_ENDED = ("max_rows", "max_steps")  # None stays None: no limit
+OPEN_ENDED = ("max_rows", "max_steps", "folds")  # None stays None: no limit, no folds
 STEPS_WANTED = 300  # below it, LoRA on MiniLM had not yet learnt sentiment (282 steps of 16: 86.7 % on IMDb)
 MOST_PASSES = 10
 CHECKS = 10
@@ -38,7 +38,7 @@ def decide(
     settings: dict[str, Any] = {name: knob.default for name, knob in asked.knobs.items()} | asked.values
     work = Deciding(method, asked, data, model, tokens, hardware, settings, notes=list(asked.notes))
     given = None if data_spec.resplit else data.given_test
-    work.rows = split_sizes(data.classes, given, settle(Split, settings), data_spec.resplit)
+    work.rows = split_sizes(data.classes, given, settle(Split, settings), data_spec.resplit, data.layout)
     _fit_preset_to_facts(work)
     for name, decider in DECIDERS.items():
         if name in work.asked.knobs and work.settings[name] is None:

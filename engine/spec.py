@@ -23,6 +23,7 @@ class DataSpec:
 
     `source` is "sample:ID" (presets/samples), "hub:ID" (a data set of the Hub) or "file:PATH"; a relative path is looked
     for in the working folder, then in the home. `test` is a second "file:PATH". None for a column: guess it.
+    With `group` or `time` rows are split by that column: no group in two parts, or the newest rows as the test; with None by chance.
     """
 
     source: str
@@ -33,6 +34,8 @@ class DataSpec:
     resplit: bool = False  # pool the given splits and split again by share
     text: str | None = None
     label: str | None = None
+    group: str | None = None
+    time: str | None = None
 
 
 @dataclass(frozen=True)

@@ -200,6 +200,8 @@ MISSING = (  # the first error's field -> what the button asks for
     ("data.test", "Choose another test file"),
     ("data.text", "Pick the text column"),
     ("data.label", "Pick the label column"),
+    ("data.group", "Pick another column to split by"),
+    ("data.time", "Pick another column to split by"),
     ("data", "Correct the data"),
     ("model", "Choose a model that can be used"),
     ("method", "Choose another method"),

@@ -11,9 +11,10 @@ from engine.spec import DataSpec, RunSpec
 from ui import form
 
 UPLOAD, HUB = "upload", "hub"  # choices of "Data" besides those of the catalogue
+CHANCE, GROUP, TIME = "chance", "group", "time"  # how rows are split
 OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
-    "data", "file", "test_file", "hub_id", "config", "train_split", "test_split", "resplit",
+    "data", "file", "test_file", "hub_id", "config", "train_split", "test_split", "resplit", "split_by", "split_column",
     "text", "label", "guessed_text", "guessed_label", "model", "other_model", "method", "preset", "name",
 )  # fmt: skip
 TASK = "classify"
@@ -46,17 +47,24 @@ class Offer:
 def data_spec(told: dict[str, Any]) -> DataSpec:
     """The data that the fields ask for; an empty source where there is none yet."""
     text, label, resplit = _given(told["text"]), _given(told["label"]), bool(told["resplit"])
+    by = _split_by(told)
     match told["data"]:
         case "upload":
-            return DataSpec(source=told["file"] or "", test=_given(told["test_file"]), text=text, label=label, resplit=resplit)
+            return DataSpec(source=told["file"] or "", test=_given(told["test_file"]), text=text, label=label, resplit=resplit, **by)
         case "hub":
             name = _given(told["hub_id"])
             return DataSpec(
                 source=f"hub:{name}" if name else "", config=_given(told["config"]), train_split=_given(told["train_split"]),
-                test_split=_given(told["test_split"]), text=text, label=label, resplit=resplit,
+                test_split=_given(told["test_split"]), text=text, label=label, resplit=resplit, **by,
             )  # fmt: skip
         case source:
-            return DataSpec(source=source or "", text=text, label=label, resplit=resplit)
+            return DataSpec(source=source or "", text=text, label=label, resplit=resplit, **by)
+
+
+def _split_by(told: dict[str, Any]) -> dict[str, str | None]:
+    """The column that the split goes by, under the name of its field; "" while none is chosen yet."""
+    way = told["split_by"]
+    return {way: _given(told["split_column"]) or ""} if way in (GROUP, TIME) else {}
 
 
 def run_spec(told: dict[str, Any], offer: Offer) -> RunSpec:
@@ -93,6 +101,8 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "train_split": data.train_split or "",
         "test_split": data.test_split or "",
         "resplit": data.resplit,
+        "split_by": GROUP if data.group is not None else TIME if data.time is not None else CHANCE,
+        "split_column": data.group or data.time,
         "text": data.text,
         "label": data.label,
         "guessed_text": "",

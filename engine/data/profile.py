@@ -11,13 +11,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, guess_text, look_at, not_a_label
+from engine.data.layout import Layout, beside, laid_out
 from engine.data.rows import Usable, leaked, pooled, usable, words_in
 from engine.data.sources import with_defaults
 from engine.data.table import Table, counted, listed, shown
@@ -53,6 +54,7 @@ class DataFacts:
     texts_sample: tuple[str, ...]  # up to 512 usable texts, cleaned, evenly spread
     notes: tuple[str, ...]
     script_shares: dict[str, float]  # "Bengali", "Latin" -> share of the letters, the largest first
+    layout: Layout | None = field(default=None, compare=False, repr=False)  # where the split goes by groups or by time
 
 
 def profile(table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True) -> DataFacts:
@@ -65,21 +67,24 @@ def profile(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
 
 def inspect(table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True) -> tuple[DataFacts, tuple[Problem, ...]]:
     """What is in the data as far as it can be told, so that other columns can be picked, and every problem with it. Raises nothing."""
+    data = with_own_names(table, data)
     chosen = Chosen.of(table, data)
     problems = list(chosen.problems)
-    rows = given = None
+    rows = given = layout = None
     if chosen.text and chosen.label:
-        rows = usable(table, chosen.text, chosen.label, clean_html=clean_html)
+        rows = usable(table, chosen.text, chosen.label, clean_html=clean_html, beside=beside(data))
         if test is not None:
             missing = _missing_in_test(table, test, chosen)
             problems += missing
             if not missing:
-                given = usable(test, chosen.text, chosen.label, clean_html=clean_html)
+                given = usable(test, chosen.text, chosen.label, clean_html=clean_html, beside=beside(data))
         if given is not None and data.resplit:
             rows, given = pooled(rows, given), None
     notes = [*table.notes, *(f"Test rows: {note}" for note in (test.notes if test else ()))]
     if rows is not None:
-        problems += _unusable(rows, chosen)
+        rows, layout, told, said = laid_out(rows, given, data, (chosen.text, chosen.label))
+        problems += [*told, *_unusable(rows, chosen)]
+        notes += said
         notes += [*rows.notes, *_spilt(chosen, table), *_doubts(rows)]
         if given is not None:
             problems += _unusable_test(rows, given, chosen, test.origin if test else "")
@@ -107,6 +112,7 @@ def inspect(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
         texts_sample=texts,
         notes=tuple(notes),
         script_shares=scripts(texts),
+        layout=layout,
     )
     return facts, tuple(problems)
 
@@ -138,9 +144,9 @@ class Chosen:
         text, text_why = _told(known.text, data.text) if known.text in table.columns else guess_text(columns, label or data.label)
         if not (known.label and known.label in table.columns) and label == text:
             label, label_why = guess_label(columns, text)
-        for field, told in (("data.text", data.text), ("data.label", data.label)):
+        for place, told in (("data.text", data.text), ("data.label", data.label)):
             if told is not None and told not in table.columns:
-                problems.append(_no_column(field, told, table))
+                problems.append(_no_column(place, told, table))
         if data.text is not None and data.text not in table.columns:
             text, text_why = "", ""
         if data.label is not None and data.label not in table.columns:
@@ -159,6 +165,11 @@ class Chosen:
             )
             label, label_why = "", ""
         return cls(text, label, text_why, label_why, columns, tuple(problems))
+
+
+def with_own_names(table: Table, data: DataSpec) -> DataSpec:
+    """The same, with the columns that the split goes by as the table writes them."""
+    return replace(data, group=_in(table, data.group), time=_in(table, data.time))
 
 
 def _in(table: Table, told: str | None) -> str | None:

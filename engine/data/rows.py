@@ -23,6 +23,7 @@ class Usable:
     numbers: pa.ChunkedArray  # of the row in its source, from 1
     dropped: dict[str, int]  # reason in words -> rows
     notes: tuple[str, ...]
+    beside: pa.ChunkedArray | None = None  # what the split goes by: the row's group or time, as it stands
 
     def classes(self) -> dict[str, int]:
         """Rows of each class, the largest first, those of equal size by name."""
@@ -30,8 +31,8 @@ class Usable:
         return dict(sorted(told.items(), key=lambda item: (-item[1], item[0])))
 
 
-def usable(table: Table, text: str, label: str, *, clean_html: bool) -> Usable:
-    """The rows of this table that have a text and a label."""
+def usable(table: Table, text: str, label: str, *, clean_html: bool, beside: str | None = None) -> Usable:
+    """The rows of this table that have a text and a label. `beside`: a column that is kept with them where the table has it."""
     texts, tagged = without_tags(table.column(text)) if clean_html else (table.column(text), 0)
     told = table.column(label)
     labels = pc.utf8_trim_whitespace(told)
@@ -51,7 +52,8 @@ def usable(table: Table, text: str, label: str, *, clean_html: bool) -> Usable:
         notes.append(f"<br /> became a space in {counted(tagged, 'text')}")
     if trimmed:
         notes.append(f"Blanks around {counted(trimmed, 'label')} were removed")
-    return Usable(texts.filter(keep), labels.filter(keep), table.row_numbers().filter(keep), dropped, tuple(notes))
+    kept = table.column(beside).filter(keep) if beside in table.columns else None
+    return Usable(texts.filter(keep), labels.filter(keep), table.row_numbers().filter(keep), dropped, tuple(notes), kept)
 
 
 def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -66,6 +68,7 @@ def pooled(first: Usable, second: Usable) -> Usable:
         _joined(first.numbers, second.numbers),
         dict(Counter(first.dropped) + Counter(second.dropped)),
         tuple(dict.fromkeys(first.notes + second.notes)),
+        _joined(first.beside, second.beside) if first.beside is not None and second.beside is not None else None,
     )
 
 

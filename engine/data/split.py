@@ -1,21 +1,30 @@
-"""Rows for training, validation and test: stratified, seeded, the same on every machine; and the texts and labels themselves.
+"""Rows for training, validation and test: seeded, the same on every machine; and the texts and labels themselves.
 
-`split_sizes` is arithmetic over class counts: the preview knows the sizes before a row is moved, and `split_rows` keeps to them.
+By chance every class has its share of each part; or no group stands in two parts, or the newest rows are the test, or the test is
+one of several folds. `split_sizes` is arithmetic over class counts: the preview knows the sizes before a row is moved, and
+`split_rows` keeps to them. For groups and times both look at the rows' Layout.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from engine.data.profile import fingerprint, inspect
+from engine.data.grouping import parts_of_groups
+from engine.data.layout import Layout, beside, laid_out
+from engine.data.profile import fingerprint, inspect, with_own_names
 from engine.data.rows import Usable, pooled, usable
+from engine.data.shares import Shares, fold_starts, rows_of_parts, thinned
 from engine.data.sources import LIMIT_BYTES, load
+from engine.data.table import listed
 from engine.errors import Problem, Refused
 from engine.knobs import knob
 from engine.spec import DataSpec
@@ -38,7 +47,20 @@ class Split:
         None, label="At most this many rows", low=20, high=100_000_000, unit="rows",
         help="Uses a part of the data, picked by chance with every class in its share. A given test set is cut to as many too. Empty: all.",
     )  # fmt: skip
+    train_share: float = knob(
+        1.0, label="Share of the training rows", low=0.01, high=1.0,
+        help="Learns from a part of the training rows only, with the same validation and test rows: to see what more rows bring. 1 is all.",
+    )  # fmt: skip
+    folds: int | None = knob(
+        None, label="Folds", low=2, high=20,
+        help="Cuts all rows into so many parts of one size, one of which is the test. Cross-validation trains once for each. Empty: none.",
+    )  # fmt: skip
+    fold: int = knob(1, label="Fold that is the test", low=1, high=20, help="Which of the folds is the test of this run, from 1 on.")
     clean_html: bool = knob(True, label="Clean <br /> tags", help="Turns the line-break tags that web pages leave in texts into a space.")
+
+    @property
+    def shares(self) -> Shares:
+        return Shares(self.validation_share, self.test_share, self.folds, self.fold)
 
 
 @dataclass(frozen=True)
@@ -67,42 +89,153 @@ def class_names(classes: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(classes))
 
 
-def check(classes: dict[str, int], split: Split) -> tuple[Problem, ...]:
-    """What keeps these classes from being split so: too few rows for all of them to be learnt, checked and tested."""
+def check(classes: dict[str, int], split: Split, layout: Layout | None = None, *, has_test: bool = False) -> tuple[Problem, ...]:
+    """What keeps these classes from being split so, or makes the result doubtful: too few rows or groups, a class missing in a part."""
+    problems = []
     needed = 3 * len(classes)
-    if split.max_rows is None or split.max_rows >= needed:
-        return ()
-    message = f"At most {split.max_rows:,} rows are too few for {len(classes):,} classes: 3 of each are needed."
-    return (Problem("settings.max_rows", message, f"Set max_rows to {needed:,} or more, or leave it empty."),)
+    if split.max_rows is not None and split.max_rows < needed:
+        message = f"At most {split.max_rows:,} rows are too few for {len(classes):,} classes: 3 of each are needed."
+        problems.append(Problem("settings.max_rows", message, f"Set max_rows to {needed:,} or more, or leave it empty."))
+    if split.folds is not None:
+        problems += _check_folds(classes, split, layout)
+    if not problems and layout is not None and layout.names == class_names(classes):
+        problems += _absent(layout, split, has_test=has_test)
+    return tuple(problems)
 
 
-def split_sizes(classes: dict[str, int], given_test: int | None, split: Split, resplit: bool) -> dict[str, int]:
-    """Rows of "train", "validation" and "test", from the usable rows of each class. With `resplit`, `classes` counts the pooled rows."""
-    given = given_test if not resplit else None
-    parts = _parts(thinned(classes, split.max_rows), split, has_test=given is not None)
-    sizes = {name: sum(counts.values()) for name, counts in parts.items()}
+def _check_folds(classes: dict[str, int], split: Split, layout: Layout | None) -> Iterator[Problem]:
+    folds = split.folds or 1
+    if split.fold > folds:
+        yield Problem("settings.fold", f"Fold {split.fold} is asked for, and there are {folds}.", f"Set fold to {folds} or less.")
+    if layout is not None and layout.times is not None:
+        message = "Folds would test on old rows what was learnt from new ones, and the split goes by time."
+        yield Problem("settings.folds", message, "Leave folds empty, or split by chance or by groups.")
+    elif layout is not None and layout.groups is not None and layout.group_count <= folds:
+        message = f"{layout.group_count} groups are too few for {folds} folds and validation rows besides."
+        yield Problem("settings.folds", message, f"Set folds to {max(2, layout.group_count - 1)} or less, or split by chance.")
+    elif layout is None and (rare := [name for name, rows in classes.items() if rows < folds]):
+        message = f"{listed(rare)} {'has' if len(rare) == 1 else 'have'} fewer rows than the {folds} folds: some fold tests none of them."
+        yield Problem("settings.folds", message, f"Set folds to {max(2, min(classes.values()))}, or add rows.", "warning")
+
+
+def _absent(layout: Layout, split: Split, *, has_test: bool) -> Iterator[Problem]:
+    """Classes that the groups or the times leave out of a part."""
+    field, why = ("data.group", "its groups are") if layout.groups is not None else ("data.time", "its rows are by their date")
+    parts = _placed(layout, split, has_test)
+    there = {name: set(layout.classes[places].tolist()) for name, places in parts.items()}
+    for part, words in (("train", "training"), ("validation", "validation"), ("test", "test")):
+        missing = [name for at, name in enumerate(layout.names) if at not in there[part]]
+        if not missing or (part == "test" and has_test):
+            continue
+        message = f"No {words} row has the class {listed(missing)}: {why} all in another part."
+        severity: Literal["error", "warning"] = "error" if part == "train" else "warning"
+        yield Problem(field, message, "Split by chance, or add rows of it from other groups or times.", severity)
+
+
+def split_sizes(
+    classes: dict[str, int], given_test: int | None, split: Split, resplit: bool, layout: Layout | None = None
+) -> dict[str, int]:
+    """Rows of "train", "validation" and "test", from the usable rows of each class. With `resplit`, `classes` counts the pooled rows.
+
+    With `layout` the rows are looked at. Folds leave a given test set aside.
+    """
+    given = given_test if not resplit and split.folds is None else None
+    if layout is not None:
+        sizes = {name: len(places) for name, places in _placed(layout, split, given is not None).items()}
+    else:
+        parts = rows_of_parts(thinned(classes, split.max_rows), split.shares, has_test=given is not None)
+        parts["train"] = thinned(parts["train"], _kept(sum(parts["train"].values()), split))
+        sizes = {name: sum(counts.values()) for name, counts in parts.items()}
     if given is not None:
         sizes["test"] = given if split.max_rows is None else min(given, split.max_rows)
     return sizes
 
 
-def split_rows(labels: Sequence[str], split: Split, *, has_test: bool = False) -> dict[str, list[int]]:
+def _kept(rows: int, split: Split) -> int | None:
+    """How many of so many training rows are used; None for all."""
+    return None if split.train_share >= 1 else max(1, round(rows * split.train_share))
+
+
+def split_rows(labels: Sequence[str], split: Split, *, has_test: bool = False, layout: Layout | None = None) -> dict[str, list[int]]:
     """Places in `labels` for "train", "validation" and "test" (empty if `has_test`: one is given), each ascending.
 
-    Every class with 3 rows or more stands in every part.
+    Every class with 3 rows or more stands in every part, unless groups or times (`layout`) keep it out.
     """
+    if layout is not None:
+        return {name: places.tolist() for name, places in _placed(layout, split, has_test).items()}
     places: dict[str, list[int]] = {}
     for place in picked(labels, split.max_rows, split.split_seed):
         places.setdefault(labels[place], []).append(place)
-    parts = _parts({name: len(of_class) for name, of_class in places.items()}, split, has_test=has_test)
+    counts = {name: len(of_class) for name, of_class in places.items()}
+    parts = rows_of_parts(counts, split.shares, has_test=has_test)
+    folds = fold_starts(counts)
     chosen: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for name, of_class in places.items():
         drawn = sorted(of_class, key=lambda place: _draw(split.split_seed, "split", place))
+        if split.folds is not None and not has_test:
+            drawn = _fold_first(drawn, folds[name], split.folds, split.fold)
         test, validation = parts["test"][name], parts["validation"][name]
         chosen["test"] += drawn[:test]
         chosen["validation"] += drawn[test : test + validation]
         chosen["train"] += drawn[test + validation :]
+    chosen["train"] = _fewer(chosen["train"], labels, split)
     return {name: sorted(part) for name, part in chosen.items()}
+
+
+def _fold_first(drawn: list[int], start: int, folds: int, fold: int) -> list[int]:
+    """The same, those first that come into this fold when they are dealt out one by one from `start` on."""
+    first = (fold - 1 - start) % folds
+    dealt = set(range(first, len(drawn), folds))
+    return [drawn[at] for at in sorted(range(len(drawn)), key=lambda at: at not in dealt)]
+
+
+def _fewer(train: list[int], labels: Sequence[str], split: Split) -> list[int]:
+    """The share of the training rows that is used; of a larger share these are a part."""
+    train = sorted(train)
+    return [train[at] for at in picked([labels[place] for place in train], _kept(len(train), split), split.split_seed)]
+
+
+@lru_cache(maxsize=16)  # a preview asks some thirty times about the same split
+def _placed(layout: Layout, split: Split, has_test: bool) -> dict[str, NDArray[np.int64]]:
+    """The places of every part where the split goes by groups or by time."""
+    labels = [layout.names[at] for at in layout.classes]
+    used = np.array(picked(labels, split.max_rows, split.split_seed), dtype=np.int64)
+    if layout.groups is not None:
+        part = _of_groups(layout.groups[used], layout.classes[used], split, has_test=has_test)
+    else:
+        assert layout.times is not None
+        part = _of_times(layout.times[used], split, has_test=has_test)
+    places = {name: used[part == at] for at, name in enumerate(("test", "validation", "train"))}
+    places["train"] = np.array(_fewer(places["train"].tolist(), labels, split), dtype=np.int64)
+    return places
+
+
+def _of_groups(groups: NDArray[np.int32], classes: NDArray[np.int32], split: Split, *, has_test: bool) -> NDArray[np.int32]:
+    """0 for a test row, 1 for validation, 2 for training; no group in two of them."""
+
+    def draw(group: int) -> bytes:
+        return _draw(split.split_seed, "group", group)
+
+    validation = split.validation_share
+    if has_test:
+        return 1 + parts_of_groups(groups, classes, (validation, 1 - validation), draw)
+    if split.folds is None:
+        return parts_of_groups(groups, classes, (split.test_share, validation, 1 - split.test_share - validation), draw)
+    part = np.zeros(len(groups), dtype=np.int32)
+    rest = parts_of_groups(groups, classes, (1 / split.folds,) * split.folds, draw) != split.fold - 1
+    of_rest = validation * len(groups) / max(1, rest.sum())
+    part[rest] = 1 + parts_of_groups(groups[rest], classes[rest], (of_rest, 1 - of_rest), draw)
+    return part
+
+
+def _of_times(times: NDArray[np.int64], split: Split, *, has_test: bool) -> NDArray[np.int32]:
+    """0 for the newest rows, 1 for those before them, 2 for the oldest; rows of one date in the order of the source."""
+    newest = np.argsort(times, kind="stable")[::-1]
+    part = np.full(len(times), 2, dtype=np.int32)
+    test = 0 if has_test else max(1, round(len(times) * split.test_share))
+    part[newest[: test + max(1, round(len(times) * split.validation_share))]] = 1
+    part[newest[:test]] = 0
+    return part
 
 
 def picked(labels: Sequence[str], most: int | None, seed: int) -> list[int]:
@@ -123,53 +256,6 @@ def _draw(seed: int, purpose: str, place: int) -> bytes:
     return hashlib.blake2b(f"{seed}:{purpose}:{place}".encode(), digest_size=8).digest()
 
 
-def thinned(classes: dict[str, int], most: int | None) -> dict[str, int]:
-    """Rows of each class when at most `most` are used: in proportion, but 3 of each that has them where there is room."""
-    whole = sum(classes.values())
-    if most is None or whole <= most:
-        return dict(classes)
-    floor = min(3, most // len(classes))
-    return _shared_out(classes, most / whole, most, {name: (min(floor, count), count) for name, count in classes.items()})
-
-
-def _parts(classes: dict[str, int], split: Split, *, has_test: bool) -> dict[str, dict[str, int]]:
-    """Rows of each class in each part. A class of 2 goes to training and to the test, or to training and validation if that is given."""
-    whole = sum(classes.values())
-    none = dict.fromkeys(classes, 0)
-    test = none if has_test else _shared_out(
-        classes, split.test_share, round(whole * split.test_share), {name: _bounds(count, 2) for name, count in classes.items()}
-    )  # fmt: skip
-    left = {name: classes[name] - test[name] for name in classes}
-    validation = _shared_out(
-        classes, split.validation_share, round(whole * split.validation_share), {name: _bounds(count, 1) for name, count in left.items()}
-    )
-    return {"train": {name: left[name] - validation[name] for name in classes}, "validation": validation, "test": test}
-
-
-def _bounds(count: int, spare: int) -> tuple[int, int]:
-    """The fewest and the most rows that a part may take of `count` when `spare` must stay (one where there are but two)."""
-    most = max(0, count - (spare if count > 2 else 1))
-    return min(1, most), most
-
-
-def _shared_out(classes: dict[str, int], share: float, wanted: int, bounds: dict[str, tuple[int, int]]) -> dict[str, int]:
-    """`share` of each class within its bounds, `wanted` in all where the bounds allow it.
-
-    What rounding down leaves goes to the largest remainders, ties by name; what the lower bounds took too much, the largest excess gives.
-    """
-    exact = {name: round(count * share, 9) for name, count in classes.items()}  # 9 digits: 100 x 0.29 is 28.999999999999996
-    given = {name: min(max(math.floor(exact[name]), low), high) for name, (low, high) in bounds.items()}
-    missing = wanted - sum(given.values())
-    for name in sorted(classes, key=lambda name: (math.floor(exact[name]) - exact[name], name)):
-        if missing > 0 and given[name] <= exact[name] and given[name] < bounds[name][1]:
-            given[name] += 1
-            missing -= 1
-    while missing < 0 and (spare := [name for name in classes if given[name] > bounds[name][0]]):
-        given[max(spare, key=lambda name: (given[name] - exact[name], name))] -= 1
-        missing += 1
-    return given
-
-
 def prepare(
     data: DataSpec,
     split: Split,
@@ -183,20 +269,23 @@ def prepare(
     """Texts and class ids of every part; `text` and `label` are the columns that were decided on. Raises Refused as `profile` does."""
     table, test = load(data, home=home, token=token, limit_bytes=limit_bytes)
     data = replace(data, text=text or data.text, label=label or data.label)
+    data = with_own_names(table, data)
     facts, problems = inspect(table, test, data, clean_html=split.clean_html)
-    problems += check(facts.classes, split)
+    has_test = facts.given_test is not None and split.folds is None
+    problems += check(facts.classes, split, facts.layout, has_test=has_test)
     if any(problem.severity == "error" for problem in problems):
         raise Refused(*problems)
-    rows = usable(table, facts.text, facts.label, clean_html=split.clean_html)
-    given = usable(test, facts.text, facts.label, clean_html=split.clean_html) if test is not None else None
+    rows = usable(table, facts.text, facts.label, clean_html=split.clean_html, beside=beside(data))
+    given = usable(test, facts.text, facts.label, clean_html=split.clean_html, beside=beside(data)) if test is not None else None
     if given is not None and data.resplit:
         rows, given = pooled(rows, given), None
+    rows, layout, _, _ = laid_out(rows, given, data, (facts.text, facts.label))
     classes = class_names(facts.classes)
     names = rows.labels.to_pylist()
-    parts = split_rows(names, split, has_test=given is not None)
+    parts = split_rows(names, split, has_test=has_test, layout=layout)
     ids = {name: number for number, name in enumerate(classes)}
     train, validation, tested = (_rows(rows, parts[part], ids) for part in ("train", "validation", "test"))
-    if given is not None:
+    if given is not None and has_test:
         tested = _rows(given, picked(given.labels.to_pylist(), split.max_rows, split.split_seed), ids)
     return Prepared(classes, train, validation, tested, fingerprint(table, test), facts.notes)
 

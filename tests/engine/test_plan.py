@@ -144,7 +144,7 @@ def test_every_setting_has_a_value_and_every_automatic_one_a_reason(method: str,
     made, knobs = planned(spec, hardware=hardware), asked(spec, CATALOG).knobs
     assert rules.undecided(knobs) == ()
     assert set(made.settings) == set(knobs)
-    assert {name for name, value in made.settings.items() if value is None} == {"max_rows", "max_steps"}
+    assert {name for name, value in made.settings.items() if value is None} == {"max_rows", "max_steps", "folds"}
     left_open = {name for name, knob in knobs.items() if knob.default is None} - set(rules.OPEN_ENDED)
     assert {one.name for one in made.decisions} == left_open
     assert all(len(one.reason) > 10 and made.settings[one.name] == one.value for one in made.decisions)

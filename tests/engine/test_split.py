@@ -100,7 +100,7 @@ def test_a_limit_too_low_for_the_classes_is_a_problem() -> None:
 
 def test_the_knobs_of_splitting_have_words_and_bounds() -> None:
     names = [one.name for one in knobs_of(Split)]
-    assert names == ["validation_share", "test_share", "split_seed", "max_rows", "clean_html"]
+    assert names == ["validation_share", "test_share", "split_seed", "max_rows", "train_share", "folds", "fold", "clean_html"]
     assert all(one.label and one.help for one in knobs_of(Split))
 
 

@@ -12,7 +12,7 @@ from engine.data.split import Split
 from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form, methods
-from ui.request import FIELDS, HUB, OTHER, TASK, UPLOAD, Offer
+from ui.request import CHANCE, FIELDS, GROUP, HUB, OTHER, TASK, TIME, UPLOAD, Offer
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -22,7 +22,7 @@ SIMPLE, ADVANCED = "Simple", "Advanced"
 PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
 CHANGE = "shur.apply = words => { props.value = words; trigger('click'); };"  # those of what makes it fit
 TICK_SECONDS = 1.0  # between looks at a measurement
-SLOTS = ("source", "columns", "model", "method")  # places for problems, beside the fields that they name
+SLOTS = ("source", "columns", "split", "model", "method")  # places for problems, beside the fields that they name
 
 
 class Newest:
@@ -164,6 +164,21 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
             info="Off: the given test rows stay the test.",
         )  # fmt: skip
         rows["resplit"] = fields["resplit"]
+        _split_fields(fields)
+        _slot(parts, "split")
+
+
+def _split_fields(fields: dict[str, Any]) -> None:
+    """How rows are split, and by which column."""
+    ways = [("By chance", CHANCE), ("By a column: keep groups together", GROUP), ("By date: the newest are the test", TIME)]
+    with gr.Row():
+        fields["split_by"] = gr.Dropdown(
+            ways, value=CHANCE, label="How rows are split", filterable=False, min_width=200, elem_id="split-by",
+            info="Keep groups together where one author or product has several rows; else the result flatters.",
+        )  # fmt: skip
+        fields["split_column"] = gr.Dropdown(
+            [], value=None, label="Column to split by", allow_custom_value=True, visible=False, min_width=200, elem_id="split-column"
+        )
 
 
 def _model_card(studio: Studio, parts: dict[str, Any]) -> None:

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from engine.studio import Preview, Studio
 
 NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
-SLOT_OF = {"data.source": "source", "data.test": "source", "data.text": "columns", "data.label": "columns"}
+SLOT_OF = {
+    "data.source": "source",
+    "data.test": "source",
+    "data.text": "columns",
+    "data.label": "columns",
+    "data.group": "split",
+    "data.time": "split",
+}
 
 
 def wire(studio: Studio, train: Train) -> None:
@@ -43,7 +50,7 @@ def wire(studio: Studio, train: Train) -> None:
     redraw = redrawing(studio, train)
     columns = [field["text"], field["label"]]
 
-    parts = [part["upload"], part["hub"], part["token"], *columns, field["resplit"]]
+    parts = [part["upload"], part["hub"], part["token"], *columns, field["resplit"], field["split_by"], field["split_column"]]
     field["data"].input(bind(on_source), [field["data"]], parts, **quiet).then(**redraw, **seen)
     splits = [field["config"], field["train_split"], field["test_split"]]
     gr.on(
@@ -54,7 +61,7 @@ def wire(studio: Studio, train: Train) -> None:
         told = [kept, upload, train.upload_problem, *columns, *forgotten]
         upload.upload(bind(on_upload, studio, len(forgotten)), upload, told, **{**seen, "trigger_mode": "once"}).then(**redraw, **seen)
     train.remove.click(lambda: "", None, field["test_file"], **once).then(**redraw, **seen)
-    gr.on([one.input for one in (*splits, *columns, field["resplit"])], **redraw, **seen)
+    gr.on([one.input for one in (*splits, *columns, field["resplit"], field["split_by"], field["split_column"])], **redraw, **seen)
 
     field["model"].input(bind(on_model, studio), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
@@ -102,6 +109,7 @@ def outputs(train: Train) -> list[Any]:
         train.start,
     ]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
+    columns.append(train.fields["split_column"])
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["suggestion"]]
     return [
         *told,
@@ -118,7 +126,7 @@ def outputs(train: Train) -> list[Any]:
 def on_source(kind: str) -> tuple[Any, ...]:
     """Another kind of data: show its fields, and forget columns that belonged to the last."""
     token = gr.update(visible=True) if kind == request.HUB else gr.skip()
-    return gr.update(visible=kind == request.UPLOAD), gr.update(visible=kind == request.HUB), token, None, None, False
+    return gr.update(visible=kind == request.UPLOAD), gr.update(visible=kind == request.HUB), token, None, None, False, request.CHANCE, None
 
 
 def on_model(studio: Studio, model: str) -> tuple[Any, Any]:
@@ -226,6 +234,7 @@ def draw(
         gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=(data.text_why if data else "") or None),
         gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
         *(column if data and not chosen else gr.skip() for column, chosen in guessed),
+        gr.update(choices=columns, visible=told["split_by"] != request.CHANCE),
         gr.update(visible=bool(spec.data.test or spec.data.resplit or (data and data.given_test is not None))),
         gr.update(visible=bool(spec.data.test)),
         f"<p>Second file, for testing: <b>{escape(Path(spec.data.test).name)}</b></p>" if spec.data.test else "",
