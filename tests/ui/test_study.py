@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import gradio as gr
 import plotly.graph_objects as go
 import pytest
 
@@ -18,8 +19,9 @@ from engine.study import Budget
 from engine.study_result import Result
 from tests.engine.test_study import PAIR, judged_run
 from tests.ui import homes
-from ui import figures, result, study
-from ui.tabs import compare_events
+from ui import figures, request, result, study
+from ui.tabs import compare_events, train
+from ui.tabs.train import Newest, Train
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,33 @@ def _machine() -> Hardware:
 @pytest.fixture
 def told(studio: Studio) -> Result:
     return studio.study(studio.studies()[0].id)
+
+
+@pytest.fixture(scope="module")
+def place(studio: Studio) -> Train:
+    with gr.Blocks():
+        return train.build(studio)
+
+
+def fields(place: Train) -> list[object]:
+    return list(request.fields(homes.SPEC, place.offer).values())
+
+
+def test_a_method_unticked_while_the_same_ones_are_offered_again_stays_unticked(studio: Studio, place: Train) -> None:
+    opened = compare_events.on_open(studio, place, "", *fields(place))
+    offered, ticked = opened[1], opened[2]["value"]
+    again = compare_events.on_fields(studio, place, offered, ticked, "", *fields(place))
+    assert again[:2] == (offered, gr.skip())
+    fewer = " ".join(offered.split()[1:])
+    boxes = compare_events.on_fields(studio, place, fewer, [], "", *fields(place))[1]
+    assert boxes["value"] == offered.split()[:1], "what was not on offer before is ticked, and nothing else"
+
+
+def test_a_comparison_weighed_for_an_older_choice_is_not_drawn(studio: Studio, place: Train) -> None:
+    newest, asked = Newest(), ("Steps a run", "14", "1", "", *fields(place))
+    last = compare_events.on_weigh(studio, place, newest, 2, "lora full", ["lora", "full"], *asked)
+    assert "14 steps" in last[0]
+    assert compare_events.on_weigh(studio, place, newest, 1, "lora full", ["lora"], *asked) == (gr.skip(), gr.skip())
 
 
 def test_a_method_that_does_not_fit_is_greyed_out_with_its_reason(studio: Studio) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.tabs.train import Newest
+
 TICK_SECONDS = 1.0
 STEPS, MINUTES = "Steps a run", "Minutes in all"
 SEEDS = ["1", "2", "3", "4", "5"]
@@ -32,6 +34,8 @@ WHAT = (
 class Card:
     """The components of the card on the Train place."""
 
+    newest: Any  # a Newest for each open page, of what is weighed
+    change: Any  # the number of a change, given by page.js
     column: Any
     offered: Any  # the ids of the methods that can be chosen, with blanks between, "none" where there are none; "" while the card is closed
     methods: Any
@@ -76,7 +80,12 @@ class StudyPage:
 
 def build_card() -> Card:
     """Draws the card inside the Blocks that is open; closed."""
-    parts: dict[str, Any] = {"offered": gr.Textbox("", visible=False), "started": gr.Textbox("", visible=False)}
+    parts: dict[str, Any] = {
+        "newest": gr.State(Newest()),
+        "change": gr.Number(0, precision=0, visible=False),
+        "offered": gr.Textbox("", visible=False),
+        "started": gr.Textbox("", visible=False),
+    }
     with gr.Column(visible=False, elem_classes=["compare"], elem_id="compare-card") as parts["column"]:
         gr.HTML(WHAT)
         parts["methods"] = gr.CheckboxGroup([], label="Methods", elem_id="compare-methods")

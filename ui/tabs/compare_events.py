@@ -18,7 +18,7 @@ from ui import figures, request, study, words
 from ui.border import bind
 from ui.tabs import train_events
 from ui.tabs.compare import MINUTES, SEEDS, Card, StudyPage
-from ui.tabs.train import Train
+from ui.tabs.train import Newest, Train
 
 if TYPE_CHECKING:
     from engine.studies import Fit
@@ -44,7 +44,8 @@ def wire_card(studio: Studio, card: Card, train: Train) -> None:
     choice = [card.methods, card.kind, card.amount, card.seeds]
     shown = [card.column, card.offered, card.methods, card.unfit]
     weigh: dict[str, Any] = {
-        "fn": bind(on_weigh, studio, train), "inputs": [card.offered, *choice, *fields], "outputs": [card.told, card.start], **quiet,
+        "fn": bind(on_weigh, studio, train), "inputs": [card.newest, card.change, card.offered, *choice, *fields],
+        "outputs": [card.told, card.start], "js": train_events.NUMBERED, **quiet,
     }  # fmt: skip
     near = "() => document.getElementById('compare-card')?.scrollIntoView({ block: 'start' })"
     opened = train.compare.click(bind(on_open, studio, train), fields, shown, **{**once, "show_progress": "minimal"})
@@ -70,10 +71,14 @@ def on_open(studio: Studio, train: Train, token: str, *values: Any) -> tuple[Any
 
 
 def on_fields(studio: Studio, train: Train, offered: str, chosen: list[str], token: str, *values: Any) -> tuple[Any, ...]:
-    """Data, model or settings have changed while the card is open: other methods may fit now. What was not chosen stays so."""
+    """Data, model or settings have changed while the card is open: other methods may fit now. What was not chosen stays so.
+
+    Where the same ones fit, the boxes are left alone: `chosen` is what was ticked when this was asked, and a tick since then stays.
+    """
     if not offered:
         return gr.skip(), gr.skip(), gr.skip()
-    return _offer(studio.methods_that_fit(_asked(train, values), token or None), offered, chosen)
+    now, boxes, unfit = _offer(studio.methods_that_fit(_asked(train, values), token or None), offered, chosen)
+    return now, gr.skip() if now == offered else boxes, unfit
 
 
 def _offer(fits: Sequence[Fit], before: str, chosen: Sequence[str]) -> tuple[Any, ...]:
@@ -100,12 +105,21 @@ def _budget(kind: str, amount: str) -> Budget:
     return Budget("minutes", number) if kind == MINUTES else Budget("steps", number)
 
 
-def on_weigh(
-    studio: Studio, train: Train, offered: str, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
+def on_weigh(studio: Studio, train: Train, newest: Newest, change: int, offered: str, *asked: Any) -> tuple[Any, Any]:
+    """How long the comparison will take in all, unless a newer choice was asked about while this one was weighed.
+
+    "always_last" alone lets two quick ticks both through, in no order: Gradio notes the first as under way only after it has gathered
+    the fields.
+    """
+    newest.change = max(newest.change, change)
+    drawn = _weighed(studio, train, *asked) if offered and change == newest.change else (gr.skip(), gr.skip())
+    return drawn if change == newest.change else (gr.skip(), gr.skip())
+
+
+def _weighed(
+    studio: Studio, train: Train, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
 ) -> tuple[Any, Any]:
     """How long the comparison will take in all and the most memory, or what keeps it from starting."""
-    if not offered:
-        return gr.skip(), gr.skip()
     try:
         spec = _asked(train, values)
         none_can_be = not chosen and not any(one.plan for one in studio.methods_that_fit(spec, token or None))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from engine.studio import Preview, Studio
 
 NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
+# The page numbers what it asks in the order of the changes, since the answers may come in another; for inputs that begin with a Newest.
+NUMBERED = "(newest, change, ...fields) => [newest, (shur.change = (shur.change || 0) + 1), ...fields]"
 SLOT_OF = {
     "data.source": "source",
     "data.test": "source",
@@ -84,10 +86,9 @@ def wire(studio: Studio, train: Train) -> None:
 
 
 def redrawing(studio: Studio, train: Train) -> dict[str, Any]:
-    """The event that draws a new preview. page.js numbers it in the order of the changes; answers may come in another."""
-    count = "(newest, change, ...fields) => [newest, (shur.change = (shur.change || 0) + 1), ...fields]"
+    """The event that draws a new preview."""
     inputs = [train.newest, train.change, train.token, *train.inputs]
-    return {"fn": bind(on_redraw, studio, train), "inputs": inputs, "outputs": outputs(train), "js": count}
+    return {"fn": bind(on_redraw, studio, train), "inputs": inputs, "outputs": outputs(train), "js": NUMBERED}
 
 
 def refill(train: Train) -> list[Any]:
