@@ -96,6 +96,7 @@ def _add_what_to_train(command: argparse.ArgumentParser) -> None:
     """The options that make a spec."""
     command.add_argument("--data", help="a CSV or TSV file, sample:ID, or hub:ID")
     command.add_argument("--test", help="a second file, to test on")
+    command.add_argument("--corrections", help="labels put right by hand: a file that the page's error explorer wrote")
     command.add_argument("--text", metavar="COLUMN", help="the column of texts; left out: guessed")
     command.add_argument("--label", metavar="COLUMN", help="the column of labels; left out: guessed")
     command.add_argument(
@@ -171,10 +172,8 @@ def _spec(told: argparse.Namespace) -> RunSpec:
     if problems:
         raise Refused(*problems)
     spec = given or _blank(told)
-    data = replace(
-        spec.data,
-        **_given(source=_source(told.data), test=_source(told.test), text=told.text, label=told.label, group=told.group, time=told.time),
-    )
+    sources = {"source": _source(told.data), "test": _source(told.test), "corrections": _source(told.corrections)}
+    data = replace(spec.data, **_given(**sources, text=told.text, label=told.label, group=told.group, time=told.time))
     fields = _given(model=told.model, method=told.method, preset=told.preset, name=told.name)
     return replace(spec, **fields, data=data, settings={**spec.settings, **settings})
 

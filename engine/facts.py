@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 
 from engine import hardware as machine
 from engine import models
+from engine.data import corrected
 from engine.data.profile import DataFacts, inspect
 from engine.data.sources import Table, hub_layout, load
 from engine.data.split import Split
@@ -112,7 +113,7 @@ class Facts:
 
         def look() -> tuple[DataFacts, tuple[Problem, ...]]:
             table, test = self._opened(data, token)
-            return inspect(table, test, data, clean_html=clean_html)
+            return inspect(table, test, data, clean_html=clean_html, corrections=corrected.opened(data.corrections, self.home))
 
         return self._data.get((*_key(data), clean_html, _mark(token)), look)
 
@@ -126,7 +127,7 @@ class Facts:
 
     def _opened(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
         tables = self._tables
-        key = (*_key(replace(data, text=None, label=None)), _mark(token))
+        key = (*_key(replace(data, text=None, label=None, corrections=None)), _mark(token))
         opened = tables.get(key, lambda: load(data, home=self.home, token=token, limit_bytes=self.limit_bytes))
         if sum(table.data.nbytes for table in opened if table is not None) > TABLE_BYTES:
             self._tables = Remembered(1)
@@ -135,7 +136,8 @@ class Facts:
     def located(self, data: DataSpec) -> DataSpec:
         """The same data with every "file:" path whole. Raises Refused in share mode for a file that was not uploaded here."""
         test = self._located(data.test, "data.test") if data.test else None
-        return replace(data, source=self._located(data.source, "data.source"), test=test)
+        corrections = self._located(data.corrections, "data.corrections") if data.corrections else None
+        return replace(data, source=self._located(data.source, "data.source"), test=test, corrections=corrections)
 
     def _located(self, source: str, place: str) -> str:
         if not source:
@@ -230,7 +232,7 @@ def _mark(token: str | None) -> str:
 
 
 def _key(data: DataSpec) -> tuple[Hashable, ...]:
-    return data, _stamp(data.source), _stamp(data.test)
+    return data, _stamp(data.source), _stamp(data.test), _stamp(data.corrections)
 
 
 def _stamp(source: str | None) -> tuple[int, int] | None:

@@ -36,6 +36,7 @@ class DataSpec:
     label: str | None = None
     group: str | None = None
     time: str | None = None
+    corrections: str | None = None  # "file:PATH" of labels put right by hand (data/corrected.py)
 
 
 @dataclass(frozen=True)

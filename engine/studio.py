@@ -266,7 +266,8 @@ class Studio:
             inside = source.startswith(FILE) and path.is_relative_to(self.home)
             return f"{FILE}{path.relative_to(self.home).as_posix()}" if inside else source
 
-        return replace(located, source=kept(located.source), test=kept(located.test) if located.test else None)
+        test, corrections = (kept(one) if one else None for one in (located.test, located.corrections))
+        return replace(located, source=kept(located.source), test=test, corrections=corrections)
 
     def stop(self, run_id: str) -> None:
         """Asks a run to save and end at its next step; takes a waiting one out of the queue."""

@@ -14,7 +14,7 @@ UPLOAD, HUB = "upload", "hub"  # choices of "Data" besides those of the catalogu
 CHANCE, GROUP, TIME = "chance", "group", "time"  # how rows are split
 OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
-    "data", "file", "test_file", "hub_id", "config", "train_split", "test_split", "resplit", "split_by", "split_column",
+    "data", "file", "test_file", "corrections", "hub_id", "config", "train_split", "test_split", "resplit", "split_by", "split_column",
     "text", "label", "guessed_text", "guessed_label", "model", "other_model", "method", "preset", "name",
 )  # fmt: skip
 TASK = "classify"
@@ -47,7 +47,7 @@ class Offer:
 def data_spec(told: dict[str, Any]) -> DataSpec:
     """The data that the fields ask for; an empty source where there is none yet."""
     text, label, resplit = _given(told["text"]), _given(told["label"]), bool(told["resplit"])
-    by = _split_by(told)
+    by = {**_split_by(told), "corrections": _given(told["corrections"])}
     match told["data"]:
         case "upload":
             return DataSpec(source=told["file"] or "", test=_given(told["test_file"]), text=text, label=label, resplit=resplit, **by)
@@ -96,6 +96,7 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "data": kind,
         "file": data.source if kind == UPLOAD else "",
         "test_file": data.test or "",
+        "corrections": data.corrections or "",
         "hub_id": data.source.removeprefix("hub:") if kind == HUB else "",
         "config": data.config or "",
         "train_split": data.train_split or "",

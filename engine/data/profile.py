@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from engine.data import corrected
 from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, guess_text, look_at, not_a_label
+from engine.data.corrected import Correction
 from engine.data.layout import Layout, beside, laid_out
 from engine.data.rows import Usable, leaked, pooled, usable, words_in
 from engine.data.sources import with_defaults
@@ -65,8 +67,13 @@ def profile(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     return facts
 
 
-def inspect(table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True) -> tuple[DataFacts, tuple[Problem, ...]]:
-    """What is in the data as far as it can be told, so that other columns can be picked, and every problem with it. Raises nothing."""
+def inspect(
+    table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True, corrections: Sequence[Correction] = ()
+) -> tuple[DataFacts, tuple[Problem, ...]]:
+    """What is in the data as far as it can be told, so that other columns can be picked, and every problem with it. Raises nothing.
+
+    The figures are of the data as it came; `corrections` are checked, and noted.
+    """
     data = with_own_names(table, data)
     chosen = Chosen.of(table, data)
     problems = list(chosen.problems)
@@ -89,11 +96,14 @@ def inspect(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
         if given is not None:
             problems += _unusable_test(rows, given, chosen, test.origin if test else "")
             notes += _doubts_of_test(rows, given)
+        unfit, of_corrections = corrected.check(rows, given, corrections)
+        problems += unfit
+        notes += of_corrections
     lengths = _lengths(rows)
     texts = tuple(evenly(rows.texts, SAMPLE_TEXTS).to_pylist()) if rows else ()
     facts = DataFacts(
         origin=table.origin if test is None else f"{table.origin} and {test.origin}",
-        sha256=fingerprint(table, test),
+        sha256=fingerprint(table, test, corrections),
         rows=_all_rows(table) + (_all_rows(test) if test and data.resplit else 0),
         usable=len(rows.texts) if rows else 0,
         dropped=rows.dropped if rows else dict(table.left_out),
@@ -117,9 +127,10 @@ def inspect(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     return facts, tuple(problems)
 
 
-def fingerprint(table: Table, test: Table | None) -> str:
-    """One sum for the rows and the given test rows."""
-    return table.sha256 if test is None else hashlib.sha256(f"{table.sha256}+{test.sha256}".encode()).hexdigest()
+def fingerprint(table: Table, test: Table | None, corrections: Sequence[Correction] = ()) -> str:
+    """One sum for the rows, the given test rows and the corrections."""
+    both = table.sha256 if test is None else hashlib.sha256(f"{table.sha256}+{test.sha256}".encode()).hexdigest()
+    return corrected.fingerprint_with(both, corrections)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.data import corrected
 from engine.data.grouping import parts_of_groups
 from engine.data.layout import Layout, beside, laid_out
 from engine.data.profile import fingerprint, inspect, with_own_names
@@ -268,9 +269,10 @@ def prepare(
 ) -> Prepared:
     """Texts and class ids of every part; `text` and `label` are the columns that were decided on. Raises Refused as `profile` does."""
     table, test = load(data, home=home, token=token, limit_bytes=limit_bytes)
+    corrections = corrected.opened(data.corrections, home)
     data = replace(data, text=text or data.text, label=label or data.label)
     data = with_own_names(table, data)
-    facts, problems = inspect(table, test, data, clean_html=split.clean_html)
+    facts, problems = inspect(table, test, data, clean_html=split.clean_html, corrections=corrections)
     has_test = facts.given_test is not None and split.folds is None
     problems += check(facts.classes, split, facts.layout, has_test=has_test)
     if any(problem.severity == "error" for problem in problems):
@@ -287,7 +289,9 @@ def prepare(
     train, validation, tested = (_rows(rows, parts[part], ids) for part in ("train", "validation", "test"))
     if given is not None and has_test:
         tested = _rows(given, picked(given.labels.to_pylist(), split.max_rows, split.split_seed), ids)
-    return Prepared(classes, train, validation, tested, fingerprint(table, test), facts.notes)
+    by_key = {one.key: one for one in corrections}
+    train, validation, tested = (corrected.applied(part, classes, by_key) for part in (train, validation, tested))
+    return Prepared(classes, train, validation, tested, fingerprint(table, test, corrections), facts.notes)
 
 
 def _rows(rows: Usable, places: list[int], ids: dict[str, int]) -> Rows:

@@ -43,7 +43,7 @@ class Train:
     method_title: Any
     methods: Any  # the table of all methods
     picked: Any  # the one whose button was pressed there
-    rows: dict[str, Any]  # parts that come and go: "upload", "hub", "second", "resplit", "other_model", "token", "advanced", "suggestion"
+    rows: dict[str, Any]  # parts that come and go: "upload", "hub", "second", "resplit", "other_model", "token", "corrections", …
     slots: dict[str, Any]  # problems beside the fields, by SLOTS
     newest: Any  # a Newest for each open page
     change: Any  # the number of a change, given by page.js
@@ -68,6 +68,7 @@ class Train:
     upload_problem: Any
     second: Any  # the name of the second file
     remove: Any  # takes it away again
+    uncorrect: Any  # takes the corrections of labels away
     asked: Any  # the Hub data set whose splits were asked for last
     spec_text: Any
     download: Any
@@ -137,6 +138,10 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
         with gr.Row(visible=False, elem_id="second-row") as rows["second"]:
             parts["second"] = gr.HTML("", elem_id="second")
             parts["remove"] = gr.Button("Remove", size="sm", min_width=0, elem_id="second-remove")
+        with gr.Row(visible=False, elem_classes=["with-removal"]) as rows["corrections"]:
+            gr.HTML("<p>Some labels of this data were put right by hand.</p>", elem_id="corrected")
+            parts["uncorrect"] = gr.Button("Use them as they came", size="sm", min_width=0, elem_id="uncorrect")
+        fields["corrections"] = gr.Textbox(visible=False)
         fields["file"] = gr.Textbox(visible=False)
         fields["test_file"] = gr.Textbox(visible=False)
         parts["asked"] = gr.Textbox(visible=False)

@@ -53,16 +53,19 @@ def wire(studio: Studio, train: Train) -> None:
     columns = [field["text"], field["label"]]
 
     parts = [part["upload"], part["hub"], part["token"], *columns, field["resplit"], field["split_by"], field["split_column"]]
+    parts.append(field["corrections"])
     field["data"].input(bind(on_source), [field["data"]], parts, **quiet).then(**redraw, **seen)
     splits = [field["config"], field["train_split"], field["test_split"]]
     gr.on(
         [field["hub_id"].submit, field["hub_id"].blur], bind(on_hub_id, studio), [field["hub_id"], train.token, train.asked],
         [train.asked, *splits, *columns], **quiet,
     ).then(**redraw, **seen)  # fmt: skip
-    for upload, kept, forgotten in ((train.upload, field["file"], [field["test_file"]]), (train.test_upload, field["test_file"], [])):
+    of_file = [field["test_file"], field["corrections"]]
+    for upload, kept, forgotten in ((train.upload, field["file"], of_file), (train.test_upload, field["test_file"], [])):
         told = [kept, upload, train.upload_problem, *columns, *forgotten]
         upload.upload(bind(on_upload, studio, len(forgotten)), upload, told, **{**seen, "trigger_mode": "once"}).then(**redraw, **seen)
     train.remove.click(lambda: "", None, field["test_file"], **once).then(**redraw, **seen)
+    train.uncorrect.click(lambda: "", None, field["corrections"], **once).then(**redraw, **seen)
     gr.on([one.input for one in (*splits, *columns, field["resplit"], field["split_by"], field["split_column"])], **redraw, **seen)
 
     field["model"].input(bind(on_model, studio), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
@@ -111,7 +114,7 @@ def outputs(train: Train) -> list[Any]:
     ]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
     columns.append(train.fields["split_column"])
-    chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["suggestion"]]
+    chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["corrections"], train.rows["suggestion"]]
     return [
         *told,
         *chosen,
@@ -127,7 +130,8 @@ def outputs(train: Train) -> list[Any]:
 def on_source(kind: str) -> tuple[Any, ...]:
     """Another kind of data: show its fields, and forget columns that belonged to the last."""
     token = gr.update(visible=True) if kind == request.HUB else gr.skip()
-    return gr.update(visible=kind == request.UPLOAD), gr.update(visible=kind == request.HUB), token, None, None, False, request.CHANCE, None
+    shown = gr.update(visible=kind == request.UPLOAD), gr.update(visible=kind == request.HUB)
+    return *shown, token, None, None, False, request.CHANCE, None, ""
 
 
 def on_model(studio: Studio, model: str) -> tuple[Any, Any]:
@@ -239,6 +243,7 @@ def draw(
         gr.update(visible=bool(spec.data.test or spec.data.resplit or (data and data.given_test is not None))),
         gr.update(visible=bool(spec.data.test)),
         f"<p>Second file, for testing: <b>{escape(Path(spec.data.test).name)}</b></p>" if spec.data.test else "",
+        gr.update(visible=bool(spec.data.corrections)),
         gr.update(visible=_differs(recipe, studio, spec)),
         *(words.problems(one) for one in slots.values()),
         *_method_group(studio, train, spec.method),
