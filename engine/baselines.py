@@ -46,6 +46,18 @@ def majority(prepared: Prepared) -> Guess:
     return Guess("majority", "Largest class", (largest,) * len(prepared.test.texts), note)
 
 
+def get_ready() -> None:
+    """Loads what `tfidf` needs and has OpenBLAS reserve its working space, while there is memory to be had.
+
+    After a training that left little, the libraries could not be mapped; and OpenBLAS before 0.3.30 asks for its space again and again
+    without end, https://github.com/OpenMathLib/OpenBLAS/issues/5289.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    LogisticRegression().fit(TfidfVectorizer().fit_transform(["one", "two"]), [0, 1])
+
+
 def tfidf(prepared: Prepared) -> Guess:
     """Logistic regression over TF-IDF of word 1- and 2-grams and of character 2- to 4-grams within words."""
     import numpy as np

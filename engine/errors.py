@@ -72,6 +72,8 @@ NO_MEMORY = (
     "bad allocation",
     "cublas_status_alloc_failed",
 )
+# oneDNN's whole message where it got no memory, seen with bf16 on a CPU; with more words behind ("… descriptor for …") it is another error.
+NO_PRIMITIVE = ("could not create a primitive", "could not create a memory", "could not execute a primitive")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -81,7 +83,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
         return True
     first_line = str(error).strip().split("\n")[0].lower()
-    return isinstance(error, RuntimeError) and any(one in first_line for one in NO_MEMORY)
+    return isinstance(error, RuntimeError) and (first_line in NO_PRIMITIVE or any(one in first_line for one in NO_MEMORY))
 
 
 def explain(error: BaseException, field: str = "run") -> Problem:

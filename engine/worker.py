@@ -115,6 +115,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         checkpoints=folder / "checkpoints", emit=emit, should_stop=should_stop, clock=time.time,
     )  # fmt: skip
     telling = partial(tell, "training")
+    baselines.get_ready()
     with opening.feeding(plan, model, model_folder, tokenizer, ids, home=home, tell=telling, emit=emit) as present:
         tell("training", "Training", 0, plan.steps)
         outcome = fit(dataclasses.replace(work, present=present))

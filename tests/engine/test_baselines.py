@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import random
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import f1_score
 
 from engine import baselines
+from engine.processes import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,23 @@ def test_the_bounds_are_kept_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "trained on 12 of the 20 training rows" in guess.note
     assert "first 10 characters" in guess.note
     assert right(TOY, guess) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
+def test_tfidf_that_is_ready_needs_little_more_memory() -> None:
+    """In a process of its own, which may take 40 MB more once it is ready: less than the libraries and OpenBLAS's working space."""
+    code = """
+import resource
+from types import SimpleNamespace
+from engine import baselines
+rows = SimpleNamespace(texts=["good film", "bad film"] * 5, labels=[0, 1] * 5)
+baselines.get_ready()
+size = next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]
+resource.setrlimit(resource.RLIMIT_AS, (int(size) * 1024 + 40 * 10**6,) * 2)
+print(baselines.tfidf(SimpleNamespace(classes=("yes", "no"), train=rows, test=rows)).id)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "tfidf\n"
 
 
 def test_rows_left_out_never_leave_a_class_out(monkeypatch: pytest.MonkeyPatch) -> None:

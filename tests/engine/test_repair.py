@@ -113,6 +113,8 @@ def test_memory_that_ran_out_while_the_data_was_read_is_not_helped_by_smaller_ba
             True,
         ),
         (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not create a primitive descriptor for the LSTM forward propagation primitive"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),
     ],
