@@ -122,8 +122,8 @@ def _resumed(told: argparse.Namespace, methods: list[str] | None, studio: Studio
     before = studio.study(told.resume)
     new = [one for one in methods or [] if one not in before.study.methods]
     if new or (told.seeds is not None and told.seeds != len(before.study.seeds)):
-        studio.extend_study(told.resume, new, told.seeds)
-    if studio.study(told.resume).can_resume:
+        studio.extend_study(told.resume, new, told.seeds, resume=True)
+    elif before.can_resume:
         studio.resume_study(told.resume)
     return str(told.resume)
 

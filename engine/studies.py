@@ -156,7 +156,8 @@ class Studies:
         words = re.sub(r"[^a-z0-9]+", "-", made.name.lower()).strip("-")[:40].strip("-") or "study"
         made = replace(made, id=f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(made.created))}-{words}-{secrets.token_hex(2)}")
         self._keep(made)
-        self._queue_missing(made.id, token)
+        with self._lock(made.id):
+            self._queue_missing(made.id, token)
         return made.id
 
     def _keep(self, made: Study) -> None:
@@ -209,22 +210,25 @@ class Studies:
             return None
         return seed if isinstance(seed, int) else None
 
+    def _lock(self, study_id: str) -> filelock.BaseFileLock:
+        """Held while a study is changed or its runs are queued: two pages may press Resume."""
+        return filelock.FileLock(self.folder / study_id / "queue.lock")
+
     def _queue_missing(self, study_id: str, token: str | None) -> None:
-        """Puts every run that is not there in the queue; what is refused now is written down with its reason."""
-        with filelock.FileLock(self.folder / study_id / "queue.lock"):  # two pages may press Resume
-            made, there = self.load(study_id), self._by_cell(self.load(study_id))
-            refused: dict[str, str] = {}
-            for method, seed in made.cells:
-                if (method, seed) in there:
-                    continue
-                try:
-                    if method not in self._runs.methods:
-                        raise Refused(Problem("method", f"There is no method {method!r}.", "Delete this study."))
-                    self._runs.submit(study.spec_of(made, self._runs.methods[method], seed), token)
-                except Refused as error:
-                    refused[f"{method}/{seed}"] = str(error)
-            if refused != made.refused:
-                self._keep(replace(made, refused=refused))
+        """Puts every run that is not there in the queue; what is refused now is written down with its reason. Under the lock."""
+        made, there = self.load(study_id), self._by_cell(self.load(study_id))
+        refused: dict[str, str] = {}
+        for method, seed in made.cells:
+            if (method, seed) in there:
+                continue
+            try:
+                if method not in self._runs.methods:
+                    raise Refused(Problem("method", f"There is no method {method!r}.", "Delete this study."))
+                self._runs.submit(study.spec_of(made, self._runs.methods[method], seed), token)
+            except Refused as error:
+                refused[f"{method}/{seed}"] = str(error)
+        if refused != made.refused:
+            self._keep(replace(made, refused=refused))
 
     def stop(self, study_id: str) -> None:
         """Takes its waiting runs out of the queue, then asks the one at work to save and end."""
@@ -234,18 +238,41 @@ class Studies:
 
     def resume(self, study_id: str, token: str | None = None) -> None:
         """Puts what was stopped, failed, killed or never queued back in the queue. Raises Refused where there is nothing to resume."""
-        made = self.load(study_id)
-        there = self._by_cell(made)
+        self.load(study_id)
+        with self._lock(study_id):
+            made = self.load(study_id)
+            there = self._by_cell(made)
+            if not self._resume_runs(made, there, token) and all(cell in there for cell in made.cells):
+                fix = "Extend it by methods or seeds, or start another."
+                raise Refused(Problem("study", "Nothing of this study is left to resume.", fix))
+            self._queue_missing(study_id, token)
+
+    def _resume_runs(self, made: Study, there: Mapping[tuple[str, int], RunSummary], token: str | None) -> int:
+        """Puts its runs that did not finish back in the queue, and says how many those are. Under the lock."""
         again = [there[cell].id for cell in made.cells if cell in there and there[cell].state in TO_RESUME]
-        if not again and all(cell in there for cell in made.cells):
-            raise Refused(Problem("study", "Nothing of this study is left to resume.", "Extend it by methods or seeds, or start another."))
         for run_id in again:
             self._runs.resume(run_id, token)
-        self._queue_missing(study_id, token)
+        return len(again)
 
-    def extend(self, study_id: str, methods: Sequence[str] = (), seeds: int | None = None, token: str | None = None) -> None:
-        """More methods, or more seeds in all, under the conditions that the study has. Raises Refused where they do not fit it."""
-        made = self.load(study_id)
+    def extend(
+        self, study_id: str, methods: Sequence[str] = (), seeds: int | None = None, token: str | None = None, *, resume: bool = False
+    ) -> None:
+        """More methods, or more seeds in all, under the conditions that the study has. Raises Refused where they do not fit it.
+
+        `resume`: what did not finish is put back in the queue before them, unless they are refused.
+        """
+        self.load(study_id)
+        with self._lock(study_id):
+            made = self.load(study_id)
+            grown, arms = self._grown(made, methods, seeds, token)
+            self._proposal(grown, arms, grown.seeds, token)
+            if resume:
+                self._resume_runs(made, self._by_cell(made), token)
+            self._keep(grown)
+            self._queue_missing(study_id, token)
+
+    def _grown(self, made: Study, methods: Sequence[str], seeds: int | None, token: str | None) -> tuple[Study, Sequence[str]]:
+        """The study with what is added, and the methods whose runs are new."""
         unknown = [one for one in methods if one not in self._runs.methods]
         if unknown:
             raise Refused(Problem("study.methods", f"There is no method {unknown[0]!r}.", f"Choose from: {', '.join(self._runs.methods)}."))
@@ -268,10 +295,7 @@ class Studies:
             if shared_out:  # the minutes; the newcomer gets the least steps of the others
                 fewest = min(shared_out, key=lambda one: one["max_steps"])
                 own[method] |= {name: fewest[name] for name in ("max_steps", "epochs")}
-        grown = replace(made, methods=(*made.methods, *more), seeds=numbers, own=own)
-        self._proposal(grown, more or made.methods, numbers, token)
-        self._keep(grown)
-        self._queue_missing(study_id, token)
+        return replace(made, methods=(*made.methods, *more), seeds=numbers, own=own), more or made.methods
 
     def delete(self, study_id: str) -> None:
         """Removes the study with all its runs. Raises Refused while one of them is at work."""

@@ -369,9 +369,14 @@ class Studio:
         """Queues again what did not finish, and what was never queued. Raises Refused where nothing is left."""
         self._studies.resume(study_id, token)
 
-    def extend_study(self, study_id: str, methods: Sequence[str] = (), seeds: int | None = None, token: str | None = None) -> None:
-        """More methods, or more seeds in all, under the same conditions. Raises Refused where they do not fit."""
-        self._studies.extend(study_id, methods, seeds, token)
+    def extend_study(
+        self, study_id: str, methods: Sequence[str] = (), seeds: int | None = None, token: str | None = None, *, resume: bool = False
+    ) -> None:
+        """More methods, or more seeds in all, under the same conditions. `resume`: what did not finish comes first, as by `resume_study`.
+
+        Raises Refused where they do not fit.
+        """
+        self._studies.extend(study_id, methods, seeds, token, resume=resume)
 
     def delete_study(self, study_id: str) -> None:
         """Removes the study and its runs. Raises Refused while one is at work."""

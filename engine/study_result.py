@@ -81,7 +81,9 @@ class Result:
 
     @property
     def can_resume(self) -> bool:
-        return any(row.state in (*TO_RESUME, "missing") for row in self.rows) and self.state not in GOING
+        """Whether any of its runs was stopped, has failed or is missing, whatever else waits or works."""
+        unfinished = any(run.summary.state in TO_RESUME for row in self.rows for run in row.runs)
+        return unfinished or any(len(row.runs) < len(self.study.seeds) for row in self.rows)
 
 
 class Results:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import filelock
 import pytest
 
 from engine import evaluate, study, study_report
@@ -222,6 +223,55 @@ def test_a_study_is_stopped_resumed_extended_and_deleted(studio: Studio) -> None
     assert (studio.studies(), studio.runs()) == ([], [])
     with pytest.raises(Refused, match="There is no study"):
         studio.study(study_id)
+
+
+def stopped(studio: Studio) -> str:
+    """A study whose two runs were taken out of the queue."""
+    study_id = studio.compare(BASE, PAIR, 1, Budget("steps", 20))
+    for run in studio.runs():
+        studio.store.append(run.id, Ended(time.time(), "stopped", "Taken out of the queue before its turn came."))
+    return study_id
+
+
+def test_a_stopped_study_that_is_extended_can_still_be_resumed(looking: Studio) -> None:
+    study_id = stopped(looking)
+    looking.extend_study(study_id, ["bitfit"])
+    told = looking.study(study_id)
+    assert [row.state for row in told.rows] == ["stopped", "stopped", "queued"]
+    assert (told.state, told.can_resume) == ("queued", True)
+    looking.resume_study(study_id)
+    told = looking.study(study_id)
+    assert ([row.state for row in told.rows], told.can_resume) == (["queued"] * 3, False)
+
+
+def test_what_was_stopped_is_resumed_before_what_is_added_and_not_at_all_where_that_is_refused(looking: Studio) -> None:
+    study_id = stopped(looking)
+    with pytest.raises(Refused, match="There is no method"):
+        looking.extend_study(study_id, ["magic"], resume=True)
+    assert [row.state for row in looking.study(study_id).rows] == ["stopped", "stopped"]
+    looking.extend_study(study_id, ["bitfit"], resume=True)
+    told = looking.study(study_id)
+    assert [row.state for row in told.rows] == ["queued"] * 3
+    turns = [looking.reader.record(row.runs[0].id).updated for row in told.rows]
+    assert max(turns[:2]) <= turns[2]
+
+
+def test_a_study_is_extended_under_its_lock(looking: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    study_id = looking.compare(BASE, PAIR, 1, Budget("steps", 20))
+    real, held = looking.planned, []
+
+    def planned(spec: RunSpec, token: str | None) -> object:
+        try:
+            with filelock.FileLock(looking.home / "studies" / study_id / "queue.lock", timeout=0):
+                held.append(False)
+        except filelock.Timeout:
+            held.append(True)
+        return real(spec, token)
+
+    monkeypatch.setattr(looking, "planned", planned)
+    looking.extend_study(study_id, ["bitfit"])
+    assert held
+    assert all(held)
 
 
 def test_who_joins_a_study_of_shared_minutes_gets_the_fewest_steps(looking: Studio) -> None:

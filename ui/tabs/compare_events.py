@@ -193,7 +193,7 @@ def on_tick(studio: Studio, study_id: str) -> Any:
     except Refused:
         return f"{study_id} gone"
     told = [(row.state, row.reason, row.done, row.steps, [run.id for run in row.runs], row.saved_bytes) for row in result.rows]
-    return f"{study_id} {result.state} {hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest()}"
+    return f"{study_id} {result.state} {result.can_resume} {hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest()}"
 
 
 def on_news(studio: Studio, study_id: str) -> list[Any]:
