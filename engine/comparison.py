@@ -21,6 +21,7 @@ from engine.verdict import CHANCE, FEW_ROWS, p_words, percent
 
 # Student's t, 97.5 % quantile, for 1 to 4 degrees of freedom (two to five seeds), as in any table of it.
 STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+FEWEST_SEEDS = 3  # below which Student's t says nothing of use
 SPIKE = 4.0  # spreads that one step must rise by; of changes that are normally distributed 1 in 30,000 does
 SPIKE_SHARE = 0.1  # of the mean loss that it must rise by at least, so that a smooth curve has no spikes
 DIVERGED = 1.2  # times the loss of the first fifth of the steps
@@ -70,14 +71,15 @@ class Figure:
     value: float
     low: float
     high: float
-    basis: Literal["rows", "seeds"]  # drawn again over the test rows of one run; or over several seeds, the wider of that and their spread
+    basis: Literal["rows", "range", "seeds"]  # one run's rows drawn again; or the wider of that and of the seeds' range or spread
 
 
 def over_seeds(figures: Sequence[Interval]) -> Figure | None:
     """The mean of the seeds' figures with its interval; of one seed its own bootstrap interval; None where there is none.
 
     To each side it reaches as far as Student's t over the seeds, or as the runs' bootstrap intervals do on average where that is
-    farther: the seeds share their test rows, so that what chance put there is not in their spread, and two of them may agree by chance.
+    farther: the seeds share their test rows, so that what chance put there is not in their spread, and a few may agree by chance.
+    Of two seeds it is the range that counts: Student's t with one degree of freedom reaches twelve deviations far, and so from 0 to 100 %.
     """
     if not figures:
         return None
@@ -85,10 +87,13 @@ def over_seeds(figures: Sequence[Interval]) -> Figure | None:
         return Figure(figures[0].value, figures[0].low, figures[0].high, "rows")
     values = [one.value for one in figures]
     mean = statistics.fmean(values)
-    half = STUDENT[min(len(values) - 1, max(STUDENT))] * statistics.stdev(values) / math.sqrt(len(values))
+    if len(values) < FEWEST_SEEDS:
+        half = max(values) - mean
+    else:
+        half = STUDENT[min(len(values) - 1, max(STUDENT))] * statistics.stdev(values) / math.sqrt(len(values))
     below = max(half, statistics.fmean(one.value - one.low for one in figures))
     above = max(half, statistics.fmean(one.high - one.value for one in figures))
-    return Figure(mean, max(0.0, mean - below), min(1.0, mean + above), "seeds")
+    return Figure(mean, max(0.0, mean - below), min(1.0, mean + above), "range" if len(values) < FEWEST_SEEDS else "seeds")
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,10 +62,14 @@ def small_percent(share: float) -> str:
 
 def interval_note(result: Result) -> str:
     """Where the intervals come from."""
-    if any(row.macro_f1 and row.macro_f1.basis == "seeds" for row in result.rows):
+    over = {row.macro_f1.basis for row in result.rows if row.macro_f1}
+    spread = {"range": "of the range from one seed to the other", "seeds": "of Student's t over the seeds"}
+    told = " or ".join(words for basis, words in spread.items() if basis in over)
+    if told:
+        few = " Two seeds are too few to tell how much is luck." if "range" in over else ""
         return (
-            "In brackets the 95 % interval: of several seeds the wider of Student's t over the seeds and of the runs' own intervals on "
-            "average; of a single run by drawing its test rows again (bootstrap)."
+            f"In brackets the 95 % interval: of several seeds the wider {told} and of the runs' own intervals on average; of a single run "
+            f"by drawing its test rows again (bootstrap).{few}"
         )
     return "In brackets the 95 % interval, by drawing the test rows again (bootstrap)."
 

@@ -98,13 +98,19 @@ def test_seeds_that_agree_leave_the_noise_of_the_test_rows() -> None:
     assert (told.value, told.low, told.high) == pytest.approx((0.96, 0.91, 0.98))
 
 
+def test_two_seeds_tell_their_range_or_their_rows_noise_and_not_from_none_to_all() -> None:
+    told = over_seeds([Interval(0.81, 0.79, 0.83), Interval(0.73, 0.71, 0.75)])  # by Student's t 26 to 100 %
+    assert told is not None
+    assert (told.value, told.low, told.high, told.basis) == (pytest.approx(0.77), pytest.approx(0.73), pytest.approx(0.81), "range")
+
+
 def test_student_s_quantiles_are_those_of_scipy() -> None:
     exact = {df: stats.t.ppf(0.975, df) for df in (1, 2, 3, 4)}
     assert exact == pytest.approx(comparison.STUDENT, abs=5e-4)
 
 
 def test_an_interval_over_seeds_stays_between_none_and_all() -> None:
-    told = over_seeds([Interval(0.99, 0.9, 1), Interval(0.7, 0.6, 0.8)])
+    told = over_seeds([Interval(0.99, 0.9, 1), Interval(0.7, 0.6, 0.8), Interval(0.4, 0.3, 0.5)])
     assert told is not None
     assert (told.low, told.high) == (0.0, 1.0)
 
