@@ -129,7 +129,9 @@ class Results:
         """What to take; worked out again only when a figure has changed, for with 14 methods and 5 seeds it takes a second."""
         candidates = _candidates(rows)
         unfinished = sum(row.state != "finished" for row in rows)
-        known = tuple((one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, tuple(one.answers)) for one in candidates)
+        known = tuple(
+            (one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, one.loses, tuple(one.answers)) for one in candidates
+        )
         stamp = known, unfinished
         if study_id not in self._advised or self._advised[study_id][0] != stamp:
             self._advised[study_id] = stamp, comparison.advise(candidates, unfinished=unfinished, baselines=baselines)
@@ -223,15 +225,19 @@ def _candidates(rows: Sequence[Row]) -> list[Candidate]:
         if not judged or row.macro_f1 is None or row.accuracy is None or row.seconds is None:
             continue
         baselines: dict[str, list[bool]] = {}
+        behind: dict[str, list[bool]] = {}
         for run in judged:
             for one in run.judged.baselines if run.judged else ():
-                ahead = one.p_value < CHANCE and one.only_model_right > one.only_baseline_right
-                baselines.setdefault(one.id, []).append(ahead or one.macro_f1_gain.low > 0)
+                more, unlike = one.only_model_right - one.only_baseline_right, one.p_value < CHANCE
+                ahead = (unlike and more > 0) or one.macro_f1_gain.low > 0
+                baselines.setdefault(one.id, []).append(ahead)
+                behind.setdefault(one.name, []).append(not ahead and more < 0 and (unlike or one.macro_f1_gain.high < 0))
         found.append(
             Candidate(
                 row.method, row.name, row.macro_f1, row.accuracy, row.peak_bytes, row.seconds,
                 {run.seed: run.answers for run in judged if run.answers is not None},
                 {name: all(ahead) for name, ahead in baselines.items()},
+                frozenset(name for name, lost in behind.items() if all(lost)),
             )
         )  # fmt: skip
     return found

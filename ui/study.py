@@ -84,7 +84,7 @@ def advice(result: Result) -> str:
     """The paragraph: what to take and why, and what the differences are not."""
     first, *rest = result.advice.sentences
     more = f"<p>{escape(' '.join(rest))}</p>" if rest else ""
-    style = "sentence" if result.advice.take else "soft"
+    style = "sentence" if result.advice.take or result.advice.differences else "soft"
     return f'<div class="verdict"><p class="{style}">{escape(first)}</p>{more}</div>'
 
 

@@ -247,6 +247,17 @@ def test_a_baseline_above_every_method_is_named_right_after_what_to_take() -> No
     assert not any(one.startswith("But ") for one in advise(found, baselines={"TF-IDF": most - 0.05}).sentences)
 
 
+def test_where_every_method_loses_clearly_to_a_baseline_none_is_to_be_taken() -> None:
+    name = "TF-IDF with logistic regression"
+    found = [replace(candidate(one, 60, 1, 10, at, tfidf=False), loses=frozenset({name})) for at, one in enumerate("ab")]
+    told = advise(found, baselines={name: 0.9, "Largest class": 0.1})
+    assert (told.take, told.best) == ("", "a")
+    assert told.sentences[0].startswith(f"None of these is worth taking yet: {name} reaches 90.0\u00a0% right")
+    assert "The nearest is A (macro F1 70.0\u00a0%" in told.sentences[1]
+    assert not any(one.startswith(("Take ", "Mind: ", "But ")) for one in told.sentences)
+    assert advise([replace(found[0], loses=frozenset()), found[1]], baselines={name: 0.9}).take == "a", "one of them may be as good"
+
+
 def test_where_none_has_learnt_anything_none_is_to_be_taken() -> None:
     poor = [candidate("a", 95, 1, 10, majority=False, tfidf=False), candidate("b", 99, 1, 10, 1, majority=False, tfidf=False)]
     told = advise(poor, baselines={"TF-IDF": 0.8})

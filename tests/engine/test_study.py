@@ -381,6 +381,21 @@ def test_the_result_is_folded_from_the_runs_records(done: tuple[Studio, str]) ->
     assert full.learning_rate == studio.methods["full"].learning_rate
 
 
+def test_a_baseline_far_above_all_methods_leads_and_none_is_marked(done: tuple[Studio, str]) -> None:
+    studio, study_id = done
+    for row in studio.study(study_id).rows:
+        for run in row.runs:
+            path = studio.store.folder(run.id) / "evaluation.json"
+            kept = evaluate.from_json(path.read_text())
+            lead = {"accuracy": 0.99, "only_model_right": 1, "only_baseline_right": 40, "p_value": 1e-9}
+            ahead = [replace(one, **lead, macro_f1_gain=evaluate.Interval(-0.2, -0.3, -0.1)) for one in kept.baselines if one.id == "tfidf"]
+            path.write_text(evaluate.to_json(replace(kept, baselines=(kept.baselines[0], *ahead))))
+    told = studio.study(study_id)
+    assert told.advice.sentences[0].startswith("None of these is worth taking yet: TF-IDF")
+    assert 'class="take"' not in study_report.to_html(told)
+    assert "True" not in study_report.to_csv(told).splitlines()[1].rsplit(",", 1)[1]
+
+
 def test_the_peak_is_that_of_the_attempt_that_came_through(done: tuple[Studio, str]) -> None:
     studio, study_id = done
     run_id = studio.study(study_id).rows[0].runs[0].id
