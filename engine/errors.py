@@ -60,6 +60,7 @@ def redact(text: str) -> str:
     return SECRET.sub("••••", text)
 
 
+LIGHTER_FIX = "Choose a smaller batch size, a shorter text length, a lighter method or a smaller model."
 # Not Resume: a resumed run goes on with the plan that ran out of memory.
 OUT_OF_MEMORY_FIX = "Press Clone, choose a smaller batch size, a shorter text length or a smaller model, and start it."
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.errors import Problem, Refused
 from engine.fitting import Change
+from engine.measuring import FitState
 from engine.plan import Plan
 from engine.spec import RunSpec
 from engine.studio import Preview, Studio
@@ -36,7 +37,10 @@ def fit(told: argparse.Namespace, spec: RunSpec, studio: Studio, interrupts: thr
         preview = studio.preview(spec)
     for one in preview.problems:
         say(f"{'Mind' if one.severity == 'warning' else one.field}: {one}")
-    print(json.dumps(outcome(preview, problem), ensure_ascii=False))
+    state = studio.fit_state(plan) if plan else FitState("none")
+    if state.measured is not None and state.measured.taken_by_others:
+        say(f"Mind: other programs took {state.measured.taken_by_others:.0%} of the processor while it was measured.")
+    print(json.dumps(outcome(preview, problem, state), ensure_ascii=False))
     if preview.plan is None or not preview.is_ready:
         return REFUSED
     return DONE if problem is None else FAILED
@@ -59,12 +63,15 @@ def _measured(studio: Studio, spec: RunSpec, plan: Plan, interrupts: threading.S
     return state.problem
 
 
-def outcome(preview: Preview, problem: Problem | None) -> dict[str, Any]:
-    """The fit as JSON values; bytes and seconds."""
+def outcome(preview: Preview, problem: Problem | None, state: FitState) -> dict[str, Any]:
+    """The fit as JSON values; bytes and seconds. A run that was seen not to fit can be "ready" all the same: it makes itself lighter."""
     plan = preview.plan or preview.too_large
-    told = [dataclasses.asdict(one) for one in (*preview.problems, *([problem] if problem and problem not in preview.problems else []))]
+    known = {one.message for one in preview.problems}
+    told = [dataclasses.asdict(one) for one in (*preview.problems, *([problem] if problem and problem.message not in known else []))]
     return {
-        "fits": preview.is_ready,
+        "fits": preview.is_ready and not (state.problem is not None and state.problem.of_memory),
+        "ready": preview.is_ready,
+        "measured_beside_others": state.measured.taken_by_others if state.measured else None,
         "plan": _needs(plan) if plan else None,
         "changes": [_change(one) for one in preview.changes],
         "problems": told,

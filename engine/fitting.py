@@ -60,6 +60,11 @@ class Scene:
     catalog: Catalog
     memory_times: float = 1.0  # what was measured over what was estimated, where this run was measured; its variants are taken to be alike
     seconds_times: float = 1.0
+    ran_out_at: int | None = None  # bytes, where a measurement came to less than seemed free
+
+    def there(self, work: Deciding) -> int:
+        """Bytes that the run may take."""
+        return min(work.memory_available_bytes, self.ran_out_at or work.memory_available_bytes)
 
     def decided(self) -> Deciding | None:
         """The settings as they come out; None where something other than memory keeps the run from being made."""
@@ -107,7 +112,7 @@ def changes(scene: Scene, find: Callable[[str], Found]) -> tuple[Change, ...]:
     work = scene.decided()
     if work is None:
         return ()
-    there, now = work.memory_available_bytes, _outcome(scene, work, Change(""))
+    there, now = scene.there(work), _outcome(scene, work, Change(""))
     if now.memory_bytes > there:
         return tuple(_that_fit(scene, work, find))
     if now.seconds is not None and now.seconds > SLOW_SECONDS:
@@ -125,7 +130,7 @@ def _outcome(scene: Scene, work: Deciding, change: Change) -> Change:
     """The change with its numbers."""
     needed, seconds = round(scene.memory_times * work.memory().total_bytes), seconds_of(scene, work)
     seconds = None if seconds is None else scene.seconds_times * seconds
-    return replace(change, memory_bytes=needed, seconds=seconds, fits=needed <= NEAR_FULL * work.memory_available_bytes)
+    return replace(change, memory_bytes=needed, seconds=seconds, fits=needed <= NEAR_FULL * scene.there(work))
 
 
 def _tried(scene: Scene, change: Change, found: Found | None = None) -> tuple[Change, Deciding] | None:
@@ -211,7 +216,7 @@ def _methods(scene: Scene, work: Deciding) -> Iterator[Change]:
 def _models(scene: Scene, work: Deciding, find: Callable[[str], Found], helps: Callable[[Change], bool]) -> Iterator[Change]:
     """The largest model of the catalogue below this one that reads the data's script and helps."""
     script = next(iter(scene.data.script_shares), "Latin")
-    most = min(0.8 * work.model.body_parameters, work.memory_available_bytes / LEAST_BYTES)
+    most = min(0.8 * work.model.body_parameters, scene.there(work) / LEAST_BYTES)
     smaller = [one for one in scene.catalog.models if one.parameters < most and not one.gated and _reads(one.languages, script)]
     smaller.sort(key=lambda one: -one.parameters)
     here = [one for one in smaller[MODELS_TRIED:] if one.download_bytes == 0]

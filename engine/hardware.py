@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.limits import Limits, container_limits
+from engine.limits import Limits, container_limits, process_limit_bytes
 from engine.store import write_whole
 
 PROBE_SECONDS = 120  # at most; loading torch takes most of it
@@ -62,7 +62,7 @@ def detect(home: Path) -> Hardware:
     import psutil
 
     memory = psutil.virtual_memory()
-    limits = container_limits()
+    limits, most = container_limits(), process_limit_bytes()
     cpu, flags = _cpu()
     cores = usable_cores(limits)
     known = _remembered(home, cpu, cores)
@@ -71,8 +71,8 @@ def detect(home: Path) -> Hardware:
     return Hardware(
         cpu=cpu,
         cores=cores,
-        ram_bytes=min(memory.total, limits.memory_bytes or memory.total),
-        ram_free_bytes=min(memory.available, memory.available if limits.memory_free_bytes is None else limits.memory_free_bytes),
+        ram_bytes=min(one for one in (memory.total, limits.memory_bytes, most) if one is not None),
+        ram_free_bytes=min(one for one in (memory.available, limits.memory_free_bytes, most) if one is not None),
         disk_free_bytes=shutil.disk_usage(next(one for one in (home.absolute(), *home.absolute().parents) if one.exists())).free,
         gpus=gpus,
         bf16_units=bool({"avx512_bf16", "amx_bf16"} & flags),

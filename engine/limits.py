@@ -1,4 +1,4 @@
-"""What a container allows: memory and cores by its control groups, version 2 or 1. Nothing on other systems."""
+"""What a container allows, by its control groups, version 2 or 1; and what a shell allows its processes. Nothing on other systems."""
 
 from __future__ import annotations
 
@@ -43,6 +43,19 @@ def container_limits(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("
         memory_free_bytes=min((free for _, free in memory), default=None),
         cores=min(cores, default=None),
     )
+
+
+def process_limit_bytes() -> int | None:
+    """The most that a process of this one may hold, by `ulimit -v` or `-d`; None: no limit, or a system that has none.
+
+    The first counts addresses, of which torch takes more than it holds: an upper bound.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    bounds = (resource.getrlimit(one)[0] for one in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return min((one for one in bounds if one != resource.RLIM_INFINITY), default=None)
 
 
 def _upwards(root: Path, path: str) -> list[Path]:

@@ -16,9 +16,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from engine import checkpoint, models, opening, spec, train, trained
 from engine import plan as planning
-from engine.errors import OUT_OF_MEMORY_FIX, Problem, explain, is_out_of_memory, redact
+from engine.errors import LIGHTER_FIX, Problem, explain, is_out_of_memory, redact
 from engine.measured import Measured
 from engine.store import write_whole
 from engine.train import Encoded, Work
@@ -26,6 +28,7 @@ from engine.train import Encoded, Work
 LONGEST_STEPS = 2
 USUAL_BATCHES = 3
 CHECKED_BATCHES = 1
+LEFT_OVER, DISTURBED = 0.1, 0.2  # shares of the processor
 
 
 def main(folder: Path, home: Path) -> int:
@@ -33,15 +36,14 @@ def main(folder: Path, home: Path) -> int:
     try:
         opening.be_considerate()
         plan = planning.from_json((folder / "plan.json").read_text("utf-8"))
-        result = {"measured": dataclasses.asdict(_measured(folder, home, plan))}
+        result: dict[str, Any] = {"measured": dataclasses.asdict(_measured(folder, home, plan))}
     except Exception as error:  # the border of this process
         traceback.print_exc()
         problem = explain(error)
         if is_out_of_memory(error):
-            problem = Problem(
-                "memory", f"It does not fit: memory ran out at {peak_bytes() / 1e9:.1f} GB.", OUT_OF_MEMORY_FIX, of_memory=True
-            )
-        result = {"problem": dataclasses.asdict(dataclasses.replace(problem, message=redact(problem.message)))}
+            problem = Problem("memory", f"It does not fit: memory ran out at {peak_bytes() / 1e9:.1f} GB.", LIGHTER_FIX, of_memory=True)
+        told = dataclasses.asdict(dataclasses.replace(problem, message=redact(problem.message)))
+        result = {"problem": told, "peak_bytes": peak_bytes()}
     write_whole(folder / "result.json", json.dumps(result).encode())
     return 0 if "measured" in result else 1
 
@@ -85,8 +87,10 @@ def _measured(folder: Path, home: Path, plan: planning.Plan) -> Measured:
     with opening.feeding(plan, model, model_folder, tokenizer, few, home=folder, tell=lambda *_: None, emit=lambda _: None) as present:
         computing = time.perf_counter() - computing
         work = dataclasses.replace(work, present=present)
+        quiet = _Quiet()
         token_seconds, batches_seen = _steps(work, len(longest), [len(one) for one in usual])
         row_seconds = _checks(work, "validation", present is not None)
+        others = quiet.taken_by_others()
     say("Counting what would be kept")
     kept = folder / "kept"
     told = trained.Kept("", plan.model.id, plan.model.revision, plan.method, plan.task, plan.settings, prepared.sha256, {})
@@ -108,7 +112,26 @@ def _measured(folder: Path, home: Path, plan: planning.Plan) -> Measured:
         seconds_once=computing * all_tokens / max(1, computed_tokens) if cached else 0.0,
         loading_seconds=loading,
         save_bytes=checkpoint.size(kept),
+        taken_by_others=others,
     )
+
+
+class _Quiet:
+    """Tells how much of the processor other programs took since it was made."""
+
+    def __init__(self) -> None:
+        self._begun = self._now()
+
+    def _now(self) -> tuple[float, float, float]:
+        """Seconds of all cores that went by, that none used, and that this process used."""
+        times = psutil.cpu_times()
+        return sum(times[:8]), times.idle + getattr(times, "iowait", 0.0), time.process_time()
+
+    def taken_by_others(self) -> float:
+        """A share; 0 where some of the processor was left over, so that nobody was kept waiting."""
+        whole, idle, own = (now - before for now, before in zip(self._now(), self._begun, strict=True))
+        others = (whole - idle - own) / max(whole, 1e-9)
+        return round(others, 2) if idle < LEFT_OVER * whole and others > DISTURBED else 0.0
 
 
 def _chosen(plan: planning.Plan, rows: list[list[int]], batch: int) -> tuple[list[int], list[list[int]]]:

@@ -46,6 +46,7 @@ class Measured:
     seconds_once: float  # of what is computed once before the first step: the frozen part of the rows
     loading_seconds: float
     save_bytes: int
+    taken_by_others: float = 0.0  # the share of the processor that other programs took meanwhile, where nothing of it was left over
 
 
 def key(plan: Plan, machine: str) -> str:

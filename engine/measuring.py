@@ -22,13 +22,13 @@ from typing import Literal
 
 from engine import plan as planning
 from engine import spec as specs
-from engine.errors import OUT_OF_MEMORY_FIX, Problem, explain
+from engine.errors import LIGHTER_FIX, Problem, explain
 from engine.measured import Measured, Remembered, key
 from engine.plan import Plan
 from engine.spec import RunSpec
 from engine.store import write_whole
 
-FAILURES_KEPT = 50
+PASSING_KEPT = 50
 SECONDS = 900.0  # at most; a model of a billion parameters on two cores takes half of it
 
 
@@ -40,6 +40,7 @@ class FitState:
     message: str = ""  # what it does now
     measured: Measured | None = None
     problem: Problem | None = None
+    peak_bytes: int | None = None  # the memory that was reached when it ran out, where that is known
 
 
 class Measuring:
@@ -57,7 +58,7 @@ class Measuring:
         self._busy = busy
         self._remembered = Remembered(home)
         self._guard = threading.RLock()
-        self._failed: OrderedDict[str, Problem] = OrderedDict()
+        self._passing: OrderedDict[str, FitState] = OrderedDict()  # what is not worth remembering longer than the app lives
         self._now: tuple[str, Path, subprocess.Popen[bytes]] | None = None
         for left in (home / "measuring").glob("*"):
             if time.time() - left.stat().st_mtime > 2 * SECONDS:  # of an app that was killed
@@ -72,9 +73,9 @@ class Measuring:
         with self._guard:
             if self._now is not None and self._now[0] == name:
                 return FitState("measuring", _status(self._now[1]))
-            problem = self._failed.get(name)
-        if problem is not None:
-            return FitState("failed", problem=problem)
+            passing = self._passing.get(name)
+        if passing is not None:
+            return passing
         found = self._remembered.get(name)
         return FitState("measured", measured=found) if found is not None else FitState("none")
 
@@ -98,7 +99,7 @@ class Measuring:
                     command, cwd=Path(__file__).parents[1], env=self._environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True,
                 )  # fmt: skip
-            self._failed.pop(name, None)
+            self._passing.pop(name, None)
             self._now = name, folder, process
         threading.Thread(target=self._follow, args=(name, folder, process), name="measuring-fit", daemon=True).start()
 
@@ -124,16 +125,16 @@ class Measuring:
             if self._now is None or self._now[2] is not process:  # given up
                 return
             if disturbed:
-                found = Problem("memory", "A run began meanwhile, so what was measured is wrong.", "Check the fit again when it has ended.")
-            if isinstance(found, Measured):
+                found = _failed("A run began meanwhile, so what was measured is wrong.", "Check the fit again when it has ended.")
+            if found.measured is not None and not found.measured.taken_by_others:
                 try:
-                    self._remembered.add(name, found)
+                    self._remembered.add(name, found.measured)
                 except OSError as error:
-                    found = explain(error, "memory")
-            if isinstance(found, Problem):
-                self._failed[name] = found
-                while len(self._failed) > FAILURES_KEPT:
-                    self._failed.popitem(last=False)
+                    found = FitState("failed", problem=explain(error, "memory"))
+            if found.problem is not None or (found.measured is not None and found.measured.taken_by_others):
+                self._passing[name] = found
+                while len(self._passing) > PASSING_KEPT:
+                    self._passing.popitem(last=False)
             self._now = None
 
 
@@ -144,20 +145,25 @@ def _status(folder: Path) -> str:
         return "Starting"
 
 
-def _result(folder: Path, code: int | None) -> Measured | Problem:
+def _result(folder: Path, code: int | None) -> FitState:
     """What the process wrote, or how it ended without writing."""
     try:
         told = json.loads((folder / "result.json").read_text("utf-8"))
-        return Measured(**told["measured"]) if "measured" in told else Problem(**told["problem"])
+        if "measured" in told:
+            return FitState("measured", measured=Measured(**told["measured"]))
+        return FitState("failed", problem=Problem(**told["problem"]), peak_bytes=told["peak_bytes"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     if code is None:
-        return Problem("memory", f"Measuring took more than {SECONDS / 60:.0f} minutes and was ended.", "Choose a smaller model or batch.")
+        return _failed(f"Measuring took more than {SECONDS / 60:.0f} minutes and was ended.", "Choose a smaller model or batch.")
     if code == -signal.SIGKILL:
-        return Problem(
-            "memory", "It does not fit: the system ended the measuring process for want of memory.", OUT_OF_MEMORY_FIX, of_memory=True
-        )
-    return Problem("memory", f"The measuring process broke off (code {code}).", "Try again, or start without measuring.")
+        killed = "It does not fit: the system ended the measuring process for want of memory."
+        return FitState("failed", problem=Problem("memory", killed, LIGHTER_FIX, of_memory=True))
+    return _failed(f"The measuring process broke off (code {code}).", "Try again, or start without measuring.")
+
+
+def _failed(message: str, fix: str) -> FitState:
+    return FitState("failed", problem=Problem("memory", message, fix))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,7 @@ from engine import spec as specs
 from engine.catalog import Catalog
 from engine.checks import gigabytes
 from engine.data.profile import DataFacts
-from engine.errors import Problem, Refused
+from engine.errors import LIGHTER_FIX, Problem, Refused
 from engine.evaluate import Evaluation
 from engine.events import Event
 from engine.facts import FILE, Facts
@@ -183,7 +183,8 @@ class Studio:
             times = plan.seconds / seconds if plan.seconds and seconds else 1.0
             return replace(scene, memory_times=plan.memory_bytes / max(1, estimated), seconds_times=times)
         if state.problem is not None and state.problem.of_memory:
-            return replace(scene, memory_times=max(1.0, 1.1 * plan.memory_available_bytes / max(1, estimated)))
+            there = min(plan.memory_available_bytes, state.peak_bytes or plan.memory_available_bytes)
+            return replace(scene, memory_times=max(1.0, 1.1 * there / max(1, estimated)), ran_out_at=there)
         return scene
 
     def _preview(self, spec: RunSpec, token: str | None) -> Preview:
@@ -411,8 +412,7 @@ def over_memory(plan: Plan) -> list[Problem]:
     if plan.memory_bytes <= plan.memory_available_bytes:
         return []
     needed, there = gigabytes(plan.memory_bytes), gigabytes(plan.memory_available_bytes)
-    fix = "Choose a smaller batch size, a shorter text length or a lighter method."
-    return [Problem("memory", f"{needed} of memory were measured, and {there} are free.", fix, of_memory=True)]
+    return [Problem("memory", f"{needed} of memory were measured, and {there} are free.", LIGHTER_FIX, of_memory=True)]
 
 
 def _name_of(spec: RunSpec) -> str:

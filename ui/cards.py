@@ -143,7 +143,11 @@ def fit(state: FitState) -> str:
         return words.problem(state.problem)
     if state.measured is not None:
         taken = f"{words.counted(state.measured.steps, 'real step')}, up to {words.count(state.measured.longest)} tokens a row"
-        return f'<p class="soft" role="status">Measured on this machine: {taken}.</p>'
+        others = ""
+        if state.measured.taken_by_others:
+            share = f"{round(100 * state.measured.taken_by_others)}\u00a0%"
+            others = f" Other programs took {share} of the processor meanwhile, so the run may be quicker; measure again later."
+        return f'<p class="soft" role="status">Measured on this machine: {taken}.{others}</p>'
     if state.state == "measuring":
         return f'<p class="soft" role="status">{escape(state.message)} …</p>'
     return '<p class="soft">Check the fit takes a few real steps with your longest rows and measures memory and time.</p>'

@@ -13,6 +13,7 @@ import pytest
 from engine import hardware
 from engine.hardware import Gpu, Hardware, detect, device_words, probe
 from engine.limits import container_limits
+from engine.processes import REPOSITORY
 
 T4 = "Tesla T4, 15360, 14913, 7.5\n"
 A100_PAIR = "NVIDIA A100-SXM4-40GB, 40960, 40000, 8.0\nNVIDIA A100-SXM4-40GB, 40960, 1000, 8.0\n"
@@ -173,3 +174,16 @@ def test_no_limit_is_none(tmp_path: Path) -> None:
     group(tmp_path / "fs", "cpu", cpu__cfs_quota_us="-1", cpu__cfs_period_us="100000")
     found = container_limits(tmp_path / "cgroup", tmp_path / "fs")
     assert (found.memory_bytes, found.memory_free_bytes, found.cores) == (None, None, None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_AS")
+def test_a_limit_of_the_shell_counts_as_the_memory_that_there_is(tmp_path: Path) -> None:
+    code = f"""
+import resource
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, 2 * 10**9))
+from engine.hardware import detect
+print(detect(Path({str(tmp_path)!r})).ram_free_bytes)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) <= 2 * 10**9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import measuring
+from engine import measure, measuring
 from engine.errors import Problem, Refused
 from engine.facts import Facts
 from engine.measured import Measured, key, with_measured
@@ -145,7 +146,7 @@ def test_a_newer_measurement_takes_the_place_of_one_that_goes_on_and_can_be_give
 @pytest.mark.parametrize(("code", "said"), [(-9, "want of memory"), (None, "took more than"), (3, "broke off (code 3)")])
 def test_a_process_that_ends_without_a_result_is_told_in_words(tmp_path: Path, code: int | None, said: str) -> None:
     found = measuring._result(tmp_path, code)
-    assert said in str(found)
+    assert said in str(found.problem)
 
 
 def test_data_that_changed_meanwhile_is_told(studio: Studio, base: Path, tmp_path: Path) -> None:
@@ -192,10 +193,50 @@ def test_running_out_of_memory_while_measuring_offers_lighter_ways(studio: Studi
     spec = minilm()
     plan = planned(studio, spec)
     problem = Problem("memory", "It does not fit.", "", of_memory=True)
-    studio._measuring._failed[key(plan, studio._machine())] = problem
+    studio._measuring._passing[key(plan, studio._machine())] = FitState("failed", problem=problem)
     found = studio.preview(spec)
     assert found.changes
     assert any("does not fit" in one.message and one.severity == "warning" for one in found.problems)
+
+
+def test_what_would_fit_is_held_against_the_memory_that_was_reached_not_against_what_seemed_free(studio: Studio) -> None:
+    spec = minilm()
+    plan = planned(studio, spec)
+    estimated = sum(plan.memory_parts.values())
+    short = Problem("memory", "It does not fit.", "", of_memory=True)
+    reached = round(0.7 * estimated)
+    studio._measuring._passing[key(plan, studio._machine())] = FitState("failed", problem=short, peak_bytes=reached)
+    offered = studio.preview(spec).changes
+    assert offered
+    assert all(one.memory_bytes <= reached for one in offered if one.fits)
+    assert all(one.memory_bytes < estimated for one in offered)
+
+
+def test_the_memory_that_was_reached_is_told_with_the_shortage(tmp_path: Path) -> None:
+    short = {"field": "memory", "message": "It does not fit.", "fix": "Smaller.", "of_memory": True}
+    (tmp_path / "result.json").write_text(json.dumps({"problem": short, "peak_bytes": 123}), "utf-8")
+    assert measuring._result(tmp_path, 1) == FitState("failed", problem=Problem(**short), peak_bytes=123)
+
+
+@pytest.mark.parametrize(("idle", "own", "taken"), [(0.5, 10.0, 0.45), (5.0, 5.0, 0.0), (0.5, 18.0, 0.0)])
+def test_other_programs_count_where_they_leave_nothing_over(monkeypatch: pytest.MonkeyPatch, idle: float, own: float, taken: float) -> None:
+    """Of 20 seconds of all cores."""
+    now = iter([(100.0, 50.0, 1.0), (120.0, 50.0 + idle, 1.0 + own)])
+    monkeypatch.setattr(measure._Quiet, "_now", lambda self: next(now))
+    assert measure._Quiet().taken_by_others() == pytest.approx(taken, abs=0.05)
+
+
+def test_what_was_measured_beside_others_is_told_and_not_remembered(
+    studio: Studio, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(studio, a_spec(base))
+    beside = FitState("measured", measured=replace(FOUND, taken_by_others=0.4))
+    monkeypatch.setattr(measuring, "_result", lambda folder, code: beside)
+    studio.measure_fit(a_spec(base))
+    assert outcome(studio, plan) == beside
+    other = Studio(studio.home, dispatch=False)
+    assert other.fit_state(plan).state == "none"
+    other.close()
 
 
 @pytest.mark.parametrize("changed", ["text", "settings", "version"])

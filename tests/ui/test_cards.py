@@ -10,6 +10,8 @@ import pytest
 from engine import catalog
 from engine.errors import Problem
 from engine.facts import Facts
+from engine.measured import Measured
+from engine.measuring import FitState
 from tests.ui import homes
 from ui import cards
 
@@ -90,3 +92,9 @@ def test_every_model_of_the_catalogue_has_licence_size_and_a_link() -> None:
 def test_every_preset_says_where_it_comes_from() -> None:
     for recipe in catalog.load().recipes:
         assert "Source: " in cards.recipe_line(recipe)
+
+
+def test_a_measurement_beside_other_programs_says_so() -> None:
+    alone = Measured(2 * 10**9, 80, 5, 0.5, 0.01, 0.02, 3.0, 4.0, 123_456)
+    assert "Other programs" not in cards.fit(FitState("measured", measured=alone))
+    assert "Other programs took 40\u00a0%" in cards.fit(FitState("measured", measured=replace(alone, taken_by_others=0.4)))
