@@ -99,7 +99,16 @@ def _unknown(name: str, knobs: Iterable[str], method: Method | None) -> list[Pro
     if owner is not None:
         if method is None:  # told already; the setting may be right once the method is
             return []
-        return [Problem(f"settings.{name}", f"{name} is a setting of {owner.name}, not of {method.name}.", f"Remove {name}.")]
+        message = f"{name} is a setting of {owner.name}, not of {method.name}."
+        return [Problem(f"settings.{name}", message, f"Remove {name}.{_own_settings(method)}")]
     near = difflib.get_close_matches(name, list(knobs), n=1)
-    fix = f"Did you mean {near[0]}?" if near else f"Remove {name}."
+    fix = f"Did you mean {near[0]}?" if near else f"Remove {name}.{_own_settings(method)}"
     return [Problem(f"settings.{name}", f"There is no setting {name!r}.", fix)]
+
+
+def _own_settings(method: Method | None) -> str:
+    """A sentence on what can be set of the method itself, with a blank before it; "" where there is no method."""
+    if method is None:
+        return ""
+    own = ", ".join(knob.name for knob in knobs_of(method.knobs))
+    return f" Of its own {method.name} has {own}." if own else f" {method.name} has no settings of its own."

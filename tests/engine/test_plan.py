@@ -350,6 +350,7 @@ def test_a_setting_that_is_misspelt_gets_its_likely_name() -> None:
 def test_a_setting_of_another_method_is_told_so() -> None:
     (problem,) = found(with_settings(dataclasses.replace(SPEC, method="full"), rank=8))
     assert "is a setting of LoRA, not of Full fine-tuning" in problem.message
+    assert problem.fix == "Remove rank. Full fine-tuning has no settings of its own."
 
 
 @pytest.mark.parametrize(
