@@ -128,7 +128,7 @@ class Reader:
             message=record.message,
             created=record.created or (folder / "spec.json").stat().st_mtime,
             seconds=record.seconds,
-            data=spec.data.source,
+            data=spec.data.known_as,
             model=spec.model,
             method=spec.method,
             preset=spec.preset,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
 from typing import Any
 
 from engine.errors import Problem, Refused
@@ -37,6 +38,12 @@ class DataSpec:
     group: str | None = None
     time: str | None = None
     corrections: str | None = None  # "file:PATH" of labels put right by hand (data/corrected.py)
+
+    @property
+    def known_as(self) -> str:
+        """The source as a person knows it: of a file its name alone, not where it lies."""
+        kind, _, place = self.source.partition(":")
+        return PureWindowsPath(place).name if kind == "file" else self.source
 
 
 @dataclass(frozen=True)

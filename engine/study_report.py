@@ -142,7 +142,7 @@ def conditions(result: Result) -> tuple[str, ...]:
     """What was compared, and what was equal."""
     study = result.study
     seeds = ", ".join(map(str, study.seeds))
-    data = f"Data {study.base.data.source}, model {study.base.model}; {'seed' if len(study.seeds) == 1 else 'seeds'} {seeds}."
+    data = f"Data {study.base.data.known_as}, model {study.base.model}; {'seed' if len(study.seeds) == 1 else 'seeds'} {seeds}."
     device = next((run.planned.device_words for row in result.rows for run in row.runs if run.planned), "")
     return (data, *study.notes, *([f"Measured on {device}."] if device else []))
 

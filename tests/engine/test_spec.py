@@ -19,6 +19,18 @@ def test_a_spec_comes_back_as_it_was() -> None:
     assert from_json(to_json(SPEC)) == SPEC
 
 
+@pytest.mark.parametrize(
+    ("source", "known_as"),
+    [
+        ("file:uploads/0a1b2c3d4e5f6071/রিভিউ.csv", "রিভিউ.csv"),
+        ("file:C:\\me\\a.csv", "a.csv"),
+        ("hub:stanfordnlp/imdb", "hub:stanfordnlp/imdb"),
+    ],
+)
+def test_a_file_is_known_by_its_name_and_not_by_where_it_lies(source: str, known_as: str) -> None:
+    assert DataSpec(source).known_as == known_as
+
+
 def test_a_spec_saved_by_a_windows_editor_is_read() -> None:
     assert from_json("\ufeff" + to_json(SPEC)) == SPEC
 
