@@ -258,8 +258,14 @@ def _left(rows: Sequence[Row]) -> float | None:
 
 
 def _peak(record: RunRecord) -> int | None:
-    """Of the last attempt: one before it may have ended for want of memory, with a larger batch."""
-    told = [one for one in record.resources if one.time >= record.begun]
+    """Of the last attempt: one before it may have ended for want of memory, with a larger batch.
+
+    Nothing before its first step, when neither model nor torch need be loaded; a run may have been resumed after its last.
+    """
+    first = next((step.time for step in record.steps if step.time >= record.begun), None)
+    if first is None and record.state != "finished":
+        return None
+    told = [one for one in record.resources if one.time >= (record.begun if first is None else first)]
     gpu = max((one.vram_peak_bytes or 0 for one in told), default=0)
     return gpu or max((one.ram_peak_bytes for one in told), default=0) or None
 
