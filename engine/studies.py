@@ -62,7 +62,8 @@ class Proposal:
     notes: tuple[str, ...]
     seconds: float | None  # of all runs; None: no figure for this hardware
     memory_bytes: int  # of the run that needs most
-    disk_bytes: int  # that all models take which are kept, and the run at work besides
+    kept_bytes: int  # on the disk, of all models together
+    disk_bytes: int  # those, and what the run at work needs besides
     runs: int
 
 
@@ -120,7 +121,7 @@ class Studies:
         for one in unfit:
             reasons.setdefault(one.problems[0].message, []).append(one.name)
         only = f"Only {fits[fitting[0]].name} fits" if fitting else "No method fits"
-        kept_out = " ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+        kept_out = " ".join(_of_names(names, reason) for reason, names in reasons.items())
         message = f"{only} this data, model and machine. {kept_out}"
         raise Refused(Problem("study.methods", message, "Choose a smaller model or a shorter text, so that two methods fit."))
 
@@ -137,14 +138,17 @@ class Studies:
         if problems:
             raise Refused(*dict.fromkeys(problems))
         each = plans.values()
-        disk_bytes = len(seeds) * sum(plan.save_bytes for plan in each) + max(plan.disk_bytes - plan.save_bytes for plan in each)
+        kept_bytes = len(seeds) * sum(plan.save_bytes for plan in each)
+        disk_bytes = kept_bytes + max(plan.disk_bytes - plan.save_bytes for plan in each)
         free = min(plan.disk_free_bytes for plan in each)
         if disk_bytes > free:
-            message = f"All these runs together keep {disk_bytes / 1e9:.1f} GB on the disk; {free / 1e9:.1f} GB are free."
+            message = f"All these runs need {disk_bytes / 1e9:.1f} GB on the disk, {kept_bytes / 1e9:.1f} GB of it to keep the models; "
+            message += f"{free / 1e9:.1f} GB are free."
             raise Refused(Problem("study.methods", message, "Free some space, or choose fewer seeds or methods that store less."))
         known = [seconds for plan in each if (seconds := study.seconds_of(plan, len(seeds))) is not None]
         seconds = sum(known) if len(known) == len(plans) else None
-        return Proposal(plans, made.notes, seconds, max(plan.memory_bytes for plan in each), disk_bytes, len(seeds) * len(plans))
+        most = max(plan.memory_bytes for plan in each)
+        return Proposal(plans, made.notes, seconds, most, kept_bytes, disk_bytes, len(seeds) * len(plans))
 
     # The study
 
@@ -319,12 +323,17 @@ class Studies:
         return self._results.fold(made, self._by_cell(made))
 
 
+def _of_names(names: Sequence[str], message: str) -> str:
+    """The message with the methods that it is about before it, unless it begins with the name already."""
+    return message if message.startswith(names[0]) and len(names) == 1 else f"{', '.join(names)}: {message}"
+
+
 def _refuse_unfit(fits: Sequence[Fit]) -> None:
     """Raises Refused with what keeps each of these methods out."""
     problems = []
     for one in fits:
         for problem in one.problems:
-            named = problem if len({fit.problems for fit in fits}) == 1 else replace(problem, message=f"{one.name}: {problem.message}")
-            problems.append(named)
+            alike = len({fit.problems for fit in fits}) == 1
+            problems.append(problem if alike else replace(problem, message=_of_names([one.name], problem.message)))
     if problems:
         raise Refused(*dict.fromkeys(problems))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from engine.methods import all_methods
 from ui import result as run_words
 from ui import tables, words
 from ui.tables import Column
@@ -29,7 +30,7 @@ def unfit(fits: Sequence[Fit]) -> str:
     kept_out = [(one, next((problem for problem in one.problems if problem not in common), None)) for one in fits if one.plan is None]
     lines = "".join(
         f'<li><span class="box" aria-hidden="true"></span><span><b>{escape(one.name)}</b> '
-        f"{escape(problem.message)} {escape(problem.fix)}</span></li>"
+        f"{escape(problem.message.removeprefix(f'{one.name} '))} {escape(problem.fix)}</span></li>"
         for one, problem in kept_out
         if problem is not None
     )
@@ -47,13 +48,35 @@ def proposal(told: Proposal | None, found: Sequence[Problem]) -> str:
         ("Runs", f"{words.count(told.runs)}, one after the other"),
         ("Time", f"{time} in all {mark}"),
         ("Memory", f"{words.of_sizes(told.memory_bytes, there)} at most {mark}"),
-        ("Keeps", f"{words.size(told.disk_bytes)} on the disk {mark}"),
+        ("Keeps", f"{words.size(told.kept_bytes)}, and needs {words.size(told.disk_bytes - told.kept_bytes)} while it runs {mark}"),
     )
-    return tables.figures(lines) + tables.notes(escape(one) for one in told.notes)
+    return tables.figures(lines) + tables.notes(escape(one) for one in told.notes) + _each(told)
+
+
+def _each(told: Proposal) -> str:
+    """What each run will do and need, folded away."""
+    columns = (
+        Column("Method"), Column("Learning rate", number=True), Column("Steps", number=True), Column("Memory", number=True),
+        Column("Time a run", number=True), Column("Keeps", number=True),
+    )  # fmt: skip
+    names = {one.id: one.name for one in all_methods().values()}
+    rows = [
+        (
+            escape(names.get(arm, arm)),
+            words.rate(float(plan.settings["learning_rate"])),
+            words.count(plan.steps),
+            words.size(plan.memory_bytes),
+            NOT_THERE if plan.seconds is None else words.about(plan.seconds),
+            words.size(plan.save_bytes),
+        )
+        for arm, plan in told.plans.items()
+    ]
+    drawn = tables.table("Each method", columns, rows)
+    return f"<details><summary>Learning rate, memory and time of each</summary>{drawn}</details>"
 
 
 def heading(study: Study) -> str:
-    made = f"{escape(study.base.data.source)} · {escape(study.base.model)} · {words.moment(study.created)}"
+    made = f"{escape(study.base.data.known_as)} · {escape(study.base.model)} · {words.moment(study.created)}"
     return (
         '<p class="soft"><a href="?place=runs" data-place="runs">All runs</a></p>'
         f'<h1>{escape(study.name)}</h1><p class="soft">Comparison of {len(study.methods)} methods · {made}</p>'

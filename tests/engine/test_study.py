@@ -81,6 +81,8 @@ def test_all_runs_share_what_a_fair_comparison_needs_and_keep_their_own_rate(loo
         assert plan.settings["learning_rate"] == looking.methods[method].learning_rate
     assert told.runs == 4
     assert told.memory_bytes == max(lora.memory_bytes, full.memory_bytes)
+    assert told.kept_bytes == 2 * (lora.save_bytes + full.save_bytes)
+    assert told.disk_bytes == told.kept_bytes + full.disk_bytes - full.save_bytes, "full fine-tuning works on the larger checkpoints"
     assert "Your learning rate of 0.01 is not used here." in told.notes
 
 
@@ -182,6 +184,20 @@ def test_where_no_method_fits_the_common_reason_is_told_or_each_one_s_own(lookin
     monkeypatch.setattr(looking, "planned", only_lora)
     with pytest.raises(Refused, match=r"Only LoRA fits this data, model and machine. .*full needs more memory"):
         looking.compare_preview(BASE)
+
+
+def test_a_method_s_name_is_not_said_twice(looking: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planned(spec: RunSpec, token: str | None) -> object:
+        named = looking.methods[spec.method].name
+        return None, (specs.Problem("method", f"{named} needs a GPU." if spec.method == "lora" else "It is too large.", "Take another."),)
+
+    monkeypatch.setattr(looking, "planned", planned)
+    with pytest.raises(Refused) as told:
+        looking.compare_preview(BASE, PAIR)
+    assert [one.message for one in told.value.problems] == ["LoRA needs a GPU.", "Full fine-tuning: It is too large."]
+    with pytest.raises(Refused, match=r"machine\. .*LoRA needs a GPU\.") as told:
+        looking.compare_preview(BASE)
+    assert "LoRA: LoRA" not in str(told.value)
 
 
 # The queue
@@ -404,6 +420,18 @@ def test_the_peak_is_that_of_the_attempt_that_came_through(done: tuple[Studio, s
     append_event(events, Resources(now + 1, 10**8, 2 * 10**8))
     append_event(events, Ended(now + 2, "finished", "All 30 steps are done.", seconds=1.0))
     assert studio.study(study_id).rows[0].runs[0].peak_bytes == 2 * 10**8
+
+
+def test_no_peak_is_told_before_the_first_step(looking: Studio) -> None:
+    study_id = looking.compare(BASE, PAIR, 1, Budget("steps", 30))
+    run_id, now = looking.study(study_id).rows[0].runs[0].id, time.time()
+    events = looking.store.folder(run_id) / "events.jsonl"
+    append_event(events, Started(now, 1, 1.0, {}, "toy"))
+    append_event(events, Resources(now + 1, 77_300_000, 77_300_000))
+    assert looking.study(study_id).rows[0].peak_bytes is None
+    append_event(events, Step(now + 2, 1, 30, 0.1, 0.7, 1e-3, 1.0, 20.0))
+    append_event(events, Resources(now + 3, 10**9, 2 * 10**9))
+    assert looking.study(study_id).rows[0].peak_bytes == 2 * 10**9
 
 
 def test_what_was_stopped_or_has_failed_is_not_judged_yet(looking: Studio) -> None:

@@ -19,7 +19,7 @@ from engine.study import Budget
 from engine.study_result import Result
 from tests.engine.test_study import PAIR, judged_run
 from tests.ui import homes
-from ui import figures, request, result, study
+from ui import figures, request, result, study, words
 from ui.tabs import compare_events, train
 from ui.tabs.train import Newest, Train
 
@@ -80,6 +80,8 @@ def test_a_method_that_does_not_fit_is_greyed_out_with_its_reason(studio: Studio
     assert "It needs a GPU. Take LoRA." in drawn
     assert "LoRA</b>" not in drawn
     assert study.unfit([Fit("lora", "LoRA", plan, ())]) == ""
+    twice = Fit("q", "QLoRA", None, (Problem("method", "QLoRA needs a library.", ""),))
+    assert "<b>QLoRA</b> needs a library." in study.unfit([twice, Fit("lora", "LoRA", plan, ())])
     assert study.unfit([gone, replace(gone, method="y")]) == "", "what ails all of them is told once, above the button"
 
 
@@ -89,14 +91,18 @@ def test_a_proposal_tells_time_memory_and_conditions_or_what_is_wrong(studio: St
     assert "6, one after the other" in drawn
     assert "min in all" in drawn
     assert "Equal for all" in drawn
+    assert f"{words.size(told.kept_bytes)}, and needs" in drawn
+    for plan in told.plans.values():
+        assert words.rate(plan.settings["learning_rate"]) in drawn
+    assert drawn.count("<tr") == 1 + len(told.plans)
     assert "no figure for this hardware" in study.proposal(replace(told, seconds=None), ())
     assert "needs two" in study.proposal(None, (Problem("study.methods", "It needs two.", "Add one."),))
 
 
 def test_the_table_holds_every_method_the_baselines_and_a_way_to_use_each(told: Result) -> None:
     drawn = study.table(told, study_report.notes(told))
-    for words in ("LoRA", "Full fine-tuning", "Always the largest class", "TF-IDF", "take this", "1\u00a0min", "1.4\u00a0MB"):
-        assert words in drawn
+    for word in ("LoRA", "Full fine-tuning", "Always the largest class", "TF-IDF", "take this", "1\u00a0min", "1.4\u00a0MB"):
+        assert word in drawn
     assert drawn.count("data-use=") == 2
     assert drawn.count("<tr") == 1 + 2 + 2
     assert "<b>" not in study.heading(told.study)
