@@ -153,7 +153,7 @@ def evaluate(
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         baselines=baselines,
         sentence=verdict.sentence(len(truth), accuracy, macro_f1, baselines, uneven=uneven, seen_rows=seen_rows),
-        warnings=verdict.warnings(per_class, seen_rows, unseen_accuracy),
+        warnings=verdict.warnings(per_class, seen_rows, unseen_accuracy, baselines),
         samples=samples(test, probabilities, classes),
         step=step,
         seen_rows=seen_rows,

@@ -28,6 +28,7 @@ from engine.fitting import Change, Scene, changes
 from engine.hardware import Hardware
 from engine.held import Held, held
 from engine.hub import keep_caches_in
+from engine.judged import Judged
 from engine.knobs import Value
 from engine.measured import with_measured
 from engine.measuring import FitState, Measuring
@@ -83,6 +84,7 @@ class Studio:
         self.store = Store(self.home)
         self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes, ours=self._held)
         self.reader = Reader(self.store)
+        self.judged = Judged(self.store)
         self._supervisor = Supervisor(self.store, worker, share=share)
         self._predictor = Predictor(self.home)
         self._measuring = Measuring(self.home, self._supervisor.environment, self._machine, lambda: bool(self._supervisor.workers()))

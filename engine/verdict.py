@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.enough import difference_told, rows_needed
 from engine.scoring import BaselineScore, ClassScore, Interval
 
 FEW_ROWS = 100  # below it a 95 % interval of accuracy is 10 points wide to either side at 50 % right
 CHANCE = 0.05
+SLIGHT = 0.02  # a difference in the share of right rows that hardly matters; a test that would show it is large enough
+MOST_ROWS = 50_000  # that a person may be asked to label
 
 
 def percent(share: float) -> str:
@@ -101,12 +104,15 @@ def _against(tfidf: BaselineScore, *, uneven: bool) -> str:
     return f"the model is {nominal}, but not by more than chance {p}"
 
 
-def warnings(per_class: Sequence[ClassScore], seen_rows: int, unseen_accuracy: float | None) -> tuple[str, ...]:
+def warnings(
+    per_class: Sequence[ClassScore], seen_rows: int, unseen_accuracy: float | None, baselines: Sequence[BaselineScore] = ()
+) -> tuple[str, ...]:
     """What limits the figures, a sentence each."""
     rows = sum(one.rows for one in per_class)
     told = []
     if rows < FEW_ROWS:
         told.append(f"There {_are(rows)}: the interval is wide, and another split would give another figure.")
+    told += [too_few for one in baselines if one.id == "tfidf" and (too_few := _too_few_to_tell(one, rows))]
     absent = [one.label for one in per_class if one.rows == 0]
     if absent:
         told.append(f"No test row has the label {', '.join(absent)}: nothing is known of the model there.")
@@ -122,3 +128,19 @@ def warnings(per_class: Sequence[ClassScore], seen_rows: int, unseen_accuracy: f
 
 def _are(rows: int) -> str:
     return "is only 1 test row" if rows == 1 else f"are only {rows:,} test rows"
+
+
+def _too_few_to_tell(against: BaselineScore, rows: int) -> str:
+    """Where chance explains the difference, and would explain one that matters too: what this test could show, and what it would take."""
+    differing = (against.only_model_right + against.only_baseline_right) / rows
+    gap = abs(against.only_model_right - against.only_baseline_right) / rows
+    least = difference_told(rows, differing)
+    if against.p_value < CHANCE or differing == 0 or least <= SLIGHT:
+        return ""
+    told = f"The test set is too small to tell the model from {against.name}: "
+    told += f"on {rows:,} rows a difference under {100 * least:.1f} points may be chance."
+    needed = rows_needed(differing, gap) if gap else MOST_ROWS + 1
+    if needed > MOST_ROWS:
+        return told
+    digits = max(0, len(str(needed)) - 2)
+    return told + f" To settle the {100 * gap:.1f} points seen here takes about {round(needed, -digits):,} rows."

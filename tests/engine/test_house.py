@@ -16,9 +16,10 @@ ORDER = (
     "errors", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
-    "tokens", "checkpoint", "baselines", "scoring", "verdict", "evaluate", "features", "train", "trained", "loading", "card",
-    "merge", "export", "opening", "measure", "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "facts", "reading", "comparison", "study", "study_result", "studies", "study_report", "studio",
+    "tokens", "checkpoint", "baselines", "scoring", "calibration", "enough", "verdict", "evaluate",
+    "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure", "worker", "predict",
+    "obituary", "processes", "supervisor", "measuring",
+    "uploads", "facts", "reading", "judged", "comparison", "study", "study_result", "studies", "study_report", "studio",
     "compare_command", "fit_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
