@@ -103,7 +103,10 @@ def confusion(evaluation: Evaluation) -> Figure:
         "y": list(range(len(names))),
         "z": shares,
         "customdata": [[[names[i], names[j], cell] for j, cell in enumerate(row)] for i, row in enumerate(evaluation.confusion)],
-        "text": [[f"{cell:,}" for cell in row] for row in evaluation.confusion],
+        "text": [
+            [f"{cell:,}<br>{share:.0%}" for cell, share in zip(*both, strict=True)]
+            for both in zip(evaluation.confusion, shares, strict=True)
+        ],
         "texttemplate": "%{text}" if few else "",
         "textfont": {"size": 14},
         "hovertemplate": "%{customdata[0]}, called %{customdata[1]}: %{customdata[2]} rows (%{z:.0%})<extra></extra>",
@@ -326,3 +329,6 @@ def _figure(series: list[Figure], x_title: str, y_title: str, revision: str) -> 
             "dragmode": "zoom",
         },
     }
+
+
+line, framed, shortened = _line, _figure, _shortened  # for pictures that stand in files of their own

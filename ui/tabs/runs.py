@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.tabs import closer
+
 TICK_SECONDS = 1.0  # with the drawing after it a change is seen within 2 s
 CHARTS = {"loss": "Loss", "metric": "Quality on held-out rows", "memory": "Memory", "rate": "Learning rate", "norm": "Gradient norm"}
 FIGURE = '<figure class="chart"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
@@ -57,6 +59,7 @@ class Runs:
     matrix: Any
     classes: Any
     samples: Any
+    closer: closer.Closer
     settings: Any
     log: Any
     file: Any
@@ -85,6 +88,7 @@ def build() -> Runs:
         _buttons(parts)
         parts["warnings"] = gr.HTML("", elem_id="run-warnings", elem_classes=["slot"])
         _evidence(parts)
+        parts["closer"] = closer.build()
         parts["figures"] = gr.HTML(None, html_template="", js_on_load=DRAW, elem_id="figures")
         boxes = "".join(FIGURE.format(name=name, title=title) for name, title in CHARTS.items())
         hint = '<p class="soft">Drag to zoom, double-click to see all.</p>'

@@ -18,7 +18,7 @@ from gradio.components.plot import PlotData
 from engine.errors import Refused
 from ui import figures, result, words
 from ui.border import bind
-from ui.tabs import train_events
+from ui.tabs import closer_events, train_events
 from ui.tabs.runs import ASK, COST, Runs
 from ui.tabs.train import Train
 
@@ -54,6 +54,7 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
     shown = {**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
     button["export"].click(bind(on_export, studio, page_files, False), opened, runs.file, **shown)
     button["merged"].click(bind(on_export, studio, page_files, True), opened, runs.file, **shown)
+    closer_events.wire(studio, runs.closer, runs.judged, opened)
 
 
 def _live(runs: Runs) -> list[Any]:

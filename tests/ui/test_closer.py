@@ -1,0 +1,68 @@
+"""What is said of a judged run beyond its verdict: true to the figures, in plain words, safe."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from engine.calibration import Answers, Confidence, confidence_of
+from ui import confidence, verdict_figures
+
+CLASSES = ("নেতিবাচক", "<b>neutral</b>", "positive")
+
+
+def told(rows: int = 400, *, heat: float = 1.0, classes: tuple[str, ...] = CLASSES) -> Confidence:
+    """Of a made-up model that is as sure as it should be; the hotter, the surer."""
+    dice = np.random.default_rng(1)
+    logits = 3 * dice.standard_normal((rows, len(classes)))
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = np.minimum((dice.random((rows, 1)) > true.cumsum(axis=1)).sum(axis=1), len(classes) - 1)
+    numbers = tuple(range(1, rows + 1))
+    return confidence_of(Answers(numbers, ("words",) * rows, labels, true, classes), temperature=1 / heat)
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_a_model_is_called_too_sure_too_shy_or_neither() -> None:
+    assert "can be believed, as far as 400 rows can tell" in plain(confidence.verdict(told()))
+    assert "too sure of itself: on average" in confidence.verdict(told(heat=4))
+    assert "more often right than it believes" in confidence.verdict(told(heat=0.3))
+
+
+def test_a_threshold_is_told_as_what_it_answers_and_how_much_of_that_is_right() -> None:
+    figures = told()
+    at = figures.silence[80]
+    assert at.right is not None
+    said = plain(confidence.at_threshold(figures, 0.8))
+    assert f"At 0.80 it answers {100 * at.share:.1f} % of rows, with {100 * at.right.value:.1f} % right" in said
+    assert f"{400 - at.answered} rows of 400 would be left to a person" in said
+    assert "left to a person" not in confidence.at_threshold(figures, 0.0)
+    shy = told(heat=0.1)
+    assert "it answers nothing" in confidence.at_threshold(shy, 0.99)
+    assert confidence.usual(figures) == 0.8
+    assert confidence.usual(shy) < 0.8
+    assert confidence.silence_table(shy).count("<tr") < confidence.silence_table(figures).count("<tr")
+
+
+def test_of_many_classes_the_weakest_are_drawn_and_labels_are_never_run() -> None:
+    many = told(900, classes=tuple(f"intent {at}" for at in range(20)))
+    assert len(verdict_figures.precision(many)["data"]) == confidence.DRAWN
+    assert "the 6 weakest of 20 classes" in confidence.curves_told(many)
+    assert "<b>neutral" not in confidence.curves_told(told())
+
+
+@pytest.mark.parametrize("rows", [1, 400])
+def test_plotly_knows_every_property_of_the_pictures(rows: int) -> None:
+    drawn = verdict_figures.confidence(told(rows))
+    assert set(drawn) == {"calibration", "silence", "precision"}
+    for figure in drawn.values():
+        go.Figure(figure)
+
+
+def test_where_no_answers_were_kept_that_is_said() -> None:
+    assert "were not kept" in confidence.sureness(None)
+    assert confidence.at_threshold(None, 0.8) == confidence.silence_table(None) == confidence.curves_told(None) == ""
+    assert verdict_figures.confidence(None) == {}

@@ -1,0 +1,59 @@
+"""A closer look at a judged run, folded below its evidence: how sure it is, and class by class. Handlers: closer_events.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+CHART = '<figure class="closer"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
+DRAW = "watch('value', () => shur.draw(props.value));"
+SILENT = "<h3>Let it answer only where it is sure</h3>"
+
+
+@dataclass(frozen=True)
+class Closer:
+    """The components that handlers read and write."""
+
+    column: Any
+    sureness: Any
+    threshold: Any
+    silence: Any
+    thresholds: Any
+    curves: Any
+    figures: Any
+
+
+def build() -> Closer:
+    """Draws the folds inside the Blocks that is open; out of sight until a run is judged."""
+    parts: dict[str, Any] = {}
+    with gr.Column(visible=False, elem_classes=["closer"], elem_id="closer") as parts["column"]:
+        with gr.Accordion("How sure it is, and whether rightly", open=False, elem_id="closer-sure"):
+            _sure(parts)
+        with gr.Accordion("Each class: precision against recall", open=False, elem_id="closer-classes"), gr.Row():
+            with gr.Column(min_width=320):
+                parts["curves"] = gr.HTML("", elem_id="curves")
+            with gr.Column(min_width=320):
+                gr.HTML(CHART.format(name="precision", title="Precision over recall"))
+    parts["figures"] = gr.HTML(None, html_template="", js_on_load=DRAW, elem_id="closer-figures")  # it hears nothing while out of sight
+    return Closer(**parts)
+
+
+def _sure(parts: dict[str, Any]) -> None:
+    with gr.Row():
+        with gr.Column(min_width=320):
+            parts["sureness"] = gr.HTML("", elem_id="sureness")
+        with gr.Column(min_width=320):
+            gr.HTML(CHART.format(name="calibration", title="Right against sure"))
+    gr.HTML(SILENT)
+    with gr.Row():
+        with gr.Column(min_width=320):
+            parts["threshold"] = gr.Slider(
+                0, 1, value=0.8, step=0.01, label="Least confidence", elem_id="threshold", buttons=[],
+                info="It answers rows of which it is at least so sure; the others go to a person.",
+            )  # fmt: skip
+            parts["silence"] = gr.HTML("", elem_id="silence")
+            parts["thresholds"] = gr.HTML("", elem_id="thresholds")
+        with gr.Column(min_width=320):
+            gr.HTML(CHART.format(name="silence", title="Rows answered, and right of those"))
