@@ -176,7 +176,10 @@ def _lasting(steps: int, pass_steps: int) -> dict[str, Value]:
 
 
 def _steps_asked(base: RunSpec, budget: Budget, lead: Plan, pass_steps: int) -> int:
-    steps = lead.steps if budget.amount is None else int(budget.amount)
+    amount = lead.steps if budget.amount is None else budget.amount
+    if not (math.isfinite(amount) and amount == int(amount)):
+        raise Refused(Problem("study.budget", f"The budget is {amount:g} steps, but steps are whole.", "Give a whole number of steps."))
+    steps = int(amount)
     every = base.settings.get("evaluate_every", 1)
     least = max(1, every) if isinstance(every, int) else 1
     if steps < least:
@@ -203,26 +206,33 @@ def _of_minutes(base: RunSpec, budget: Budget, plans: Mapping[str, Plan], seeds:
     once = sum(_once(plan) for plan in plans.values())
     least = seeds * (sum(fixed.values()) + sum(each.values())) + once
     if seconds < least:
-        message = f"{budget.amount or 0:g} minutes are too few: {len(plans)} methods with {seeds} {'seed' if seeds == 1 else 'seeds'} take "
-        message += f"about {math.ceil(least / 60)} for one step and one evaluation each."
-        raise Refused(Problem("study.budget", message, f"Give at least {math.ceil(least / 60)} minutes, or choose fewer methods or seeds."))
+        needed = _minutes(math.ceil(least / 60))
+        message = f"{_minutes(budget.amount or 0)} {'is' if budget.amount == 1 else 'are'} too few: {len(plans)} methods with {seeds} "
+        message += f"{'seed' if seeds == 1 else 'seeds'} take about {needed} for one step and one evaluation each."
+        raise Refused(Problem("study.budget", message, f"Give at least {needed}, or choose fewer methods or seeds."))
     wanted = base.settings.get("epochs")
     most = math.ceil((float(wanted) if isinstance(wanted, (int, float)) else MOST_PASSES) * pass_steps)
     if isinstance(base.settings.get("max_steps"), int):
         most = min(most, int(base.settings["max_steps"]))
     steps = int(((seconds - once) / seeds - sum(fixed.values())) / sum(each.values()))
     if steps > most:
-        passes = f"{most / pass_steps:.2g} passes over the data"
-        told = f"{count_of(most)} for every run: {passes}, less than the {budget.amount:g} minutes pay for."
+        passes = f"{most / pass_steps:.2g}"
+        told = f"{count_of(most)} for every run: {passes} {'pass' if passes == '1' else 'passes'} over the data, less than "
+        told += f"{_minutes(budget.amount or 0)} would pay for."
         return told, dict.fromkeys(plans, most)
     if steps >= min(LEAST_STEPS, most):
-        told = f"{count_of(steps)} for every run, as many as about {budget.amount:g} minutes in all pay for by the estimate."
+        told = f"{count_of(steps)} for every run, as many as about {_minutes(budget.amount or 0)} in all would pay for by the estimate."
         return told, dict.fromkeys(plans, steps)
     share = seconds / seeds / len(plans)
     own = {method: max(1, min(most, int((share - fixed[method] - _once(plan) / seeds) / each[method]))) for method, plan in plans.items()}
-    told = f"{budget.amount:g} minutes in all pay for only {count_of(max(0, steps))} each, so every run gets the same share of the minutes "
-    told += f"instead, and its own number of steps: {min(own.values()):,} to {max(own.values()):,}."
+    told = f"{_minutes(budget.amount or 0)} in all would pay for only {count_of(max(0, steps))} each, so every run gets the same share of "
+    told += f"the time instead, and its own number of steps: {min(own.values()):,} to {max(own.values()):,}."
     return told, own
+
+
+def _minutes(amount: float) -> str:
+    """1 minute, 2.5 minutes."""
+    return f"{amount:g} {'minute' if amount == 1 else 'minutes'}"
 
 
 def count_of(steps: int) -> str:

@@ -114,7 +114,7 @@ def test_minutes_buy_equal_steps_or_equal_shares_and_a_sentence_says_which(looki
         "full": 4,
     }  # 300 s each, 12 of them fixed; 170 are ten passes
     assert "its own number of steps: 4 to 170" in scarce.notes[0]
-    with pytest.raises(Refused, match="2 methods with 1 seed take about 2 for one step and one evaluation each"):
+    with pytest.raises(Refused, match="1 minute is too few: 2 methods with 1 seed take about 2 minutes for one step and one evaluation"):
         study.equal(BASE, plans, Budget("minutes", 1), 1)
     with pytest.raises(Refused, match="Give a number of steps instead"):
         study.equal(BASE, {**plans, "full": replace(full, seconds=None)}, Budget("minutes", 10), 1)
@@ -158,6 +158,8 @@ def test_a_seed_that_is_no_whole_number_is_refused(looking: Studio, seed: float 
         (PAIR, 6, None, "6 seeds are asked for"),
         (PAIR, 1, Budget("steps", 0), "0 steps is too small for one evaluation"),
         (PAIR, 1, Budget("steps", 10**6), "more than 100 passes"),
+        (PAIR, 1, Budget("steps", 1.5), "1.5 steps, but steps are whole"),
+        (PAIR, 1, Budget("steps", float("inf")), "steps are whole"),
         (PAIR, 1, Budget("minutes", 0.1), "too few"),
     ],
 )  # fmt: skip

@@ -171,6 +171,7 @@ def test_a_tick_says_something_new_only_when_something_is(studio: Studio, told: 
     [
         ("Steps a run", "x", "no number"),
         ("Steps a run", "-3", "above zero"),
+        ("Steps a run", "1e999", "no end"),
         ("Minutes in all", "", "No minutes"),
         ("Minutes in all", "nan", "above zero"),
     ],
@@ -183,6 +184,8 @@ def test_a_budget_that_is_none_is_refused(kind: str, amount: str, words: str) ->
 def test_a_budget_is_read_as_typed() -> None:
     assert compare_events._budget("Steps a run", " ") == Budget()
     assert compare_events._budget("Steps a run", "40") == Budget("steps", 40)
+    assert compare_events._budget("Steps a run", "1,000") == Budget("steps", 1000)
+    assert compare_events._budget("Steps a run", "1e9") == Budget("steps", 1e9)
     assert compare_events._budget("Minutes in all", "2,5") == Budget("minutes", 2.5)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -90,8 +92,9 @@ def _offer(fits: Sequence[Fit], before: str, chosen: Sequence[str]) -> tuple[Any
 
 
 def _budget(kind: str, amount: str) -> Budget:
-    """What was typed. Raises Refused for what is no number above zero."""
-    text = amount.strip().replace(",", ".")
+    """What was typed, "1,000" a thousand and "2,5" two and a half. Raises Refused for what is no number above zero."""
+    text = amount.strip()
+    text = text.replace(",", "" if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else ".")
     if not text:
         if kind == MINUTES:
             raise Refused(Problem("study.budget", "No minutes are given.", "Type in how many minutes the whole comparison may take."))
@@ -100,8 +103,10 @@ def _budget(kind: str, amount: str) -> Budget:
         number = float(text)
     except ValueError as error:
         raise Refused(Problem("study.budget", f"The budget is {amount!r}, which is no number.", "Type in a number.")) from error
-    if not 0 < number < 1e9:
+    if not number > 0:
         raise Refused(Problem("study.budget", f"The budget is {amount}, but it must be above zero.", "Type in a larger number."))
+    if number == math.inf:
+        raise Refused(Problem("study.budget", f"The budget is {amount}, which has no end.", "Type in a smaller number."))
     return Budget("minutes", number) if kind == MINUTES else Budget("steps", number)
 
 
