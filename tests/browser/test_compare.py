@@ -23,6 +23,7 @@ def without_fault(page: Page, *ways: tuple[int, int, bool]) -> None:
     for width, height, dark in ways:
         page.set_viewport_size({"width": width, "height": height})
         darken(page, dark=dark)
+        page.evaluate("() => scrollTo(0, 0)")  # else what lies under the bar at the top is taken as overlapped by it
         assert faults(page) == {}, f"{width}, {'dark' if dark else 'light'}"
     page.set_viewport_size({"width": 1280, "height": 900})
 
@@ -68,7 +69,7 @@ def test_two_methods_are_compared_from_start_to_use_this(app: App, open_page: Op
     resume.click()
     expect(page.locator("#study-now")).to_contain_text("2 of 2", timeout=PATIENCE_MS)
 
-    expect(page.locator("#study-advice")).to_contain_text("Take ", timeout=PATIENCE_MS)
+    expect(page.locator("#study-advice")).to_contain_text(re.compile("Take |None of these"), timeout=PATIENCE_MS)
     for name in ("LoRA", "Full fine-tuning", "Largest class", "TF-IDF"):
         expect(table.get_by_role("row", name=name).first).to_be_visible()
     page.wait_for_function(DRAWN, arg=["study-memory", "study-time", "study-loss"], timeout=PATIENCE_MS)
