@@ -152,8 +152,11 @@ def work(
     task, training = all_tasks()[plan.task], settle(Training, plan.settings)
     most = int(plan.settings["max_length"])
     collate, probabilities = partial(task.collate, most=most), partial(task.probabilities, most=most)
+    loss = task.loss
+    if task.balanced is not None and plan.settings.get("class_weights") == "balanced":
+        loss = partial(task.loss, weights=task.balanced(prepared.train.labels, len(prepared.classes)))
     return Work(
-        checkpoints, opened, tokenizer, collate, task.loss, probabilities, training, plan.steps, prepared.classes,
+        checkpoints, opened, tokenizer, collate, loss, probabilities, training, plan.steps, prepared.classes,
         Encoded(ids["train"], prepared.train.labels), Encoded(ids["validation"], prepared.validation.labels),
         trained.autocast_of(training.precision or "fp32"), emit, should_stop, clock,
         pieces=plan.pieces, along=all_methods()[plan.method].along,

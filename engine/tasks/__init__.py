@@ -28,8 +28,9 @@ class Task:
     load_tokenizer: Callable[[Path], Any]
     encode: Callable[[Any, Sequence[str], Any], list[list[int]]]  # (tokenizer, texts, knobs) -> token ids a row
     collate: Callable[..., dict[str, torch.Tensor]]  # (tokenizer, rows, most=) -> padded batch, its width rounded up within `most`
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (logits, labels) -> mean over the rows
+    loss: Callable[..., torch.Tensor]  # (logits, labels, weights=) -> mean over the rows
     probabilities: Callable[..., np.ndarray]  # (model, tokenizer, rows of ids, batch_size=, …) -> (rows, classes)
+    balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights of `loss`, if asked for
 
 
 @cache

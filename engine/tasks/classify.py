@@ -7,6 +7,7 @@ padded on the right and the model is told its padding token.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,13 @@ class ClassifyKnobs:
         label="Of a longer text, keep",
         choices={"ends": "Its beginning and end", "start": "Its beginning"},
         help="Reviews tend to give their verdict at the end, so both ends beat the beginning alone.",
+    )
+    class_weights: str = knob(
+        "none",
+        label="Weight of a class",
+        choices={"none": "Every row counts alike", "balanced": "Rare classes weigh more"},
+        help="Balanced: each class pulls as much as any other, however few rows it has. Finds more of the rare ones, at the price of "
+        "more false alarms among the common ones.",
     )
 
 
@@ -152,11 +160,25 @@ def rounded(width: int) -> int:
     return -(-width // step) * step
 
 
-def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy in nats, mean over the rows, computed in 32 bits. logits (batch, classes), labels (batch,)."""
+def loss(logits: torch.Tensor, labels: torch.Tensor, weights: Sequence[float] | None = None) -> torch.Tensor:
+    """Cross-entropy in nats, mean over the rows, computed in 32 bits. logits (batch, classes), labels (batch,).
+
+    `weights`, one a class, are 1 in the mean over the training rows. The sum is divided by the rows and not by their weights, so that
+    pieces of a batch add up to the whole.
+    """
     import torch
 
-    return torch.nn.functional.cross_entropy(logits.float(), labels)
+    if weights is None:
+        return torch.nn.functional.cross_entropy(logits.float(), labels)
+    told = torch.tensor(weights, dtype=torch.float32, device=logits.device)
+    return torch.nn.functional.cross_entropy(logits.float(), labels, weight=told, reduction="sum") / len(labels)
+
+
+def balanced(labels: Sequence[int], classes: int) -> tuple[float, ...]:
+    """A weight for each class, rows / (classes x rows of the class): all classes pull alike, and the mean over the rows is 1."""
+    counts = Counter(labels)
+    there = len(counts)
+    return tuple(len(labels) / (there * counts[one]) if counts[one] else 1.0 for one in range(classes))
 
 
 def probabilities(
@@ -211,5 +233,6 @@ TASK = Task(
     encode=encode,
     collate=collate,
     loss=loss,
+    balanced=balanced,
     probabilities=probabilities,
 )

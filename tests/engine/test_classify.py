@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
 
 from engine.tasks import classify
 from tests.tiny import ARCHITECTURES, tiny
@@ -58,3 +61,23 @@ def test_a_text_that_encodes_to_nothing_still_gives_a_row(tmp_path: Path) -> Non
         tokenizer = classify.load_tokenizer(tiny(architecture, tmp_path / architecture))
         (row,) = classify.encode(tokenizer, ["\u200b"], classify.ClassifyKnobs(max_length=16))
         assert row
+
+
+def test_balanced_weights_are_those_of_scikit_learn_and_one_in_the_mean() -> None:
+    labels = [0] * 6 + [1] * 3 + [3]
+    expected = compute_class_weight("balanced", classes=np.array([0, 1, 3]), y=np.array(labels))
+    told = classify.balanced(labels, 4)
+    assert [told[0], told[1], told[3]] == pytest.approx(list(expected))
+    assert told[2] == 1.0, "a class without a training row weighs as any row"
+    assert sum(told[one] for one in labels) / len(labels) == pytest.approx(1)
+
+
+def test_a_weighted_loss_is_that_of_the_rows_weighed_and_its_pieces_add_up() -> None:
+    logits, labels = torch.randn(6, 2, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 0, 0, 0, 1, 1])
+    weights = classify.balanced(labels.tolist(), 2)
+    alone = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    whole = classify.loss(logits, labels, weights)
+    assert whole.item() == pytest.approx((alone * torch.tensor([0.75] * 4 + [1.5] * 2)).mean().item())
+    halves = [classify.loss(logits[at], labels[at], weights).item() for at in (slice(0, 3), slice(3, 6))]
+    assert sum(halves) / 2 == pytest.approx(whole.item())
+    assert classify.loss(logits, labels, (1.0, 1.0)).item() == pytest.approx(classify.loss(logits, labels).item())
