@@ -127,7 +127,7 @@ class Facts:
 
     def _opened(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
         tables = self._tables
-        key = (*_key(replace(data, text=None, label=None, corrections=None)), _mark(token))
+        key = (*_key(replace(data, text=None, label=None, corrections=None, fixes=())), _mark(token))
         opened = tables.get(key, lambda: load(data, home=self.home, token=token, limit_bytes=self.limit_bytes))
         if sum(table.data.nbytes for table in opened if table is not None) > TABLE_BYTES:
             self._tables = Remembered(1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 from typing import Any
 
+from engine import fix as fixing
 from engine.errors import Problem, Refused
 from engine.knobs import Value, knob
 
@@ -38,6 +39,7 @@ class DataSpec:
     group: str | None = None
     time: str | None = None
     corrections: str | None = None  # "file:PATH" of labels put right by hand (data/corrected.py)
+    fixes: tuple[str, ...] = ()  # what the doctor's buttons recorded; see engine/fix.py
 
     @property
     def known_as(self) -> str:
@@ -190,6 +192,7 @@ def from_json(text: str) -> RunSpec:
     data = told.get("data")
     if isinstance(data, dict):
         problems += _mistyped(data, DataSpec, "spec.data")
+        problems += _fixes(data.get("fixes"))
     settings = told.get("settings", {})
     if isinstance(settings, dict):
         for name, value in settings.items():
@@ -199,7 +202,16 @@ def from_json(text: str) -> RunSpec:
                 )
     if problems:
         raise Refused(*problems)
-    return RunSpec(**{**told, "data": DataSpec(**told["data"])})
+    return RunSpec(**{**told, "data": DataSpec(**{**told["data"], "fixes": tuple(told["data"].get("fixes", ()))})})
+
+
+def _fixes(told: object) -> list[Problem]:
+    """What is wrong with the recorded fixes; a value that is no list is told as mistyped."""
+    if not isinstance(told, list):
+        return []
+    if any(not isinstance(one, str) for one in told):
+        return [Problem("spec.data.fixes", f"fixes is {told!r}, not a list of texts.", "Correct it.")]
+    return [Problem(f"spec.{one.field}", one.message, one.fix) for one in fixing.read_all(told)[1]]
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -208,6 +220,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
     "DataSpec": (dict,),
+    "tuple[str, ...]": (list,),
     "dict[str, Value]": (dict,),
 }
 

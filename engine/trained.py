@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import models
+from engine.data.repairs import text_as_fixed
 from engine.data.table import clean
 from engine.errors import Problem, Refused
+from engine.fix import read_all
 from engine.knobs import settle
 from engine.methods import all_methods
 from engine.models import ModelFacts
@@ -42,6 +44,7 @@ class Kept:
     settings: dict[str, Any]  # the run's, every knob
     data_sha256: str
     versions: dict[str, str]
+    fixes: tuple[str, ...] = ()  # of DataSpec; those that change texts are made before a text is predicted
 
 
 def autocast_of(precision: str) -> str | None:
@@ -106,7 +109,8 @@ class Trained:
     def probabilities(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
         """Each class's probability for each text, (texts, classes), cleaned and cut as the training rows were."""
         task = all_tasks()[self.kept.task]
-        cleaned = [clean(text, clean_html=bool(self.kept.settings["clean_html"])) for text in texts]
+        fixes, html = read_all(self.kept.fixes)[0], bool(self.kept.settings["clean_html"])
+        cleaned = [clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html) for text in texts]
         ids = task.encode(self.tokenizer, cleaned, settle(task.knobs, self.kept.settings))
         return task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)
 

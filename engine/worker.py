@@ -124,7 +124,15 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
 
     tell("saving", "Saving the model")
     kept = trained.Kept(
-        folder.name, plan.model.id, plan.model.revision, plan.method, plan.task, plan.settings, prepared.sha256, _versions()
+        folder.name,
+        plan.model.id,
+        plan.model.revision,
+        plan.method,
+        plan.task,
+        plan.settings,
+        prepared.sha256,
+        _versions(),
+        asked.data.fixes,
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))

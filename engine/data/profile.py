@@ -20,11 +20,13 @@ import pyarrow.compute as pc
 from engine.data import corrected
 from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, guess_text, look_at, not_a_label
 from engine.data.corrected import Correction
+from engine.data.fixes import mended, reshaped
 from engine.data.layout import Layout, beside, laid_out
 from engine.data.rows import Usable, leaked, pooled, usable, words_in
 from engine.data.sources import with_defaults
 from engine.data.table import Table, counted, listed, shown
 from engine.errors import Problem, Refused
+from engine.fix import read_all
 from engine.spec import DataSpec
 
 SAMPLE_ROWS = 8
@@ -75,8 +77,10 @@ def inspect(
     The figures are of the data as it came; `corrections` are checked, and noted.
     """
     data = with_own_names(table, data)
-    chosen = Chosen.of(table, data)
-    problems = list(chosen.problems)
+    chosen = Chosen.of(reshaped(table, data.fixes), data)
+    problems = [*read_all(data.fixes)[1], *chosen.problems]
+    made = mended(table, test, data, chosen.text, chosen.label)
+    table, test = made.table, made.test
     rows = given = layout = None
     if chosen.text and chosen.label:
         rows = usable(table, chosen.text, chosen.label, clean_html=clean_html, beside=beside(data))

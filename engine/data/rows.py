@@ -37,7 +37,7 @@ def usable(table: Table, text: str, label: str, *, clean_html: bool, beside: str
     told = table.column(label)
     labels = pc.utf8_trim_whitespace(told)
     trimmed = pc.sum(pc.not_equal(labels, told)).as_py() or 0
-    labelled = pc.and_(pc.greater(_length(labels), 0), pc.invert(pc.is_in(labels, pa.array(MISSING))))
+    labelled = is_there(labels)
     written = pc.greater(_length(pc.utf8_trim_whitespace(texts)), 0)
     keep = pc.and_(labelled, written)
     dropped = dict(table.left_out)
@@ -54,6 +54,11 @@ def usable(table: Table, text: str, label: str, *, clean_html: bool, beside: str
         notes.append(f"Blanks around {counted(trimmed, 'label')} were removed")
     kept = table.column(beside).filter(keep) if beside in table.columns else None
     return Usable(texts.filter(keep), labels.filter(keep), table.row_numbers().filter(keep), dropped, tuple(notes), kept)
+
+
+def is_there(labels: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which of these trimmed values say something."""
+    return pc.and_(pc.greater(_length(labels), 0), pc.invert(pc.is_in(labels, pa.array(MISSING))))
 
 
 def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.data import corrected
+from engine.data.fixes import mended
 from engine.data.grouping import parts_of_groups
 from engine.data.layout import Layout, beside, laid_out
 from engine.data.profile import fingerprint, inspect, with_own_names
@@ -277,6 +278,8 @@ def prepare(
     problems += check(facts.classes, split, facts.layout, has_test=has_test)
     if any(problem.severity == "error" for problem in problems):
         raise Refused(*problems)
+    made = mended(table, test, data, facts.text, facts.label)
+    table, test = made.table, made.test
     rows = usable(table, facts.text, facts.label, clean_html=split.clean_html, beside=beside(data))
     given = usable(test, facts.text, facts.label, clean_html=split.clean_html, beside=beside(data)) if test is not None else None
     if given is not None and data.resplit:
