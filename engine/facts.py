@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 from engine import hardware as machine
 from engine import models
 from engine.data import corrected
+from engine.data.doctor import Checkup, examine
 from engine.data.profile import DataFacts, inspect
 from engine.data.sources import Table, hub_layout, load
 from engine.data.split import Split
@@ -87,6 +88,7 @@ class Facts:
         self.limit_bytes = limit_bytes
         self._tables: Remembered[Hashable, tuple[Table, Table | None]] = Remembered(1)
         self._data: Remembered[Hashable, tuple[DataFacts, tuple[Problem, ...]]] = Remembered(32)
+        self._checkups: Remembered[Hashable, Checkup] = Remembered(32)
         self._layouts: Remembered[Hashable, dict[str, tuple[str, ...]]] = Remembered(32)
         self._models: Remembered[Hashable, ModelFacts] = Remembered(64)
         self._tokens: Remembered[Hashable, TokenFacts | None] = Remembered(64)
@@ -116,6 +118,17 @@ class Facts:
             return inspect(table, test, data, clean_html=clean_html, corrections=corrected.opened(data.corrections, self.home))
 
         return self._data.get((*_key(data), clean_html, _mark(token)), look)
+
+    def checkup(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> Checkup:
+        """What the doctor finds in the rows, and the fixes made. Raises Refused where they cannot be opened."""
+        data = self.located(data)
+        clean_html, weighted = _clean_html(settings), settings.get("class_weights") == "balanced"
+
+        def look() -> Checkup:
+            table, test = self._opened(data, token)
+            return examine(table, test, data, clean_html=clean_html, weighted=weighted)
+
+        return self._checkups.get((*_key(data), clean_html, weighted, _mark(token)), look)
 
     def columns(self, data: DataSpec, token: str | None) -> tuple[str, ...]:
         """The names of the data's columns, whether or not it can be used. Raises Refused where it cannot be opened."""

@@ -19,6 +19,8 @@ from engine import plan as planning
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.checks import gigabytes
+from engine.data import doctor_texts
+from engine.data.doctor import Checkup
 from engine.data.profile import DataFacts
 from engine.errors import LIGHTER_FIX, Problem, Refused
 from engine.evaluate import Evaluation
@@ -130,6 +132,15 @@ class Studio:
     def inspect(self, data: DataSpec, settings: Mapping[str, Value] | None = None, token: str | None = None) -> DataFacts:
         """What is in the data. Raises Refused with everything that is wrong with it."""
         return self.facts.data(data, settings or {}, self._token(token))
+
+    def checkup(self, spec: RunSpec, found: Preview, token: str | None = None) -> Checkup:
+        """What the doctor finds in the run's rows, and the fixes made in them. Raises Refused where the rows cannot be opened."""
+        told, plan = self.facts.checkup(spec.data, spec.settings, self._token(token)), found.plan or found.too_large
+        tokens = self.facts.tokens(found.model, found.data, self._token(token)) if found.model and found.data else None
+        if plan is None or tokens is None or "max_length" not in plan.settings:
+            return told
+        length, keep = int(plan.settings["max_length"]), str(plan.settings.get("keep", "ends"))
+        return told.beside(doctor_texts.cut(tokens.lengths, length, plan.model.max_tokens, keep, sum(plan.rows.values())))
 
     def columns(self, data: DataSpec, token: str | None = None) -> tuple[str, ...]:
         """The names of the data's columns, also where it cannot be used as it is. Raises Refused where it cannot be opened."""

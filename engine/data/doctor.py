@@ -1,0 +1,194 @@
+"""The doctor: what is wrong with the rows, how many it concerns, what it does to the result, and how to put it right. Pure, bounded.
+
+Labels are judged in doctor_labels.py, single texts in doctor_texts.py; here are the rows beside each other. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.data import doctor_labels, doctor_texts
+from engine.data.finding import Finding, Harm, Remedy
+from engine.data.fixes import Applied, compared, conflicting, later_copies, mended, nameless, nearly, reshaped
+from engine.data.profile import Chosen
+from engine.data.rows import Usable, pooled, usable
+from engine.data.table import Table, counted, listed, shown
+from engine.fix import DELIMITERS, Fix
+from engine.spec import DataSpec
+
+MUCH = 0.01  # share of rows from which a doubt weighs
+FEW_NEARLY = 0.001  # share of rows below which near copies are not worth a word
+NEARLY_ROWS = 200_000  # rows among which near copies are looked for
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was found in the rows as they are with the fixes made, the most harmful first, and those fixes."""
+
+    findings: tuple[Finding, ...]
+    applied: tuple[Applied, ...]
+
+    def beside(self, finding: Finding | None) -> Checkup:
+        """The same with one more finding in its place."""
+        more = self.findings if finding is None else (*self.findings, finding)
+        return replace(self, findings=tuple(sorted(more, key=lambda one: -one.harm)))
+
+
+def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True, weighted: bool = False) -> Checkup:
+    """What the doctor finds. Raises nothing: rows without a text or a label column have nothing to be judged by.
+
+    `weighted`: rare classes weigh more in training already.
+    """
+    before = Chosen.of(table, data)
+    chosen = Chosen.of(reshaped(table, data.fixes), data)
+    if not chosen.text or not chosen.label:
+        return Checkup((), ())
+    made = mended(table, test, data, chosen.text, chosen.label)
+    table, test = made.table, made.test
+    rows = usable(table, chosen.text, chosen.label, clean_html=clean_html)
+    given = None
+    if test is not None and {chosen.text, chosen.label} <= set(test.columns):
+        given = usable(test, chosen.text, chosen.label, clean_html=clean_html)
+        if data.resplit:
+            rows, given = pooled(rows, given), None
+    found = [
+        *_spilt(table, before.text),
+        *doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted),
+        *(_rows(rows, given) if len(rows.texts) else ()),
+        *(doctor_texts.findings(rows) if len(rows.texts) else ()),
+    ]
+    return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)
+
+
+def _spilt(table: Table, text: str) -> Iterator[Finding]:
+    """Nameless columns that a few rows reach: a delimiter inside a text that stands in no quotation marks."""
+    extra = nameless(table)
+    if not extra or text in extra or not text:
+        return
+    reached = pc.is_valid(table.column(extra[0]))
+    numbers = table.row_numbers().filter(reached)
+    many = len(numbers)
+    places = pc.indices_nonzero(reached).to_pylist()[:3]
+    examples = tuple(
+        f"row {numbers[at].as_py():,}: …{shown((table.column(text)[place].as_py() or '')[-40:], 40)} | "
+        f"{shown(table.column(extra[0])[place].as_py() or '', 40)}"
+        for at, place in enumerate(places)
+    )
+    word = next((name for name in DELIMITERS if any(f"{name}-separated" in note for note in table.notes)), "comma")
+    yield Finding(
+        "spilt-cells", f"Texts that spill into {'a column' if len(extra) == 1 else 'columns'} without a name", many,
+        2,
+        f"A {word} inside these texts was taken for the end of a cell, so the model sees only their beginning.",
+        examples, (Remedy("Join the cells again", (str(Fix("join-cells", (text, word))),)),),
+    )  # fmt: skip
+
+
+def _harm(count: int, whole: int, most: Harm = 2) -> Harm:
+    return most if count >= MUCH * whole else 1
+
+
+def _rows(rows: Usable, given: Usable | None) -> Iterator[Finding]:
+    """What rows do to each other: leaks, contradictions, copies."""
+    texts = compared(rows.texts)
+    if given is not None:
+        yield from _leaks(texts, compared(given.texts), rows, given)
+    conflicts = conflicting(texts, rows.labels)
+    if count := _count(conflicts):
+        yield _contradiction(rows, texts, conflicts, count)
+    copies = later_copies(texts, rows.labels)
+    exact = _count(copies)
+    if exact:
+        unless = (
+            "" if given is not None else " Copies can land in the training rows and in the test, so the result looks better than it is."
+        )
+        yield Finding(
+            "copies", "Copies of an earlier row", exact, _harm(exact, len(texts), 2 if given is None else 1),
+            f"The same text with the same label is learnt more than once and weighs more than others.{unless}",
+            _most_copied(texts.filter(copies)), (Remedy("Keep the first of each", (str(Fix("drop-copies")),)),),
+        )  # fmt: skip
+    yield from _near_copies(rows, texts, copies, given)
+    yield from _sorted(rows)
+
+
+def _leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, rows: Usable, given: Usable) -> Iterator[Finding]:
+    both = pc.is_in(tested, pc.unique(texts))
+    count = _count(both)
+    if not count:
+        return
+    dropped = _count(pc.is_in(texts, pc.unique(tested)))
+    yield Finding(
+        "leakage", "Test texts that stand in the training rows too", count, _harm(count, len(tested), 3),
+        f"{count:,} of the {counted(len(tested), 'test text')} were seen in training, so the result looks better than it will be on "
+        f"new texts. Put right, {counted(dropped, 'training row')} are left out and the test stays as it is.",
+        _examples(given, both, "test row"), (Remedy("Leave them out of training", (str(Fix("drop-leaked")),)),),
+    )  # fmt: skip
+
+
+def _contradiction(rows: Usable, texts: pa.ChunkedArray, conflicts: pa.ChunkedArray, count: int) -> Finding:
+    told: dict[str, set[str]] = {}
+    for text, label in zip(texts.filter(conflicts).to_pylist(), rows.labels.filter(conflicts).to_pylist(), strict=True):
+        told.setdefault(text, set()).add(label)
+    examples = tuple(f"{shown(text, 80)} → {listed(sorted(labels))}" for text, labels in list(told.items())[:3])
+    return Finding(
+        "contradictions", "The same text with different labels", count, _harm(count, len(texts)),
+        f"{counted(len(told), 'text')} {'carries' if len(told) == 1 else 'carry'} several labels. No model can be right on all of them.",
+        examples, (Remedy("Leave them all out", (str(Fix("drop-conflicts")),)),),
+    )  # fmt: skip
+
+
+def _near_copies(rows: Usable, texts: pa.ChunkedArray, copies: pa.ChunkedArray, given: Usable | None) -> Iterator[Finding]:
+    """Rows that differ from an earlier one with the same label in case, punctuation or blanks alone."""
+    most = min(len(texts), NEARLY_ROWS)
+    plain, labels = nearly(texts.slice(0, most)), rows.labels.slice(0, most)
+    near = pc.and_(later_copies(plain, labels), pc.invert(copies.slice(0, most)))
+    count = _count(near)
+    if count < max(2, FEW_NEARLY * most):
+        return
+    first: dict[str, str] = {}
+    wanted = set(plain.filter(near).slice(0, 3).to_pylist())
+    for text, key in zip(texts.slice(0, most).to_pylist(), plain.to_pylist(), strict=True):
+        if key in wanted:
+            first.setdefault(key, text)
+    pairs = zip(texts.slice(0, most).filter(near).slice(0, 3).to_pylist(), plain.filter(near).slice(0, 3).to_pylist(), strict=True)
+    yield Finding(
+        "near-copies", "Nearly the same as an earlier row", round(count * len(texts) / most),
+        _harm(count, most, 2 if given is None else 1),
+        "They differ in capital letters, punctuation or blanks alone and have the same label: they teach nothing new"
+        + ("." if given is not None else ", and one in training makes its twin in the test easy."),
+        tuple(f"{shown(text, 60)} ≈ {shown(first[key], 60)}" for text, key in pairs),
+        (Remedy("Keep the first of each", (str(Fix("drop-near-copies")),)),),
+        looked=None if most == len(texts) else most,
+    )  # fmt: skip
+
+
+def _sorted(rows: Usable) -> Iterator[Finding]:
+    """Labels that come one class after another."""
+    count, classes = len(rows.labels), len(rows.classes())
+    if count < 50 or classes < 2:
+        return
+    names = pa.concat_arrays(rows.labels.chunks)
+    turns = pc.sum(pc.not_equal(names.slice(1), names.slice(0, count - 1))).as_py() or 0
+    if turns <= 1.2 * (classes - 1) + 1 and count >= 5 * classes:
+        yield Finding(
+            "sorted", "The rows are sorted by label", count, 1,
+            "It does no harm: rows are picked for each part by chance, every class in its share, and shuffled before training.",
+        )  # fmt: skip
+
+
+def _count(mask: pa.ChunkedArray) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _examples(rows: Usable, mask: pa.ChunkedArray, noun: str = "row") -> tuple[str, ...]:
+    """The first three of these rows."""
+    numbers, texts = rows.numbers.filter(mask).slice(0, 3).to_pylist(), rows.texts.filter(mask).slice(0, 3).to_pylist()
+    return tuple(f"{noun} {number:,}: {shown(text, 100)}" for number, text in zip(numbers, texts, strict=True))
+
+
+def _most_copied(texts: pa.ChunkedArray) -> tuple[str, ...]:
+    counts = sorted(pc.value_counts(texts).to_pylist(), key=lambda one: (-one["counts"], one["values"]))[:3]
+    return tuple(f"{shown(one['values'], 100)} ({one['counts'] + 1:,} times)" for one in counts)
