@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.knobs import Knob
@@ -15,7 +16,7 @@ CHANCE, GROUP, TIME = "chance", "group", "time"  # how rows are split
 OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
     "data", "file", "test_file", "corrections", "hub_id", "config", "train_split", "test_split", "resplit", "split_by", "split_column",
-    "text", "label", "guessed_text", "guessed_label", "model", "other_model", "method", "preset", "name",
+    "text", "label", "fixes", "guessed_text", "guessed_label", "model", "other_model", "method", "preset", "name",
 )  # fmt: skip
 TASK = "classify"
 
@@ -46,6 +47,17 @@ class Offer:
 
 def data_spec(told: dict[str, Any]) -> DataSpec:
     """The data that the fields ask for; an empty source where there is none yet."""
+    data = _without_fixes(told)
+    return replace(data, fixes=_fixes_of(data, told["fixes"]))
+
+
+def _fixes_of(data: DataSpec, recorded: str) -> tuple[str, ...]:
+    """The fixes that were recorded for this data; those of other data were meant for its rows alone."""
+    of, fixes = json.loads(recorded) if recorded else ("", ())
+    return tuple(fixes) if of == data.source else ()
+
+
+def _without_fixes(told: dict[str, Any]) -> DataSpec:
     text, label, resplit = _given(told["text"]), _given(told["label"]), bool(told["resplit"])
     by = {**_split_by(told), "corrections": _given(told["corrections"])}
     match told["data"]:
@@ -106,6 +118,7 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "split_column": data.group or data.time,
         "text": data.text,
         "label": data.label,
+        "fixes": json.dumps([data.source, data.fixes], ensure_ascii=False) if data.fixes else "",
         "guessed_text": "",
         "guessed_label": "",
         "model": spec.model if listed else OTHER,

@@ -13,6 +13,7 @@ from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form, methods
 from ui.request import CHANCE, FIELDS, GROUP, HUB, OTHER, TASK, TIME, UPLOAD, Offer
+from ui.tabs import doctor_events
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -50,6 +51,8 @@ class Train:
     token: Any
     detail: Any
     facts: Any
+    doctor: Any  # what stands out in the rows
+    mended: Any  # the button that was pressed there, as JSON
     model_line: Any
     recipe_line: Any
     preview: Any
@@ -161,7 +164,8 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
             column: dict[str, Any] = {"allow_custom_value": True, "min_width": 200}
             fields["text"] = gr.Dropdown([], value=None, label="Text column", elem_id="text-column", **column)
             fields["label"] = gr.Dropdown([], value=None, label="Label column", elem_id="label-column", **column)
-        for name in ("guessed_text", "guessed_label"):
+        parts |= doctor_events.build()
+        for name in ("fixes", "guessed_text", "guessed_label"):
             fields[name] = gr.Textbox(visible=False)
         _slot(parts, "columns")
         fields["resplit"] = gr.Checkbox(

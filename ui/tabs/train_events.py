@@ -19,7 +19,7 @@ from engine.facts import FILE
 from engine.fitting import applied, from_json
 from ui import cards, form, methods, request, words
 from ui.border import bind
-from ui.tabs import fit_events
+from ui.tabs import doctor_events, fit_events
 from ui.tabs.train import ADVANCED, SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def wire(studio: Studio, train: Train) -> None:
     picked = [train.change_picked, *everything]
     train.change_picked.click(bind(on_change_picked, train), picked, refill(train), **once).then(**redraw, **quiet)
     fit_events.wire(studio, train, everything, once)
+    doctor_events.wire(train, everything, refill(train), {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
 
@@ -103,6 +104,7 @@ def outputs(train: Train) -> list[Any]:
     """What `draw` fills, in its order."""
     told = [
         train.facts,
+        train.doctor,
         train.model_line,
         train.recipe_line,
         train.preview,
@@ -208,7 +210,7 @@ def on_change(studio: Studio, train: Train, token: str, *values: Any) -> list[An
     spec = request.run_spec(told, train.offer)
     found, fits = studio.preview(spec, token or None), studio.methods_that_fit(spec, token or None)
     data = found.data or _looked(studio, spec, token)
-    return draw(studio, train, told, spec, found, data, fits)
+    return draw(studio, train, told, spec, found, data, fits, doctor_events.shown(studio, spec, found, token))
 
 
 def _looked(studio: Studio, spec: specs.RunSpec, token: str) -> DataFacts | None:
@@ -220,9 +222,16 @@ def _looked(studio: Studio, spec: specs.RunSpec, token: str) -> DataFacts | None
 
 
 def draw(
-    studio: Studio, train: Train, told: dict[str, Any], spec: specs.RunSpec, found: Preview, data: DataFacts | None, fits: Sequence[Fit]
+    studio: Studio,
+    train: Train,
+    told: dict[str, Any],
+    spec: specs.RunSpec,
+    found: Preview,
+    data: DataFacts | None,
+    fits: Sequence[Fit],
+    checked: str,
 ) -> list[Any]:
-    """Every output of a change, in the order of `outputs`."""
+    """Every output of a change, in the order of `outputs`. `checked`: what the doctor says."""
     plan, problems, recipe = found.plan, found.problems, _recipe(studio, spec)
     label, ready = cards.start_label(problems, chosen=bool(spec.data.source))
     columns = [(f"{one.name} · {_about(one)}", one.name) for one in data.columns] if data else []
@@ -230,6 +239,7 @@ def draw(
     slots = {name: [one for one in problems if _slot(one) == name] for name in SLOTS}
     return [
         cards.facts(data),
+        checked,
         cards.model_line(studio.catalog.model(spec.model), found.model),
         cards.recipe_line(recipe),
         cards.preview(plan, problems),
