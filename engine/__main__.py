@@ -1,4 +1,4 @@
-"""`python -m engine train | fit | compare | runs | catalog`: the same code as behind the page, for the shell.
+"""`python -m engine train | inspect | fit | compare | runs | catalog`: the same code as behind the page, for the shell.
 
 `train` tells its progress on stderr and ends stdout with one JSON object. Exit code 0: done; 1: the run did not finish; 2: what
 was asked cannot be done, with every problem listed. Ctrl-C stops the run and saves it; a second Ctrl-C kills it.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine import catalog as presets
-from engine import compare_command, evaluate, fit_command
+from engine import compare_command, evaluate, fit_command, inspect_command
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.data.split import Split
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match told.command:
             case "train":
                 return _train(told)
+            case "inspect":
+                return _inspect(told)
             case "fit":
                 return _fit(told)
             case "compare":
@@ -75,17 +77,19 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m engine", description="Shur without its page.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | fit | compare | runs | catalog")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | inspect | fit | compare | runs | catalog")
     train = commands.add_parser("train", help="train a model and judge it", allow_abbrev=False)
     compare = commands.add_parser("compare", help="train with several methods, and say which is best", allow_abbrev=False)
     compare_command.add_options(compare)
+    inspect = commands.add_parser("inspect", help="what is in a file, and what is wrong with it, as JSON", allow_abbrev=False)
+    inspect_command.add_options(inspect)
     fit = commands.add_parser("fit", help="what a run would need, and what would make it fit", allow_abbrev=False)
     fit_command.add_options(fit)
-    for command in (train, fit, compare):
+    for command in (train, inspect, fit, compare):
         _add_what_to_train(command)
     runs = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     runs.add_argument("--json", action="store_true", help="one JSON object a line")
-    for command in (train, fit, compare, runs):
+    for command in (train, inspect, fit, compare, runs):
         home = Path(os.environ.get("SHUR_HOME") or "workspace")
         command.add_argument("--home", type=Path, default=home, help="where runs, uploads and caches lie (workspace/)")
     commands.add_parser("catalog", help="methods, tasks, models, presets and their settings, as JSON", allow_abbrev=False)
@@ -103,6 +107,13 @@ def _add_what_to_train(command: argparse.ArgumentParser) -> None:
         "--group", metavar="COLUMN", help="split so that rows with the same value here, of one author say, stay in one part"
     )
     command.add_argument("--time", metavar="COLUMN", help="split by this date: the newest rows are the test")
+    command.add_argument(
+        "--fix",
+        metavar="FIX",
+        action="append",
+        default=[],
+        help="a fix that `inspect` names, such as drop-leaked; may be repeated",
+    )
     command.add_argument("--model", metavar="ID", help=f"a catalogue id, a Hub id or a folder; left out: {EMBEDDED}")
     command.add_argument("--method", metavar="ID", help="full, lora, …; left out: the preset's")
     command.add_argument("--preset", metavar="ID", help="quick, balanced, …; left out: balanced")
@@ -119,6 +130,16 @@ def _train(told: argparse.Namespace) -> int:
     studio = Studio(told.home)
     try:
         return _watched(studio, spec)
+    finally:
+        studio.close()
+
+
+def _inspect(told: argparse.Namespace) -> int:
+    told.data = told.file or told.data
+    spec = _spec(told)
+    studio = Studio(told.home, dispatch=False)
+    try:
+        return inspect_command.inspect(told, spec, studio, _say)
     finally:
         studio.close()
 
@@ -175,6 +196,7 @@ def _spec(told: argparse.Namespace) -> RunSpec:
     sources = {"source": _source(told.data), "test": _source(told.test), "corrections": _source(told.corrections)}
     data = replace(spec.data, **_given(**sources, text=told.text, label=told.label, group=told.group, time=told.time))
     fields = _given(model=told.model, method=told.method, preset=told.preset, name=told.name)
+    data = replace(data, fixes=(*data.fixes, *told.fix))
     return replace(spec, **fields, data=data, settings={**spec.settings, **settings})
 
 

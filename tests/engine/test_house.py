@@ -20,7 +20,7 @@ ORDER = (
     "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure", "worker", "predict",
     "obituary", "processes", "supervisor", "measuring",
     "uploads", "facts", "reading", "judged", "comparison", "study", "study_result", "studies", "study_report", "studio",
-    "compare_command", "fit_command", "__main__",
+    "compare_command", "fit_command", "inspect_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}
