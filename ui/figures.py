@@ -22,6 +22,8 @@ POINTS = 400  # a curve on the page is about 500 pixels wide
 BLUE, ORANGE, GREY = "#2f7fb8", "#d9822b", "#8a929c"
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans Bengali', 'Nirmala UI', 'Kohinoor Bangla', sans-serif"
 METRICS = {"macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss"}
+SYMBOLS = ("circle", "diamond", "square", "cross")  # of the methods that share a colour
+MOST_NAMES = 7  # in a picture, beside their dots; more stand in a legend
 PLOT = (440, 250)  # about the pixels of a picture of methods without its axes, for placing names
 NAMES = ("loss", "metric", "rate", "norm", "memory")
 
@@ -144,7 +146,8 @@ def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
         bars = {"type": "data", "symmetric": False, "array": [100 * one.high - y], "arrayminus": [y - 100 * one.low]}
         look = {"color": f"{colour}80", "thickness": 1, "width": 3}
         label = f"{row.name}: %{{y:.1f}} %, %{{x:.2f}}<extra></extra>"
-        series.append(dot | {"mode": "markers", "marker": {"color": colour, "size": 10}, "error_y": bars | look, "hovertemplate": label})
+        marker = {"color": colour, "size": 10, "symbol": SYMBOLS[at // len(COLOURS) % len(SYMBOLS)]}
+        series.append(dot | {"mode": "markers", "marker": marker, "error_y": bars | look, "hovertemplate": label})
         points.append((row.name, x, y))
         reach += [100 * one.low, 100 * one.high]
     figure = _figure(series, "Peak memory (GB)" if against == "memory" else "Minutes a run", "Macro F1 (%)", result.study.id)
@@ -155,8 +158,22 @@ def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
     across, up = _roomy([x for _, x, _ in points], 0.3), _roomy([*reach, *(level for _, level in levels)], 0.05)
     figure["layout"]["xaxis"]["range"], figure["layout"]["yaxis"]["range"] = across, up
     figure["layout"]["shapes"] = [_level(level) for _, level in levels]
-    figure["layout"]["annotations"] = [*_beside(points, across, up), *(_named(name, level) for name, level in levels)]
+    across_it = [_named(name, level) for name, level in levels]
+    many = len(points) > MOST_NAMES
+    figure["layout"]["annotations"] = [*([] if many else _beside(points, across, up, levels)), *across_it]
+    if many:
+        figure["layout"] |= {"showlegend": True, "legend": {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}}
+        figure["layout"]["margin"] |= {"t": 8}  # so high that the legend of 14 methods does not scroll
+    figure["layout"]["meta"] = {"narrow": _narrow(len(series)) | {"annotations": across_it}}
     return figure
+
+
+def _narrow(methods: int) -> Figure:
+    """What of the layout is otherwise where page.js finds a picture narrow: no name in the plot, where they would cover one another."""
+    legend = {"orientation": "h", "x": -0.16, "xanchor": "left", "y": -0.26, "yanchor": "top", "entrywidth": 96}
+    lines = 20 * math.ceil(methods / 2)
+    margin = {"l": 56, "r": 12, "t": 28, "b": 60 + lines}
+    return {"height": 300 + lines, "showlegend": True, "legend": legend, "margin": margin, "annotations": []}
 
 
 def _empty(figure: Figure, why: str) -> Figure:
@@ -185,10 +202,17 @@ def _roomy(values: list[float], share: float) -> list[float]:
     return [max(0.0, min(values) - room), max(values) + room]
 
 
-def _beside(points: Sequence[tuple[str, float, float]], across: list[float], up: list[float]) -> list[Figure]:
-    """A name for each dot, at its right or left and up to three lines higher or lower: wherever it covers least."""
-    dots = [(PLOT[0] * (x - across[0]) / (across[1] - across[0]), PLOT[1] * (y - up[0]) / (up[1] - up[0])) for _, x, y in points]
+def _beside(
+    points: Sequence[tuple[str, float, float]], across: list[float], up: list[float], levels: Sequence[tuple[str, float]] = ()
+) -> list[Figure]:
+    """A name for each dot, at its right or left and up to three lines higher or lower: wherever it covers least, names of levels too."""
+
+    def height(y: float) -> float:
+        return PLOT[1] * (y - up[0]) / (up[1] - up[0])
+
+    dots = [(PLOT[0] * (x - across[0]) / (across[1] - across[0]), height(y)) for _, x, y in points]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
+    taken += [(PLOT[0] - 7.0 * len(name), height(level), float(PLOT[0]), height(level) + 16) for name, level in levels]
     made = []
     for (name, x, y), (left, low) in zip(points, dots, strict=True):
         width = 7.0 * len(_shortened(name))
@@ -237,7 +261,10 @@ def losses(result: Result) -> Figure:
         figure["layout"]["xaxis"]["range"] = [0, max(step for _, step, _, _ in ends)]
         figure["layout"]["yaxis"]["range"] = up
         figure["layout"]["annotations"] = _at_ends(sorted(ends, reverse=True), up)
-    return figure if series else _empty(figure, "Fills when the first run trains")
+    if not series:
+        return _empty(figure, "Fills when the first run trains")
+    figure["layout"]["meta"] = {"narrow": _narrow(len(series))}
+    return figure
 
 
 def _at_ends(ends: list[tuple[float, int, str, str]], up: list[float]) -> list[Figure]:

@@ -66,10 +66,12 @@
     const waiting = Object.entries(shur.charts).filter(([name, figure]) => {
       const element = document.querySelector(`[data-chart="${name}"]`);
       if (!window.Plotly || !element || !element.offsetParent) return true;
-      const text = JSON.stringify(figure);
+      const narrow = element.clientWidth < 480 && figure?.layout.meta?.narrow; // names then stand in a legend below, not in the plot
+      const text = JSON.stringify(figure) + Boolean(narrow);
       if (figure && text !== element.shurDrawn) {
-        element.shurDrawn = text;
-        window.Plotly.react(element, figure.data, figure.layout, { responsive: true, displayModeBar: false, showTips: false });
+        Object.assign(element, { shurDrawn: text, shurFigure: figure });
+        element.style.height = narrow ? `${narrow.height}px` : "";
+        window.Plotly.react(element, figure.data, { ...figure.layout, ...narrow }, { responsive: true, displayModeBar: false, showTips: false });
       }
       return false;
     });
@@ -77,7 +79,10 @@
     cancelAnimationFrame(shur.frame);
     if (waiting.length && root.dataset.place === "runs") shur.frame = requestAnimationFrame(() => setTimeout(drawn, 60));
   };
-  window.addEventListener("resize", drawn);
+  window.addEventListener("resize", () => {
+    document.querySelectorAll("[data-chart]").forEach((one) => { if (one.shurFigure) shur.charts[one.dataset.chart] ??= one.shurFigure; });
+    drawn();
+  });
 
   // A picture as PNG, twice as fine as on the screen, always dark on white so that it can be printed.
   const save = (name) => {

@@ -127,12 +127,24 @@ def test_every_picture_is_one_that_plotly_knows_and_names_stand_beside_what_they
         texts = [one["text"] for one in figure["layout"]["annotations"]]
         assert all(text.endswith(("LoRA", "Full fine-tuning")) for text in texts[:2])
         assert texts[2:] == ([one.name for one in told.baselines] if "shapes" in figure["layout"] else [])
+        narrow = figure["layout"]["meta"]["narrow"]
+        assert [one["text"] for one in narrow["annotations"]] == texts[2:], "where it is narrow the legend names the methods"
+        assert narrow["showlegend"]
     same = [(one["xshift"], one["yshift"]) for one in drawn["study-memory"]["layout"]["annotations"][:2]]
     assert len(set(same)) == 2, "two dots at one place have their names at two"
     empty = figures.study(replace(told, rows=(), baselines=()))
     for figure in empty.values():
         go.Figure(figure)
         assert figure["layout"]["annotations"][0]["text"].startswith("Fills when")
+
+
+def test_many_methods_are_named_in_a_legend_where_no_name_covers_another(told: Result) -> None:
+    rows = tuple(replace(told.rows[0], method=f"m{at}", name=f"M{at}") for at in range(14))
+    drawn = figures.study(replace(told, rows=rows))["study-memory"]
+    go.Figure(drawn)
+    assert [one["text"] for one in drawn["layout"]["annotations"]] == [one.name for one in told.baselines]
+    assert drawn["layout"]["showlegend"]
+    assert len({(one["marker"]["color"], one["marker"]["symbol"]) for one in drawn["data"]}) == 14
 
 
 def test_names_at_the_ends_of_many_lines_keep_apart_and_inside() -> None:
