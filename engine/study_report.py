@@ -13,8 +13,9 @@ from engine.comparison import Figure, minutes, size
 from engine.study_result import Result, Row
 from engine.verdict import percent
 
-# Okabe and Ito's colours, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/), yellow left out as too pale on white.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d4d4d")
+# Okabe and Ito's colours, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/), yellow left out as too pale on
+# white; a grey that shows on the dark page too for black.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a")
 DASHES = ("", "7 4", "2 3", "10 3 2 3")
 DEFINITION = (
     "Loss spread: how much the training loss changes from step to step after the warm-up (median absolute deviation, as a standard "

@@ -88,8 +88,11 @@
   const save = (name) => {
     const drawn = document.querySelector(`[data-chart="${name}"]`);
     if (!window.Plotly || !drawn?.data) return;
-    const layout = { ...drawn.layout, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff" };
-    const size = { format: "png", scale: 2, width: drawn.clientWidth, height: drawn.clientHeight };
+    const caption = drawn.getAttribute("aria-label"), room = 30; // pixels for the title, which the page has beside the picture
+    const title = { text: caption, font: { size: 14 }, x: 0.02, xanchor: "left", y: 1, yref: "container", yanchor: "top", pad: { t: 10 } };
+    const margin = { ...drawn.layout.margin, t: drawn.layout.margin.t + room };
+    const layout = { ...drawn.layout, title, margin, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff" };
+    const size = { format: "png", scale: 2, width: drawn.clientWidth, height: drawn.clientHeight + room };
     window.Plotly.downloadImage({ data: drawn.data, layout }, { ...size, filename: name });
   };
 

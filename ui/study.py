@@ -48,7 +48,7 @@ def proposal(told: Proposal | None, found: Sequence[Problem]) -> str:
         ("Runs", f"{words.count(told.runs)}, one after the other"),
         ("Time", f"{time} in all {mark}"),
         ("Memory", f"{words.of_sizes(told.memory_bytes, there)} at most {mark}"),
-        ("Keeps", f"{words.size(told.kept_bytes)}, and needs {words.size(told.disk_bytes - told.kept_bytes)} while it runs {mark}"),
+        ("Keeps", f"{words.size(told.kept_bytes)}, and {words.size(told.disk_bytes - told.kept_bytes)} more while it runs {mark}"),
     )
     return tables.figures(lines) + tables.notes(escape(one) for one in told.notes) + _each(told)
 

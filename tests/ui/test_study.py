@@ -91,7 +91,7 @@ def test_a_proposal_tells_time_memory_and_conditions_or_what_is_wrong(studio: St
     assert "6, one after the other" in drawn
     assert "min in all" in drawn
     assert "Equal for all" in drawn
-    assert f"{words.size(told.kept_bytes)}, and needs" in drawn
+    assert f"{words.size(told.kept_bytes)}, and {words.size(told.disk_bytes - told.kept_bytes)} more" in drawn
     for plan in told.plans.values():
         assert words.rate(plan.settings["learning_rate"]) in drawn
     assert drawn.count("<tr") == 1 + len(told.plans)
