@@ -221,6 +221,11 @@ def _listing_path(model_id: str, commit: str, home: Path) -> Path:
     return home / "cache" / "listings" / model_id.replace("/", "--") / f"{commit}.json"
 
 
+def known(model_id: str, home: Path) -> Repository | None:
+    """The repository as it was when it was looked at last, or another program fetched it; None where it never was. Asks nobody."""
+    return _listing(model_id, None, home) or _scanned(model_id, None) if MODEL_ID.fullmatch(model_id) else None
+
+
 def _listing(model_id: str, revision: str | None, home: Path) -> Repository | None:
     """What the Hub said of this commit before, or of the commit that was looked at last."""
     known = [one for one in _listing_path(model_id, "", home).parent.glob("*.json") if revision in (None, one.stem)]

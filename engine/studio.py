@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import catalog as presets
-from engine import fitting, uploads
+from engine import fitting, token_fit, uploads
 from engine import plan as planning
 from engine import spec as specs
 from engine.catalog import Catalog
@@ -46,6 +46,7 @@ from engine.study import Budget, Study, subject
 from engine.study_result import Result
 from engine.supervisor import WORKER, Supervisor
 from engine.tasks import Task, all_tasks
+from engine.token_fit import TokenFit
 
 LIMIT_BYTES = 500_000_000
 SHARED_LIMIT_BYTES = 100_000_000
@@ -353,6 +354,11 @@ class Studio:
     def methods_that_fit(self, spec: RunSpec, token: str | None = None) -> tuple[Fit, ...]:
         """Every method with its plan for this data, model and machine, or the problems that keep it out."""
         return self._studies.fits(spec, token)
+
+    def token_fits(self, spec: RunSpec, token: str | None = None, *, fetch: bool = False) -> tuple[TokenFit, ...]:
+        """How each model reads the data's texts, the best first; `fetch` asks the Hub for vocabularies. Raises Refused as `look`."""
+        data = self.facts.look(spec.data, spec.settings, self._token(token))[0]
+        return token_fit.fits(spec, data, self.facts, self.catalog, self.planned, self._token(token), fetch=fetch)
 
     def compare_preview(
         self, spec: RunSpec, methods: Sequence[str] | None = None, seeds: int = 1, budget: Budget | None = None, token: str | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Collection, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ class TokenFacts:
     tokens_per_word: float  # words are what blanks separate
     unknown_share: float  # 0 to 1: tokens that the vocabulary does not know
     lengths: tuple[int, ...]  # tokens of each text, special tokens included, ascending
+    letters_per_token: float | None = None  # characters besides blanks; None: not counted
+    lost_marks: float = 0.0  # 0 to 1: vowel signs and joined letters that are thrown away before a token is made
 
 
 def needed(files: Collection[str]) -> list[str]:
@@ -68,7 +72,9 @@ def count(folder: Path, texts: Sequence[str]) -> TokenFacts | None:
         tokens += len(encoding.ids)
         unknowns += encoding.ids.count(unknown) if unknown is not None else 0
         lengths.append(len(encoding.ids) + specials)
-    return _facts(texts, tokens, unknowns, lengths)
+    normaliser = tokenizer.normalizer
+    kept = _marks(map(normaliser.normalize_str, texts)) if normaliser is not None else None
+    return _facts(texts, tokens, unknowns, lengths, kept)
 
 
 def _count_sentencepiece(model: Path, texts: Sequence[str]) -> TokenFacts:
@@ -81,9 +87,22 @@ def _count_sentencepiece(model: Path, texts: Sequence[str]) -> TokenFacts:
     return _facts(texts, sum(len(row) for row in rows), unknowns, [len(row) + specials for row in rows])
 
 
-def _facts(texts: Sequence[str], tokens: int, unknowns: int, lengths: list[int]) -> TokenFacts:
-    words = sum(len(text.split()) for text in texts)
-    return TokenFacts(tokens / max(words, 1), unknowns / max(tokens, 1), tuple(sorted(lengths)))
+def _facts(texts: Sequence[str], tokens: int, unknowns: int, lengths: list[int], marks_kept: int | None = None) -> TokenFacts:
+    words = letters = 0
+    for text in texts:
+        told = text.split()
+        words += len(told)
+        letters += sum(map(len, told))
+    marks = _marks(texts)
+    lost = 0.0 if marks_kept is None or not marks else max(0.0, 1 - marks_kept / marks)
+    return TokenFacts(tokens / max(words, 1), unknowns / max(tokens, 1), tuple(sorted(lengths)), letters / max(tokens, 1), lost)
+
+
+def _marks(texts: Iterable[str]) -> int:
+    """The signs in these texts that belong to a letter before them, as in Bengali. Accents on Latin letters are left out: words are read
+    as well without them; so are the signs that choose between two looks of an emoji."""
+    counts = Counter(unicodedata.normalize("NFD", "".join(texts)))
+    return sum(count for sign, count in counts.items() if sign > "\u036f" and sign < "\ufe00" and unicodedata.category(sign)[0] == "M")
 
 
 def _open(folder: Path) -> Tokenizer | None:

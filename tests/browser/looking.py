@@ -18,7 +18,7 @@ WAYS = (
 LOOK = """() => {
   const seen = (e) => {
     const box = e.getBoundingClientRect(), style = getComputedStyle(e);
-    return box.width > 1 && box.height > 1 && style.visibility !== "hidden" && e.offsetParent !== null;
+    return box.width > 1 && box.height > 1 && style.visibility !== "hidden" && e.offsetParent !== null && e.checkVisibility();
   };
   const name = (e) => (e.getAttribute("aria-label") || e.innerText || e.id || e.tagName).trim().slice(0, 40);
   const place = (e) => {

@@ -43,6 +43,11 @@ def test_a_messy_file_is_put_right_and_undone_by_clicks(app: App, open_page: Ope
     expect(doctor.locator("[data-finding=mojibake]")).to_contain_text("1 row")
     expect(doctor.locator("ul.done li")).to_have_count(2)
 
+    page.locator("#token-fit").get_by_role("button", name="How each model reads your texts").click()
+    expect(page.locator("#token-fit-table tbody tr")).to_have_count(1)
+    expect(page.locator("#token-fit-table tbody tr")).to_contain_text("Reads most words whole")
+    expect(page.locator("#token-fit-more")).to_contain_text("others too")
+
     page.get_by_text("Advanced", exact=True).click()
     with page.expect_download() as told:
         page.get_by_role("button", name="Download as JSON").click()

@@ -13,7 +13,7 @@ from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form, methods
 from ui.request import CHANCE, FIELDS, GROUP, HUB, OTHER, TASK, TIME, UPLOAD, Offer
-from ui.tabs import doctor_events
+from ui.tabs import doctor_events, token_fit_events
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -53,6 +53,7 @@ class Train:
     facts: Any
     doctor: Any  # what stands out in the rows
     mended: Any  # the button that was pressed there, as JSON
+    token_fit: dict[str, Any]  # how each model reads the texts
     model_line: Any
     recipe_line: Any
     preview: Any
@@ -221,6 +222,7 @@ def _model_card(studio: Studio, parts: dict[str, Any]) -> None:
         rows["token"] = parts["token"]
         parts["model_line"] = gr.HTML("", elem_id="model-line")
         _slot(parts, "model")
+        parts |= token_fit_events.build()
 
 
 def _languages(languages: tuple[str, ...]) -> str:

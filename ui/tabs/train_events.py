@@ -19,7 +19,7 @@ from engine.facts import FILE
 from engine.fitting import applied, from_json
 from ui import cards, form, methods, request, words
 from ui.border import bind
-from ui.tabs import doctor_events, fit_events
+from ui.tabs import doctor_events, fit_events, token_fit_events
 from ui.tabs.train import ADVANCED, SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def wire(studio: Studio, train: Train) -> None:
     train.uncorrect.click(lambda: "", None, field["corrections"], **once).then(**redraw, **seen)
     gr.on([one.input for one in (*splits, *columns, field["resplit"], field["split_by"], field["split_column"])], **redraw, **seen)
 
-    field["model"].input(bind(on_model, studio), field["model"], [part["other_model"], part["token"]], **quiet).then(**redraw, **quiet)
+    another: dict[str, Any] = {"fn": bind(on_model, studio), "inputs": field["model"], "outputs": [part["other_model"], part["token"]]}
+    field["model"].input(**another, **quiet).then(**redraw, **quiet)
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
     gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
     train.picked.click(bind(on_picked), train.picked, field["method"], **quiet).then(**redraw, **quiet)
@@ -76,6 +77,7 @@ def wire(studio: Studio, train: Train) -> None:
     train.change_picked.click(bind(on_change_picked, train), picked, refill(train), **once).then(**redraw, **quiet)
     fit_events.wire(studio, train, everything, once)
     doctor_events.wire(train, everything, refill(train), {**redraw, **quiet}, once)
+    token_fit_events.wire(studio, train, everything, another, {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
 
