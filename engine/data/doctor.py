@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from engine.data import doctor_labels, doctor_texts
 from engine.data.finding import Finding, Harm, Remedy
 from engine.data.fixes import Applied, compared, conflicting, later_copies, mended, nameless, nearly, reshaped
+from engine.data.header import PADDED
 from engine.data.profile import Chosen
 from engine.data.rows import Usable, pooled, usable
 from engine.data.table import Table, counted, listed, shown
@@ -56,12 +57,24 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
         if data.resplit:
             rows, given = pooled(rows, given), None
     found = [
+        *_of_the_file(table),
         *_spilt(table, before.text),
         *doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted),
         *(_rows(rows, given) if len(rows.texts) else ()),
         *(doctor_texts.findings(rows) if len(rows.texts) else ()),
     ]
     return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)
+
+
+def _of_the_file(table: Table) -> Iterator[Finding]:
+    """What stands at the beginning of the file and is read past."""
+    padded = next((note for note in table.notes if note.startswith(PADDED)), "")
+    if any("byte-order mark" in note for note in table.notes):
+        effect = "Other programs take it for a part of the first column's name. It does no harm here: it is left out as the file is read."
+        yield Finding("byte-order-mark", "A byte-order mark at the beginning of the file", 1, 1, effect)
+    if padded:
+        effect = f"It does no harm: they are removed as the file is read ({padded.removeprefix(f'{PADDED}: ')})."
+        yield Finding("header-blanks", "Blanks around the names of columns", 1, 1, effect)
 
 
 def _spilt(table: Table, text: str) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def findings(rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, wei
     if not weighted:
         yield from _lopsided({name: count for name, count in classes.items() if name not in pairs})
     few = sum(classes.values()) / max(1, len(classes))
-    if len(classes) > 1 and few < FEW_A_CLASS and sum(classes.values()) >= 2 * len(classes):
+    if len(classes) > 1 and few < FEW_A_CLASS:
         yield Finding(
             "few-rows", "Few rows for so many classes" if len(classes) > 5 else "Few rows for each class", sum(classes.values()), 2,
             f"{sum(classes.values()):,} rows for {len(classes)} classes are {few:.0f} for each, before a part is kept for the test. About "

@@ -61,6 +61,9 @@ def _vote(cell: str, values: list[str]) -> int:
     return 0
 
 
+PADDED = "Blanks around names of columns were removed"
+
+
 def column_names(cells: Sequence[str], places: Sequence[int]) -> tuple[tuple[str, ...], list[str]]:
     """A name for the column at each place, each once, and in words what was changed.
 
@@ -69,8 +72,11 @@ def column_names(cells: Sequence[str], places: Sequence[int]) -> tuple[tuple[str
     names: list[str] = []
     nameless: list[str] = []
     repeated: list[str] = []
+    padded: list[str] = []
     for place in places:
         told = tidy(cells[place])[:200] if place < len(cells) else ""
+        if told and cells[place].removeprefix("\ufeff") != cells[place].removeprefix("\ufeff").strip():
+            padded.append(told)
         name, count = told or f"column {place + 1}", 1
         while name in names:
             count += 1
@@ -85,4 +91,6 @@ def column_names(cells: Sequence[str], places: Sequence[int]) -> tuple[tuple[str
         notes.append(f"{'A column' if len(nameless) == 1 else 'Columns'} without a name: called {', '.join(nameless[:5])}")
     if repeated:
         notes.append(f"Columns with the same name: called {', '.join(repeated[:5])}")
+    if padded:
+        notes.append(f"{PADDED}: {', '.join(padded[:5])}")
     return tuple(names), notes

@@ -1,13 +1,13 @@
 """What is in the data, and everything that keeps it from being used: counted, said in words, all at once.
 
-Pure: tables in, facts and problems out. The columns are judged in columns.py, the rows in rows.py.
+Pure: tables in, facts and problems out. The columns are judged in columns.py, the rows in rows.py; what could be better is the
+doctor's to say (doctor.py).
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, gues
 from engine.data.corrected import Correction
 from engine.data.fixes import mended, reshaped
 from engine.data.layout import Layout, beside, laid_out
-from engine.data.rows import Usable, leaked, pooled, usable, words_in
+from engine.data.rows import Usable, pooled, usable, words_in
 from engine.data.sources import with_defaults
 from engine.data.table import Table, counted, listed, shown
 from engine.errors import Problem, Refused
@@ -96,10 +96,10 @@ def inspect(
         rows, layout, told, said = laid_out(rows, given, data, (chosen.text, chosen.label))
         problems += [*told, *_unusable(rows, chosen)]
         notes += said
-        notes += [*rows.notes, *_spilt(chosen, table), *_doubts(rows)]
+        notes += rows.notes
         if given is not None:
             problems += _unusable_test(rows, given, chosen, test.origin if test else "")
-            notes += _doubts_of_test(rows, given)
+            notes += _left_out_of_test(given)
         unfit, of_corrections = corrected.check(rows, given, corrections)
         problems += unfit
         notes += of_corrections
@@ -286,39 +286,8 @@ def _unusable_test(rows: Usable, given: Usable, chosen: Chosen, origin: str) -> 
     return []
 
 
-def _doubts(rows: Usable) -> list[str]:
-    """What a person should know though it keeps nothing from starting."""
-    notes = []
-    count = len(rows.texts)
-    if repeated := count - (pc.count_distinct(rows.texts).as_py() if count else 0):
-        notes.append(f"{counted(repeated, 'row')} with a text that stands in an earlier row too")
-    alike: dict[str, list[str]] = {}
-    for name in list(rows.classes())[:1000]:
-        alike.setdefault(name.casefold(), []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            notes.append(f"Classes that differ only in capital letters are kept apart: {listed(names)}")
-    return notes
-
-
-def _spilt(chosen: Chosen, table: Table) -> list[str]:
-    """Nameless columns that a few rows reach: most often a delimiter inside a text that stands in no quotation marks."""
-    reached = [one for one in chosen.columns if re.fullmatch(r"column \d+", one.name) and 0 < one.filled < table.rows / 2]
-    if not reached or not table.has_header:
-        return []
-    most = max(one.filled for one in reached)
-    return [
-        f"{counted(most, 'row')} reach into columns without a name ({listed([one.name for one in reached])}); what stands there is not used"
-    ]
-
-
-def _doubts_of_test(rows: Usable, given: Usable) -> list[str]:
-    notes = [f"Test rows left out: {count:,} {reason}" for reason, count in given.dropped.items()]
-    if both := leaked(rows, given):
-        stand = "stands" if both == 1 else "stand"
-        of = f"{both:,} of the {counted(len(given.texts), 'test text')}"
-        notes.append(f"{of} {stand} in the training rows too: the result will look better than it is")
-    return notes
+def _left_out_of_test(given: Usable) -> list[str]:
+    return [f"Test rows left out: {count:,} {reason}" for reason, count in given.dropped.items()]
 
 
 def _all_rows(table: Table) -> int:

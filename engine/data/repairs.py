@@ -18,6 +18,8 @@ TAGS = (
     "script|small|span|strike|strong|style|sub|sup|table|tbody|td|th|thead|title|tr|u|ul|video"
 )
 TAG = rf"(?i)</?(?:{TAGS})(?:\s[^<>]*)?/?>"
+# News feeds hold " #39;s" and "quot;": an ampersand that was lost on the way. "amp;" and "lt;" alone are left: they can be meant.
+BROKEN = r"(^|[^&A-Za-z0-9])(#(?:3[4-9]|6[02]|1[6-9][0-9]|2[0-4][0-9]|8[0-9]{3})|quot);"
 ENTITY = r"&(?:[a-zA-Z]{2,8}|#[0-9]{2,6}|#x[0-9a-fA-F]{2,5});"
 LINK = r"(?i)\b(?:https?://|www\.)[^\s<>\"']+"
 USER = r"(^|[^A-Za-z0-9_@/])@[A-Za-z0-9_]{2,30}"
@@ -44,6 +46,8 @@ def _from_mac(found: re.Match[str]) -> str:
 
 
 def _without_html(text: str) -> str:
+    text = re.sub(r"(?<=[A-Za-z]) #39;(?=[a-z])", "'", text)  # within a word the blank came with the damage: "won #39;t"
+    text = re.sub(BROKEN, lambda found: f"{found[1]}{html.unescape(f'&{found[2]};')}", text)
     return re.sub(TAG, " ", html.unescape(text))  # in this order: "&lt;b&gt;" is a tag too
 
 
@@ -58,7 +62,7 @@ class Repair:
 REPAIRS: dict[str, Repair] = {
     "repair-encoding": Repair(DAMAGED, repaired),
     "strip-invisible": Repair(f"[{INVISIBLE}]", lambda text: text.translate(dict.fromkeys(map(ord, INVISIBLE)))),
-    "remove-html": Repair(f"{TAG}|{ENTITY}", _without_html),
+    "remove-html": Repair(f"{TAG}|{ENTITY}|{BROKEN}", _without_html),
     "replace-links": Repair(LINK, lambda text: re.sub(LINK, "[link]", text)),
     "replace-users": Repair(USER, lambda text: re.sub(USER, r"\1[user]", text)),
 }

@@ -89,8 +89,3 @@ def words_in(texts: pa.ChunkedArray) -> pa.ChunkedArray:
         words = pc.list_value_length(pc.ascii_split_whitespace(trimmed))
         counts.append(pc.if_else(pc.equal(trimmed, ""), pa.scalar(0, pa.int32()), words))
     return pa.chunked_array(counts, pa.int32())
-
-
-def leaked(train: Usable, test: Usable) -> int:
-    """How many test rows have a text that stands in the training rows as well."""
-    return int(pc.sum(pc.is_in(test.texts, pc.unique(train.texts))).as_py() or 0)

@@ -51,7 +51,10 @@ def test_clean_rows_are_left_alone() -> None:
 
 CASES = {
     "mojibake": ([("It cost Â£5 and wasnâ€™t good", "bad"), ("I‰Û÷m going, it cost å£900", "bad")], 2),
-    "html": ([("<b>very</b> good <a href='x'>this</a>", "good"), ("black &amp; white", "good"), ("a &lt;b&gt; c", "bad")], 3),
+    "html": (
+        [("<b>very</b> good <a href='x'>this</a>", "good"), ("black &amp; white", "good"), ("a &lt;b&gt; c", "bad"), ("won #39;t", "bad")],
+        4,
+    ),
     "links": ([("see https://example.org/a?b=1 now", "good"), ("at www.example.org", "bad"), ("a www of lies", "bad")], 2),
     "users": ([("@someone hello there", "good"), ("ask .@some_one2 about it", "bad"), ("me@example.org", "bad")], 2),
     "label-variants": ([("one two three", "Good"), ("four five six", "GOOD "), ("seven eight nine", "so_so")], 3),
@@ -118,6 +121,33 @@ def test_spilt_cells_are_joined_wherever_the_text_stands(text_last: bool) -> Non
     assert facts.classes == {"good": 35, "bad": 33, "so so": 33}
     assert "it was long, but good" in facts.texts_sample
     assert "column 3" not in [one.name for one in facts.columns]
+
+
+def test_roles_come_from_values_with_a_reason_and_other_labels_are_named() -> None:
+    made = table(
+        [
+            (str(at), f"এটি {at} নম্বর বাক্য, আর কিছু শব্দ", ("a", "b", "c")[at % 3], ("food", "price")[at % 2], f"2024-01-{at % 28 + 1:02}")
+            for at in range(200)
+        ],
+        ("SL", "Tense", "Category", "Polarity", "when"),
+    )  # fmt: skip
+    facts, _ = inspect(made, None, DataSpec("file:rows.csv"))
+    assert [one.role for one in facts.columns] == ["id", "text", "label", "label", "date"]
+    assert (facts.text, facts.label) == ("Tense", "Polarity")
+    assert facts.label_why == "It holds 2 different values: food, price. Category could be a label too."
+    assert all(one.why for one in facts.columns)
+
+
+def test_what_stands_at_the_head_of_a_file_is_told_and_harms_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes("\ufeff text ,label\n".encode() + "".join(f"{text},{label}\n" for text, label in clean_rows(200)).encode())
+    checkup = examine(*load(DataSpec(f"file:{path}"), home=tmp_path), DataSpec(f"file:{path}"))
+    assert {one.id: one.harm for one in checkup.findings} == {"byte-order-mark": 1, "header-blanks": 1}
+    assert "(text)" in found(checkup, "header-blanks").effect
+
+
+def test_a_handful_of_rows_is_told_as_too_few() -> None:
+    assert "5 rows for 3 classes are 2 for each" in found(examine(table(clean_rows(5)), None, SPEC), "few-rows").effect
 
 
 def test_spellings_of_one_label_are_told_from_classes_that_are_like_each_other() -> None:

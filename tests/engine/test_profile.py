@@ -188,10 +188,9 @@ def test_facts_are_there_for_choosing_columns_even_when_the_data_is_refused(tmp_
     assert len(facts.sample) == 8
 
 
-def test_a_second_file_is_counted_and_its_leaks_are_said(tmp_path: Path) -> None:
+def test_a_second_file_is_counted(tmp_path: Path) -> None:
     facts = profile(table_of(tmp_path, rows_of(40)), table_of(tmp_path, rows_of(20, start=35), name="test.csv"), SPEC)
     assert (facts.usable, facts.given_test, facts.test_classes) == (40, 20, {"bad": 10, "good": 10})
-    assert any(note.startswith("5 of the 20 test texts stand in the training rows too") for note in facts.notes)
 
 
 def test_pooling_counts_both_files_together(tmp_path: Path) -> None:
@@ -232,11 +231,6 @@ def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
     assert fields == ["data.source", "data.label", "data.test"]
 
 
-def test_classes_that_differ_in_capitals_alone_are_pointed_out(tmp_path: Path) -> None:
-    facts = profile(table_of(tmp_path, rows_of(40, ("good", "Good", "bad"))), None, SPEC)
-    assert "Classes that differ only in capital letters are kept apart: good, Good" in facts.notes
-
-
 def test_scripts_are_told_by_the_share_of_their_letters() -> None:
     assert scripts(["ভালো good"]) == pytest.approx({"Bengali": 0.5, "Latin": 0.5})
     assert scripts(["12 !"]) == {}
@@ -275,15 +269,3 @@ def test_a_real_file_of_five_rows_is_refused_for_that_alone(shared_data: Path) -
     facts, problems = inspect(table, None, SPEC)
     assert (facts.text, facts.label) == ("text", "label")
     assert "5 usable rows" in only(list(problems)).message
-
-
-def test_leaks_between_the_real_files_are_counted(shared_data: Path) -> None:
-    bengali = real(shared_data, "bengali/sentiment_train.tsv", "bengali/sentiment_test.tsv")  # 118 and 3: shared/data/README.md
-    assert any(note.startswith("118 of the 420 test texts") for note in bengali.notes)
-    imdb = real(shared_data, "imdb/imdb_train_5k.csv", "imdb/imdb_test_2k.csv")
-    assert any(note.startswith("3 of the 2,000 test texts") for note in imdb.notes)
-    assert "<br /> became a space in 2,918 texts" in imdb.notes
-
-
-def test_text_that_spills_into_nameless_columns_is_pointed_out(shared_data: Path) -> None:
-    assert any(note.startswith("50 rows reach into columns without a name") for note in real(shared_data, "messy/spam.csv").notes)
