@@ -16,7 +16,7 @@ from engine.data.finding import Finding, Harm, Remedy
 from engine.data.fixes import Applied, compared, conflicting, later_copies, mended, nameless, nearly, reshaped
 from engine.data.header import PADDED
 from engine.data.profile import Chosen
-from engine.data.rows import Usable, pooled, usable
+from engine.data.rows import Usable, is_there, pooled, usable
 from engine.data.table import Table, counted, listed, shown
 from engine.fix import DELIMITERS, Fix
 from engine.spec import DataSpec
@@ -59,7 +59,9 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
-        *doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted),
+        *doctor_labels.findings(
+            rows, given, table.column(chosen.label), weighted=weighted, unlabelled=_unlabelled(table, chosen.text, chosen.label)
+        ),
         *(_rows(rows, given) if len(rows.texts) else ()),
         *(doctor_texts.findings(rows) if len(rows.texts) else ()),
     ]
@@ -98,6 +100,13 @@ def _spilt(table: Table, text: str) -> Iterator[Finding]:
         f"A {word} inside these texts was taken for the end of a cell, so the model sees only their beginning.",
         examples, (Remedy("Join the cells again", (str(Fix("join-cells", (text, word))),)),),
     )  # fmt: skip
+
+
+def _unlabelled(table: Table, text: str, label: str) -> tuple[str, ...]:
+    """The first three rows without a label."""
+    lack = pc.invert(is_there(pc.utf8_trim_whitespace(table.column(label))))
+    numbers, texts = table.row_numbers().filter(lack).slice(0, 3).to_pylist(), table.column(text).filter(lack).slice(0, 3).to_pylist()
+    return tuple(f"row {number:,}: {shown(told or '', 100)}" for number, told in zip(numbers, texts, strict=True))
 
 
 def _harm(count: int, whole: int, most: Harm = 2) -> Harm:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,10 +30,12 @@ SHORT = {  # what people write for short -> the word; merged only where the word
 }  # fmt: skip
 
 
-def findings(rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, weighted: bool) -> Iterator[Finding]:
-    """What is to be said of these labels. `column` is the label column as it is, blanks and all."""
+def findings(
+    rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, weighted: bool, unlabelled: tuple[str, ...] = ()
+) -> Iterator[Finding]:
+    """What is to be said of these labels. `column` is the label column as it is, blanks and all; `unlabelled`: some rows without one."""
     classes = rows.classes()
-    yield from _left_out(rows)
+    yield from _left_out(rows, {"no-label": unlabelled})
     yield from _blanks(column)
     everywhere = dict(Counter(classes) + Counter(given.classes() if given else {}))
     pairs = variants(everywhere)
@@ -51,7 +53,7 @@ def findings(rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, wei
         )  # fmt: skip
 
 
-def _left_out(rows: Usable) -> Iterator[Finding]:
+def _left_out(rows: Usable, examples: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
     whole = len(rows.texts) + sum(rows.dropped.values())
     for reason, name, title, effect in (
         ("without a label", "no-label", "Rows without a label", "They are left out: nothing can be learnt from them."),
@@ -62,7 +64,7 @@ def _left_out(rows: Usable) -> Iterator[Finding]:
         ),
     ):  # fmt: skip
         if count := rows.dropped.get(reason, 0):
-            yield Finding(name, title, count, 2 if count >= MUCH_LEFT_OUT * whole else 1, effect)
+            yield Finding(name, title, count, 2 if count >= MUCH_LEFT_OUT * whole else 1, effect, examples.get(name, ()))
 
 
 def _blanks(column: pa.ChunkedArray) -> Iterator[Finding]:

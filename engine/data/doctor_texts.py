@@ -21,6 +21,7 @@ FEW = 0.005  # share of texts below which a link or a tag is not worth a word
 OFTEN = 0.1
 FAR_LONGER = 8.0  # times the length that 99 of 100 texts stay below
 LONG = 2000  # characters
+SCRIPT_TEXTS, SCRIPT_CHARACTERS = 5000, 1000  # the script is judged by so much: more took three quarters of the whole checkup's time
 MIXED = 0.1  # share of texts in the rarer script
 MOSTLY_BANGLISH = 0.2  # share of the texts in Latin letters
 BANGLISH_WORDS = (
@@ -75,7 +76,7 @@ def findings(rows: Usable) -> Iterator[Finding]:
             harm = 2 if count >= OFTEN * len(texts) else 1
             yield _finding(name, title, effect, harm, texts, numbers, mask, whole, (remedy,), around=REPAIRS[kind].pattern)
     yield from _far_longer(rows)
-    yield from _scripts(texts.to_pylist(), whole)
+    yield from _scripts(pc.utf8_slice_codeunits(evenly(texts, SCRIPT_TEXTS), 0, SCRIPT_CHARACTERS).to_pylist(), whole)
 
 
 def _finding(

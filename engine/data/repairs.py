@@ -21,7 +21,7 @@ TAG = rf"(?i)</?(?:{TAGS})(?:\s[^<>]*)?/?>"
 # News feeds hold " #39;s" and "quot;": an ampersand that was lost on the way. "amp;" and "lt;" alone are left: they can be meant.
 BROKEN = r"(^|[^&A-Za-z0-9])(#(?:3[4-9]|6[02]|1[6-9][0-9]|2[0-4][0-9]|8[0-9]{3})|quot);"
 ENTITY = r"&(?:[a-zA-Z]{2,8}|#[0-9]{2,6}|#x[0-9a-fA-F]{2,5});"
-LINK = r"(?i)\b(?:https?://|www\.)[^\s<>\"']+"
+LINK = r"(?i)\b(?:https?:/+|www\.)[^\s<>\"']+"
 USER = r"(^|[^A-Za-z0-9_@/])@[A-Za-z0-9_]{2,30}"
 INVISIBLE = "\ufeff\u200b\u2060\u00ad"  # no joiners: Bengali needs them
 # A letter as the first byte of a UTF-8 sequence looks in cp1252, and one as its next byte does; or the same gone through Mac Roman too.

@@ -146,6 +146,12 @@ def test_what_stands_at_the_head_of_a_file_is_told_and_harms_nothing(tmp_path: P
     assert "(text)" in found(checkup, "header-blanks").effect
 
 
+def test_rows_without_a_label_are_shown_with_their_numbers() -> None:
+    told = found(examine(table([*clean_rows(400), ("nobody labelled this", " "), ("nor this", None)]), None, SPEC), "no-label")
+    assert (told.rows, told.harm) == (2, 1)
+    assert told.examples == ("row 401: nobody labelled this", "row 402: nor this")
+
+
 def test_a_handful_of_rows_is_told_as_too_few() -> None:
     assert "5 rows for 3 classes are 2 for each" in found(examine(table(clean_rows(5)), None, SPEC), "few-rows").effect
 
