@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from engine.studio import Studio
 
 FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quick"
-SIMPLE, ADVANCED = "Simple", "Advanced"
 PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
 CHANGE = "shur.apply = words => { props.value = words; trigger('click'); };"  # those of what makes it fit
 TICK_SECONDS = 1.0  # between looks at a measurement
@@ -183,7 +182,7 @@ def _split_fields(fields: dict[str, Any]) -> None:
     ways = [("By chance", CHANCE), ("By a column: keep groups together", GROUP), ("By date: the newest are the test", TIME)]
     with gr.Row():
         fields["split_by"] = gr.Dropdown(
-            ways, value=CHANCE, label="How rows are split", filterable=False, min_width=200, elem_id="split-by",
+            ways, value=CHANCE, label="How rows are split", filterable=False, visible=False, min_width=200, elem_id="split-by",
             info="Keep groups together where one author or product has several rows; else the result flatters.",
         )  # fmt: skip
         fields["split_column"] = gr.Dropdown(
@@ -241,9 +240,7 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
         with gr.Row():
             listed = [(one.name, one.id) for one in studio.methods.values()]
             fields["method"] = gr.Dropdown(listed, value=FIRST_METHOD, label="Method", filterable=False, min_width=200, elem_id="method")
-            parts["detail"] = gr.Radio(
-                [SIMPLE, ADVANCED], value=SIMPLE, label="Settings shown", elem_classes=["segments"], min_width=200, elem_id="detail"
-            )
+            parts["detail"] = gr.Checkbox(False, label="Advanced", info="Shows every setting.", min_width=200, elem_id="detail")
         _slot(parts, "method")
         with gr.Accordion(methods.TITLE, open=False, elem_id="methods"):
             parts["methods"] = gr.HTML("", elem_id="methods-table")

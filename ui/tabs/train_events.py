@@ -20,7 +20,7 @@ from engine.fitting import applied, from_json
 from ui import cards, form, methods, request, words
 from ui.border import bind
 from ui.tabs import doctor_events, fit_events, token_fit_events
-from ui.tabs.train import ADVANCED, SLOTS, Newest, Train, method_title
+from ui.tabs.train import SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
     from engine.data.columns import ColumnFacts
@@ -117,7 +117,7 @@ def outputs(train: Train) -> list[Any]:
         train.start,
     ]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
-    columns.append(train.fields["split_column"])
+    columns += [train.fields["split_by"], train.fields["split_column"]]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["corrections"], train.rows["suggestion"]]
     return [
         *told,
@@ -157,8 +157,8 @@ def on_change_picked(train: Train, picked: str, token: str, *values: Any) -> lis
     return refilled(request.fields(spec, train.offer))
 
 
-def on_detail(detail: str) -> Any:
-    return gr.update(visible=detail == ADVANCED)
+def on_detail(advanced: bool) -> Any:
+    return gr.update(visible=advanced)
 
 
 def on_upload(studio: Studio, forgotten: int, path: str) -> tuple[Any, ...]:
@@ -251,6 +251,7 @@ def draw(
         gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=(data.text_why if data else "") or None),
         gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
         *(column if data and not chosen else gr.skip() for column, chosen in guessed),
+        gr.update(visible=len(columns) > 2 or told["split_by"] != request.CHANCE),  # of text and label alone there is no other way
         gr.update(choices=columns, visible=told["split_by"] != request.CHANCE),
         gr.update(visible=bool(spec.data.test or spec.data.resplit or (data and data.given_test is not None))),
         gr.update(visible=bool(spec.data.test)),
