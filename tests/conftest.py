@@ -14,6 +14,12 @@ from tests.hub import Hub
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share two cores here; see opening.be_considerate
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `-n 2 --dist loadgroup`: a file's tests share its fixtures, and no two pages are driven at once on two cores."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("browser" if item.get_closest_marker("browser") else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """The folder of real data that lies beside this repository on some machines; never part of it."""
