@@ -60,10 +60,8 @@ def get_ready() -> None:
 
 def tfidf(prepared: Prepared) -> Guess:
     """Logistic regression over TF-IDF of word 1- and 2-grams and of character 2- to 4-grams within words."""
-    import numpy as np
     from scipy.sparse import hstack
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
     train, labels, test = prepared.train.texts, prepared.train.labels, prepared.test.texts
@@ -76,13 +74,7 @@ def tfidf(prepared: Prepared) -> Guess:
     if any(len(text) > MAX_CHARACTERS for text in (*train, *test)):
         train, test = [text[:MAX_CHARACTERS] for text in train], [text[:MAX_CHARACTERS] for text in test]
         told += f" Of a text it reads the first {MAX_CHARACTERS:,} characters."
-    features = min(MAX_FEATURES, max(1000, MAX_WEIGHTS // 2 // len(prepared.classes)))
-    kinds: list[Any] = [
-        TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, max_features=features, dtype=np.float32),
-        _Letters(features),
-    ]
-    if not any(re.search(WORD, text) for text in train):  # signs and emoji only
-        del kinds[0]
+    kinds = _kinds(train, len(prepared.classes))
     model = LogisticRegression(C=INVERSE_PENALTY, max_iter=200, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are enough for a bar
@@ -92,6 +84,26 @@ def tfidf(prepared: Prepared) -> Guess:
         rows = hstack([kind.transform(test[start : start + CHUNK]) for kind in kinds], format="csr")
         predicted += (int(label) for label in model.predict(rows))
     return Guess("tfidf", "TF-IDF with logistic regression", tuple(predicted), told)
+
+
+def word_and_letter_weights(texts: Sequence[str], classes: int) -> Any:
+    """The features of `tfidf`, (texts, n-grams) sparse, for as many classes."""
+    from scipy.sparse import hstack
+
+    return hstack([kind.fit_transform(texts) for kind in _kinds(texts, classes)], format="csr")
+
+
+def _kinds(texts: Sequence[str], classes: int) -> list[Any]:
+    """What turns texts into features: words and letters, or letters alone where there is no word."""
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    features = min(MAX_FEATURES, max(1000, MAX_WEIGHTS // 2 // classes))
+    letters = _Letters(features)
+    if not any(re.search(WORD, text) for text in texts):  # signs and emoji only
+        return [letters]
+    words = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, max_features=features, dtype=np.float32)
+    return [words, letters]
 
 
 class _Letters:

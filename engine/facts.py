@@ -138,6 +138,10 @@ class Facts:
         """A Hub data set's subsets with their splits. Raises Refused."""
         return self._layouts.get((dataset_id, _mark(token)), lambda: hub_layout(dataset_id, token))
 
+    def tables(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
+        """The data's rows as they came, and those of a given test set. Raises Refused where they cannot be opened."""
+        return self._opened(self.located(data), token)
+
     def _opened(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
         tables = self._tables
         key = (*_key(replace(data, text=None, label=None, corrections=None, fixes=())), _mark(token))

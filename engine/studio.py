@@ -25,6 +25,7 @@ from engine.data.profile import DataFacts
 from engine.errors import LIGHTER_FIX, Problem, Refused
 from engine.evaluate import Evaluation
 from engine.events import Event
+from engine.explorer import Explorer
 from engine.facts import FILE, Facts
 from engine.fitting import Change, Scene, changes
 from engine.hardware import Hardware
@@ -92,6 +93,7 @@ class Studio:
         self._predictor = Predictor(self.home)
         self._measuring = Measuring(self.home, self._supervisor.environment, self._machine, lambda: bool(self._supervisor.workers()))
         self._studies = Studies(self.home, self)
+        self.explorer = Explorer(self.reader, self.facts, self.predict)
         if dispatch:
             self._supervisor.start()
 

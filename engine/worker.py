@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 import engine
-from engine import baselines, checkpoint, evaluate, features, models, opening, spec, trained
+from engine import again, baselines, checkpoint, evaluate, features, models, opening, spec, trained
 from engine import plan as planning
 from engine.data import split
 from engine.errors import explain, is_out_of_memory, redact
@@ -136,7 +136,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
-    _judge(folder, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
+    _judge(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
     features.tidy(home / "cache" / features.FOLDER)
     return Ended(time.time(), "finished", outcome.why)
@@ -144,6 +144,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
 
 def _judge(
     folder: Path,
+    asked: spec.RunSpec,
     prepared: split.Prepared,
     task: Any,
     model: Any,
@@ -166,9 +167,13 @@ def _judge(
     )
     tell("Comparing with the baselines")
     guesses = [baseline(prepared) for baseline in baselines.ALL]
+    before = again.earlier(asked.data, prepared, folder.parent.parent)
+    if before and before.guess:
+        guesses.append(before.guess)
     judged = evaluate.evaluate(
         prepared.test, chances, prepared.classes, guesses, train=prepared.train, step=outcome.best_step or outcome.step
     )
+    judged = dataclasses.replace(judged, warnings=(*judged.warnings, *(before.remarks if before else ())))
     lines = [
         json.dumps({"row": row, "text": text, "label": prepared.classes[label], "predicted": prepared.classes[chance.argmax()],
                     "probabilities": dict(zip(prepared.classes, map(float, chance), strict=True))}, ensure_ascii=False)

@@ -16,11 +16,11 @@ ORDER = (
     "errors", "fix", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
-    "tokens", "checkpoint", "baselines", "scoring", "calibration", "enough", "verdict", "evaluate",
-    "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure", "worker", "predict",
-    "obituary", "processes", "supervisor", "measuring",
-    "uploads", "facts", "reading", "judged", "comparison", "study", "study_result", "studies", "study_report", "token_fit", "studio",
-    "compare_command", "fit_command", "inspect_command", "__main__",
+    "tokens", "checkpoint", "baselines", "scoring", "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices",
+    "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
+    "worker", "predict", "obituary", "processes", "supervisor", "measuring",
+    "uploads", "facts", "reading", "judged", "comparison", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
+    "studio", "compare_command", "fit_command", "inspect_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}

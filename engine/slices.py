@@ -1,0 +1,156 @@
+"""Where a model is weakest: the test rows by length, script and column, each part against the rest. Pure.
+
+Each part is compared with all other rows by Fisher's exact test; p values are corrected for their number (Holm 1979), since among
+twenty parts one differs by chance at the level of 5 %. Intervals are Wilson's (1927) at 95 %.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.answers import Answer
+from engine.data.dates import NONE, read_dates
+from engine.data.table import shown
+from engine.scoring import Interval
+
+FEWEST = 10  # rows of a part; below it nothing can be said
+MOST_VALUES = 20  # of a column; a column with more is cut by size if it holds numbers or dates, else left alone
+PARTS = 4
+MAINLY = 0.9  # share of a row's letters
+MOSTLY = 0.95  # share of a column's values that must be numbers, or dates
+Z = 1.959964  # normal distribution, 97.5 % quantile
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the test rows."""
+
+    by: str  # "Length", "Script" or a column's name
+    name: str
+    places: tuple[int, ...]  # in the answers
+    accuracy: Interval
+    rest: float  # the share right of all other rows
+    p_value: float  # corrected for the number of parts looked at
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether fewer rows are right than elsewhere, by more than chance."""
+        return self.p_value < 0.05 and self.accuracy.value < self.rest
+
+
+def slices(answers: Sequence[Answer], columns: Mapping[str, Sequence[str | None]] | None = None) -> tuple[Slice, ...]:
+    """Every part of FEWEST rows or more that is not all of them, the weakest first. `columns`: name -> the value of each answer's row."""
+    parts: list[tuple[str, str, list[int]]] = []
+    texts = [one.text for one in answers]
+    parts += [("Length", *part) for part in _by_length(texts)]
+    parts += [("Script", *part) for part in _by_value([script(text) for text in texts])]
+    for column, values in (columns or {}).items():
+        parts += [(column, *part) for part in _by_column(values)]
+    right = np.array([one.is_right for one in answers], dtype=bool)
+    kept = [one for one in parts if FEWEST <= len(one[2]) < len(answers)]
+    found = [_slice(by, name, places, right) for by, name, places in kept]
+    return tuple(sorted(_holm(found), key=lambda one: (not one.is_weak, one.accuracy.value - one.rest)))
+
+
+def _slice(by: str, name: str, places: list[int], right: np.ndarray) -> Slice:
+    from scipy.stats import fisher_exact
+
+    hits, rest = int(right[places].sum()), int(right.sum()) - int(right[places].sum())
+    others = len(right) - len(places)
+    p_value = float(fisher_exact([[hits, len(places) - hits], [rest, others - rest]]).pvalue)
+    return Slice(by, name, tuple(places), wilson(hits, len(places)), rest / others, p_value)
+
+
+def wilson(hits: int, rows: int) -> Interval:
+    """A share with Wilson's 95 % interval."""
+    share = hits / rows
+    middle = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
+    half = Z * math.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2)) / (1 + Z**2 / rows)
+    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
+
+
+def _holm(found: Sequence[Slice]) -> list[Slice]:
+    """The same with p values as they are when all are looked at together."""
+    order = sorted(range(len(found)), key=lambda at: found[at].p_value)
+    corrected, highest = [0.0] * len(found), 0.0
+    for rank, at in enumerate(order):
+        highest = max(highest, min(1.0, (len(found) - rank) * found[at].p_value))
+        corrected[at] = highest
+    return [replace(one, p_value=corrected[at]) for at, one in enumerate(found)]
+
+
+# What the rows are cut by
+
+
+def _by_length(texts: Sequence[str]) -> list[tuple[str, list[int]]]:
+    words = [len(text.split()) for text in texts]
+    if sum(words) < 2 * len(words):  # written without blanks, or single words
+        return _by_size([float(len(text)) for text in texts], lambda size: f"{size:,.0f}", "characters")
+    return _by_size([float(count) for count in words], lambda size: f"{size:,.0f}", "words")
+
+
+def script(text: str) -> str:
+    """The script that most letters of a text belong to: "Bengali", "Latin"; "Bengali and Latin" where no one has nearly all."""
+    found: Counter[str] = Counter()
+    for character, count in Counter(text).items():
+        if unicodedata.category(character)[0] in "LM":
+            name = unicodedata.name(character, "").split(" ")[0].split("-")[0]
+            if name not in ("", "COMBINING", "MODIFIER", "VARIATION", "FULLWIDTH", "ZERO"):
+                found[name.capitalize()] += count
+    if not found:
+        return "no letters"
+    (first, count), *others = found.most_common(2)
+    return first if not others or count >= MAINLY * sum(found.values()) else " and ".join(sorted((first, others[0][0])))
+
+
+def _by_column(values: Sequence[str | None]) -> list[tuple[str, list[int]]]:
+    """A column's values as they are where they are few, else by size or by date; nothing for any other column."""
+    there = [value for value in values if value is not None and value.strip()]
+    if len(there) < 2 * FEWEST:
+        return []
+    if len(set(there)) <= MOST_VALUES:
+        return _by_value(values)
+    numbers = [_number(value) for value in values]
+    if sum(not math.isnan(one) for one in numbers) >= MOSTLY * len(there):
+        return _by_size(numbers, lambda size: f"{size:,.6g}", "")
+    dates = read_dates([value or "" for value in values])
+    if (dates.seconds != NONE).sum() >= MOSTLY * len(there):
+        seconds = [math.nan if one == NONE else float(one) for one in dates.seconds]
+        return _by_size(seconds, lambda one: str(np.datetime64(int(one), "s").astype("datetime64[D]")), "")
+    return []
+
+
+def _number(value: str | None) -> float:
+    plain = (value or "").strip().replace(",", "")
+    return float(plain) if re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", plain) else math.nan
+
+
+def _by_value(values: Sequence[str | None]) -> list[tuple[str, list[int]]]:
+    found: dict[str, list[int]] = {}
+    for place, value in enumerate(values):
+        found.setdefault(shown(value, 40) if value and value.strip() else "nothing", []).append(place)
+    return list(found.items()) if len(found) > 1 else []
+
+
+def _by_size(sizes: Sequence[float], told: Callable[[float], str], unit: str) -> list[tuple[str, list[int]]]:
+    """Up to four parts of about as many rows; rows without a size are in none."""
+    known = np.array([size for size in sizes if not math.isnan(size)])
+    if not len(known):
+        return []
+    edges = sorted({float(one) for one in np.quantile(known, [at / PARTS for at in range(1, PARTS)], method="lower")} - {known.max()})
+    parts: list[list[int]] = [[] for _ in range(len(edges) + 1)]
+    for place, size in enumerate(sizes):
+        if not math.isnan(size):
+            parts[sum(size > edge for edge in edges)].append(place)
+    names = [f"up to {told(edge)}" for edge in edges[:1]]
+    names += [f"over {told(low)}, up to {told(high)}" for low, high in itertools.pairwise(edges)]
+    names += [f"over {told(edge)}" for edge in edges[-1:]]
+    return [(f"{name} {unit}".strip(), part) for name, part in zip(names, parts, strict=False)] if edges else []

@@ -1,0 +1,139 @@
+"""The error explorer: suspects as cleanlab names them, words that moved an answer, weak parts, and a run before and after corrections."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import again, answers, mislabelled, occlusion, slices, suspecting
+from engine.answers import Answer
+from engine.data import corrected
+from engine.data.corrected import Correction
+from engine.data.split import Prepared, Rows
+from engine.spec import DataSpec
+
+
+def test_suspects_are_those_that_cleanlab_names_in_its_order() -> None:
+    """Expected: cleanlab 2.9.0, find_label_issues(filter_by="confident_learning", return_indices_ranked_by="normalized_margin")."""
+    dice = np.random.default_rng(5)
+    labels = np.concatenate([np.arange(3), dice.integers(0, 3, 37)])
+    chances = dice.dirichlet(np.ones(3) * 0.5, 40) + 0.8 * np.eye(3)[np.where(dice.random(40) < 0.9, labels, dice.integers(0, 3, 40))]
+    chances /= chances.sum(axis=1, keepdims=True)
+    assert [one.place for one in mislabelled.suspects(labels.tolist(), chances)] == [17, 34]
+
+
+def test_a_class_without_rows_is_never_suggested() -> None:
+    found = mislabelled.suspects([0, 0, 1, 1], np.array([[0.1, 0.1, 0.8]] * 4))
+    assert all(one.suggested != 2 for one in found)
+    assert mislabelled.suspects([], np.zeros((0, 2))) == ()
+
+
+def test_rows_with_a_wrong_label_are_found_by_a_model_that_never_saw_them() -> None:
+    texts = [f"a {'lovely warm' if at % 2 else 'dreadful cold'} film number {at}" for at in range(100)]
+    labels = [at % 2 for at in range(100)]
+    labels[10], labels[31] = 1, 0
+    part = Rows(texts, labels, list(range(1, 101)))
+    empty = Rows([], [], [])
+    found, looked, of = suspecting.look(Prepared(("bad", "good"), part, empty, empty, "", ()))
+    assert (looked, of) == (100, 100)
+    assert {one["row"] for one in found} == {11, 32}
+    assert {(one["label"], one["suggested"]) for one in found} == {("good", "bad"), ("bad", "good")}
+
+
+GOOD = ("lovely", "ভালো", "好")
+
+
+def by_words(texts: Sequence[str]) -> list[Mapping[str, float]]:
+    """A model that counts good words."""
+    shares = [min(0.95, 0.2 + 0.4 * sum(text.count(word) for word in GOOD)) for text in texts]
+    return [{"bad": 1 - share, "good": share} for share in shares]
+
+
+@pytest.mark.parametrize("text", ["what a lovely film", "ছবিটা খুব ভালো লেগেছে", "这部电影很好"])
+def test_the_word_that_holds_the_answer_up_moves_it_most(text: str) -> None:
+    found = occlusion.moved(text, by_words)
+    most = max(found.pieces, key=lambda one: one.moved)
+    assert text[most.start : most.end] in GOOD
+    assert most.moved == pytest.approx(0.4)
+    assert found.answer == "good"
+    assert found.dropped == (most,)
+    assert found.otherwise == "bad"
+
+
+def test_a_long_text_is_looked_at_in_groups_and_then_word_by_word() -> None:
+    asked = []
+
+    def ask(texts: Sequence[str]) -> list[Mapping[str, float]]:
+        asked.append(len(texts))
+        return by_words(texts)
+
+    text = " ".join(["plain"] * 700 + ["lovely"] + ["plain"] * 700)
+    found = occlusion.moved(text, ask)
+    most = max(found.pieces, key=lambda one: one.moved)
+    assert text[most.start : most.end] == "lovely"
+    assert sum(asked) < 150
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=300).filter(lambda text: text.strip() != ""))
+def test_pieces_are_in_order_and_never_overlap(text: str) -> None:
+    pieces = occlusion.moved(text, by_words).pieces
+    assert all(one.start < one.end for one in pieces)
+    assert all(one.end <= other.start for one, other in itertools.pairwise(pieces))
+
+
+def an_answer(row: int, text: str, *, right: bool) -> Answer:
+    return Answer(row, text, "good", "good" if right else "bad", {"bad": 0.2 if right else 0.8, "good": 0.8 if right else 0.2})
+
+
+def test_the_weak_part_leads_and_its_p_value_counts_all_parts() -> None:
+    told = [an_answer(at, "so good a film " * (1 + at % 4), right=at % 40 >= 10 or at % 4 > 0) for at in range(200)]
+    shops = ["north" if at % 2 else None for at in range(200)]
+    found = slices.slices(told, {"shop": shops, "price": [str(at) for at in range(200)]})
+    assert found[0].is_weak or all(not one.is_weak for one in found)
+    assert {one.by for one in found} == {"Length", "shop", "price"}
+    assert sum(len(one.places) for one in found if one.by == "price") == 200
+    assert all(one.accuracy.low <= one.accuracy.value <= one.accuracy.high for one in found)
+
+
+def test_scripts_are_told_by_most_letters() -> None:
+    texts = ("just so", "খুব ভালো", "khub ভালো laglo", "123 !")
+    assert [slices.script(text) for text in texts] == ["Latin", "Bengali", "Bengali and Latin", "no letters"]
+
+
+def test_wilson_s_interval_is_that_of_the_textbook() -> None:
+    """Expected: statsmodels 0.15.0, proportion_confint(8, 10, method="wilson")."""
+    found = slices.wilson(8, 10)
+    assert (found.low, found.high) == pytest.approx((0.490162, 0.943318), abs=1e-5)
+
+
+def _judged(home: Path, run_id: str, predicted: Sequence[str]) -> None:
+    folder = home / "runs" / run_id
+    folder.mkdir(parents=True)
+    lines = [{"row": at + 1, "text": f"text {at}", "label": "good", "predicted": name, "probabilities": {"bad": 0.5, "good": 0.5}}
+             for at, name in enumerate(predicted)]  # fmt: skip
+    (folder / answers.FILE).write_text("".join(json.dumps(one) + "\n" for one in lines), "utf-8")
+
+
+def test_the_run_before_is_judged_on_the_same_corrected_rows(tmp_path: Path) -> None:
+    _judged(tmp_path, "20261126-0101-first-ab12", ["bad", "good", "bad"])
+    made = Correction(1, "text 0", "good", "bad", "20261126-0101-first-ab12")
+    (tmp_path / "c.csv").write_text(corrected.to_csv([made]), "utf-8")
+    test = Rows(["text 0", "text 1", "text 2"], [0, 1, 1], [1, 2, 3])
+    prepared = Prepared(("bad", "good"), test, test, test, "", ())
+    found = again.earlier(DataSpec("file:x.csv", corrections="file:c.csv"), prepared, tmp_path)
+    assert found is not None
+    assert found.guess is not None
+    assert found.guess.predicted == (0, 1, 0)
+    assert "1 label of the test rows was corrected" in found.remarks[0]
+    other = Prepared(("bad", "good"), test, test, Rows(["text 9"], [0], [9]), "", ())
+    lost = again.earlier(DataSpec("file:x.csv", corrections="file:c.csv"), other, tmp_path)
+    assert lost is not None
+    assert lost.guess is None
+    assert again.earlier(DataSpec("file:x.csv"), prepared, tmp_path) is None
