@@ -89,7 +89,7 @@ def _spilt(table: Table, text: str) -> Iterator[Finding]:
     many = len(numbers)
     places = pc.indices_nonzero(reached).to_pylist()[:3]
     examples = tuple(
-        f"row {numbers[at].as_py():,}: …{shown((table.column(text)[place].as_py() or '')[-40:], 40)} | "
+        f"row {numbers[at].as_py():,}: …{shown(_end(table.column(text)[place].as_py() or ''), 60)} | "
         f"{shown(table.column(extra[0])[place].as_py() or '', 40)}"
         for at, place in enumerate(places)
     )
@@ -100,6 +100,10 @@ def _spilt(table: Table, text: str) -> Iterator[Finding]:
         f"A {word} inside these texts was taken for the end of a cell, so the model sees only their beginning.",
         examples, (Remedy("Join the cells again", (str(Fix("join-cells", (text, word))),)),),
     )  # fmt: skip
+
+
+def _end(text: str) -> str:
+    return text[doctor_texts.word_before(text, len(text) - 40) :]
 
 
 def _unlabelled(table: Table, text: str, label: str) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _finding(
     for place in places[:3]:
         text = texts[place].as_py()
         found = pattern.search(text) if pattern else None
-        start = max(0, found.start() - 40) if found else 0
+        start = word_before(text, found.start() - 40) if found else 0
         examples.append(f"row {numbers[place]:,}: {'…' if start else ''}{shown(text[start : start + 300], 100)}")
     looked = None if len(texts) == whole else len(texts)
     weight = {2: 2, 3: 3}.get(harm, 1)
@@ -124,8 +124,13 @@ def _beside(pair: tuple[str, str]) -> str:
     """What was damaged beside what it becomes, where the two first differ."""
     old, new = pair
     at = next((place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)
-    start = max(0, at - 20)
+    start = word_before(old, at - 20)
     return f"{shown(old[start : at + 30], 60)} → {shown(new[start : at + 28], 60)}"
+
+
+def word_before(text: str, at: int) -> int:
+    """Where the word that holds this place begins: a text that is shown from within a word could begin with a sign of the letter before."""
+    return text.rfind(" ", 0, max(0, at)) + 1
 
 
 def _far_longer(rows: Usable) -> Iterator[Finding]:

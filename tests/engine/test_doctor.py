@@ -175,6 +175,14 @@ def test_a_lopsided_data_set_is_offered_weights_and_told_no_more_once_they_are_o
     assert names(examine(table(rows), None, SPEC, weighted=True)) == set()
 
 
+def test_an_example_begins_with_a_whole_word() -> None:
+    text = "ফোনটা খুব ভালো লেগেছে আমার কাছে সত্যি বলতে গেলে দারুণ http://t.co/abcdefgh"
+    told = examine(table([(f"{'ক' * at} {text}", "ab"[at % 2]) for at in range(40)]), None, SPEC)
+    words = [one.partition("…")[2].split(" ")[0] for one in found(told, "links").examples]
+    assert words
+    assert set(words) <= set(text.split())
+
+
 def test_scripts_sorted_labels_and_a_far_longer_text_are_told_as_what_they_are() -> None:
     rows: list[tuple[str | None, ...]] = [
         *((f"ফোনটা খুব ভালো লেগেছে {at} http://t.co/abcdefgh", "a") for at in range(100)),
