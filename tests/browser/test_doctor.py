@@ -48,7 +48,7 @@ def test_a_messy_file_is_put_right_and_undone_by_clicks(app: App, open_page: Ope
     expect(page.locator("#token-fit-table tbody tr")).to_contain_text("Reads most words whole")
     expect(page.locator("#token-fit-more")).to_contain_text("others too")
 
-    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#detail input").check()
     with page.expect_download() as told:
         page.get_by_role("button", name="Download as JSON").click()
     saved = tmp_path / "spec.json"

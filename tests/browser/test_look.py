@@ -40,7 +40,7 @@ def test_a_place_is_without_fault_at_every_width_and_in_light_and_dark(open_page
 def test_advanced_is_without_fault_too(open_page: Open, seen: Seen, still: Served) -> None:
     page = open_page(still.url)
     looking.ready(page)
-    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#detail input").check()
     expect(page.get_by_label("Weight decay")).to_be_visible()
     for width, height, dark in looking.WAYS:
         page.set_viewport_size({"width": width, "height": height})
@@ -61,7 +61,7 @@ def test_simple_has_few_controls_and_start_stays_in_view(open_page: Open, still:
         page.set_viewport_size({"width": 1280, "height": height})
         expect(start).to_be_in_viewport(ratio=1)
         expect(page.locator("#compare-open")).to_be_in_viewport(ratio=1)
-    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#detail input").check()
     page.get_by_label("Name of the run").scroll_into_view_if_needed()
     expect(start).to_be_in_viewport(ratio=1)
 

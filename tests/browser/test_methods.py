@@ -55,7 +55,7 @@ def test_what_makes_a_run_fit_is_one_click_away_and_its_fit_can_be_measured(app:
     page.locator("#upload input[type=file]").set_input_files(path)
     expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=60_000)
     page.get_by_text("Balanced", exact=True).click()
-    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#detail input").check()
     page.locator("#knob-batch_size").get_by_role("textbox").fill("1024")
     page.locator("#knob-max_length").get_by_role("textbox").fill("512")
     changes = page.locator("#changes")

@@ -29,7 +29,7 @@ def pick(page: Page, label: str, option: str) -> None:
 
 def load(page: Page, path: Path) -> None:
     with page.expect_file_chooser() as chooser:
-        page.get_by_text("Advanced", exact=True).click()
+        page.locator("#detail input").check()
         page.get_by_role("button", name="Load from JSON").click()
     chooser.value.set_files(path)
 
@@ -58,7 +58,7 @@ def test_every_place_has_an_address_that_a_reload_and_the_back_button_keep(open_
 
 def test_a_run_that_is_not_there_says_so_and_leads_back(open_page: Open, still: Served) -> None:
     page = open_page(still.url + "?run=../../etc/passwd")
-    expect(page.get_by_role("heading", name="There is no run")).to_be_visible()
+    expect(page.get_by_role("heading", name="There is no run")).to_be_visible(timeout=30_000)
     page.get_by_role("link", name="See all runs.").click()
     expect(page.get_by_role("link", name="Film reviews")).to_have_count(3)
 
@@ -127,7 +127,7 @@ def test_a_spec_goes_out_as_json_and_comes_back_in(open_page: Open, still: Serve
     page = open_page(still.url)
     looking.ready(page)
     page.get_by_label("Rank", exact=False).first.fill("4")
-    page.get_by_text("Advanced", exact=True).click()
+    page.locator("#detail input").check()
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download as JSON").click()
     path = tmp_path / "spec.json"
@@ -287,7 +287,7 @@ def test_a_gated_model_asks_for_a_token_that_leaves_no_trace(open_page: Open, tm
         token.fill("hf_averysecrettoken")
         token.press("Enter")
         expect(page.get_by_role("button", name="Choose a model that can be used")).to_be_disabled()
-        page.get_by_text("Advanced", exact=True).click()
+        page.locator("#detail input").check()
         with page.expect_download() as saved:
             page.get_by_role("button", name="Download as JSON").click()
         saved.value.save_as(tmp_path / "spec.json")
