@@ -8,6 +8,7 @@ events.jsonl has one writer at a time: the worker while it lives, the supervisor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -145,9 +146,13 @@ class Store:
         """A new run's id, its folder on disk with spec.json and plan.json. The id says when and what: 20261122-2357-reviews-lora-x3f."""
         now = time.time() if now is None else now
         words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "run"
-        run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{words}-{secrets.token_hex(2)}"
-        folder = self.runs / run_id
-        folder.mkdir(parents=True)
+        moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+        self.runs.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = self.runs / (run_id := f"{moment}-{words}-{secrets.token_hex(2)}")
+            with contextlib.suppress(FileExistsError):  # of 200 runs of one second two get the same id in every fourth try
+                folder.mkdir()
+                break
         write_whole(folder / "plan.json", plan_json.encode())
         write_whole(folder / "spec.json", spec_json.encode())
         return run_id

@@ -50,7 +50,7 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
         with gr.Column(elem_classes=["place", "try"]):
             trying = try_.build()
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        places = [watching.opened, watching.timer, watching.plotly, watching.seen, watching.judged, trying.run, trying.none]
+        places = [watching.opened, watching.timer, watching.plotly, watching.seen, watching.judged, trying.run, trying.none, trying.ask]
         places += [studying.opened, studying.timer, studying.seen]
         opened = head.click(
             bind(on_place, studio), [head, trying.run], places, trigger_mode="always_last", **quiet
@@ -88,9 +88,9 @@ def on_place(studio: Studio, where: str, chosen: str | None) -> tuple[Any, ...]:
         opened = runs_events.on_open(run_id)
         if study_id:  # its own page ticks
             opened = (run_id, gr.update(active=False), *opened[2:])
-        return (*opened, gr.skip(), gr.skip(), *here)
+        return (*opened, *[gr.skip()] * 3, *here)
     stopped = (gr.skip(), gr.update(active=False), gr.skip(), gr.skip(), gr.skip())
-    return (*stopped, *try_.on_open(studio, run_id, chosen), *here) if place == "try" else (*stopped, gr.skip(), gr.skip(), *here)
+    return (*stopped, *try_.on_open(studio, run_id, chosen), *here) if place == "try" else (*stopped, *[gr.skip()] * 3, *here)
 
 
 def launch_options(studio: Studio) -> dict[str, Any]:

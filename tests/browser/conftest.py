@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.looking import Seen, listen
 from tests.serving import Served, free_port, serving
@@ -30,6 +30,7 @@ def browser() -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip(f"needs a Chromium on the PATH ({', '.join(NAMES)})")
+    expect.set_options(timeout=30_000)  # milliseconds; the five seconds it has by itself are short on two cores that others use too
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield chromium

@@ -212,3 +212,13 @@ def test_writing_whole_leaves_the_old_file_when_it_is_killed_in_the_middle(tmp_p
     assert path.read_bytes() == b"old"
     write_whole(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_an_id_that_is_taken_is_not_given_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = iter(["aaaa", "aaaa", "bbbb", *(f"{at:04x}" for at in range(100))])
+    monkeypatch.setattr("engine.store.secrets.token_hex", lambda size: next(ends))
+    store = Store(tmp_path)
+    monkeypatch.setattr("engine.store.write_whole", lambda path, content: None)
+    first, second = (store.create("{}", "{}", "one", now=0.0) for _ in range(2))
+    assert first.endswith("-one-aaaa")
+    assert second.endswith("-one-bbbb")

@@ -47,7 +47,7 @@ def build() -> Try:
             run = gr.Dropdown([], value=None, label="Run", allow_custom_value=True, elem_id="try-run")
             text = gr.Textbox(label="Text", lines=6, max_lines=16, placeholder="Type or paste a text …", elem_id="try-text", rtl=False)
             way = gr.Radio([ONE, MANY], value=ONE, label="Read it as", elem_classes=["segments"], elem_id="try-way")
-            ask = gr.Button("Classify", variant="primary", size="lg", elem_id="try-go")
+            ask = gr.Button("Classify", variant="primary", size="lg", interactive=False, elem_id="try-go")
             gr.HTML(f'<p class="soft">{SLOW}</p>')
         with gr.Column(min_width=300, elem_id="try-answer-column"):
             answer = gr.HTML('<p class="soft">The answer appears here.</p>', elem_id="try-answer", min_height=80)
@@ -64,14 +64,14 @@ def wire(studio: Studio, place: Try) -> None:
     place.ask.click(bind(on_ask, studio), [place.run, place.text, place.way], place.answer, **shown)
 
 
-def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str]:
-    """The finished runs to choose from; the one of the address, else the one that was chosen, else the newest."""
+def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str, Any]:
+    """The finished runs to choose from; the one of the address, else the one that was chosen, else the newest. Only then can one ask."""
     finished = [one for one in studio.runs() if one.state == "finished"]
     ids = [one.id for one in finished]
     value = next((one for one in (run_id, chosen) if one in ids), ids[0] if ids else None)
     named = [(f"{one.name} · {words.percent(one.accuracy)}" if one.accuracy is not None else one.name, one.id) for one in finished]
     nothing = '<p>No run has finished yet. <a href="?place=train" data-place="train">Start one on Train.</a></p>'
-    return gr.update(choices=named, value=value), "" if finished else nothing
+    return gr.update(choices=named, value=value), "" if finished else nothing, gr.update(interactive=bool(finished))
 
 
 def on_ask(studio: Studio, run_id: str | None, text: str, way: str) -> str:
