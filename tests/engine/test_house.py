@@ -19,7 +19,7 @@ ORDER = (
     "tokens", "checkpoint", "baselines", "scoring", "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices",
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "facts", "reading", "judged", "comparison", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
+    "uploads", "facts", "reading", "edge_cases", "judged", "comparison", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
     "studio", "compare_command", "fit_command", "inspect_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
