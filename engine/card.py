@@ -195,6 +195,11 @@ def _use(finished: Finished) -> str:
         f"A text longer than {settings['max_length']} tokens is cut: {kept} read. Before training, texts were brought to Unicode's "
         "NFC form and control characters became spaces" + (", as did `<br />` tags." if settings["clean_html"] else "."),
     ]
+    if finished.temperature != 1.0:
+        told.append(
+            "How sure it is was corrected on validation rows (temperature scaling): the lines divide the logits by "
+            f"{finished.temperature:.3g}."
+        )
     if finished.adapter:
         brings = "delta.safetensors" if finished.delta else "the adapter"
         told.append(f"That the base comes without a trained head (transformers reports it as missing) is right: {brings} brings it.")

@@ -1,6 +1,6 @@
 """Take home: a finished run's model as a folder and a zip, with its card and the lines that load it.
 
-    runs/<id>/export/<id>/     README.md  example.py  labels.json  shur.json  the tokenizer's files
+    runs/<id>/export/<id>/     README.md  example.py  labels.json  shur.json  the tokenizer's files  (temperature.json)
                                adapter_model.safetensors + adapter_config.json, delta.safetensors + delta.json,
                                or model.safetensors + config.json
     runs/<id>/export/<id>.zip  the same, with the folder's name in front
@@ -26,7 +26,7 @@ from engine.card import model_card
 from engine.errors import Problem, Refused, redact
 from engine.loading import Finished, base_id, example
 from engine.store import Store
-from engine.trained import Kept
+from engine.trained import TEMPERATURE, Kept, set_temperature, temperature_of
 
 KINDS = (".safetensors", ".json", ".txt", ".model", ".jinja")
 WEIGHTS = ".safetensors"
@@ -76,6 +76,7 @@ def _finished(store: Store, run_id: str, model: Path) -> Finished:
         special_tokens=_special_tokens(model / "tokenizer.json"),
         device=record.started.device if record.started else "",
         seconds=record.seconds,
+        temperature=temperature_of(folder / "model"),
     )
 
 
@@ -97,7 +98,7 @@ def _write_folder(model: Path, target: Path, finished: Finished) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for path in sorted(model.iterdir()):
-        if path.suffix not in KINDS or not path.is_file():
+        if path.suffix not in KINDS or not path.is_file() or path.name == TEMPERATURE:
             continue
         if path.suffix == WEIGHTS:
             _link(path, beside / path.name)
@@ -109,6 +110,8 @@ def _write_folder(model: Path, target: Path, finished: Finished) -> None:
             (beside / path.name).write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", "utf-8")
         else:
             shutil.copyfile(path, beside / path.name)
+    if finished.temperature != 1.0:  # of the adapter's folder, also where its merged model is taken home
+        set_temperature(beside, finished.temperature)
     (beside / "README.md").write_text(redact(model_card(finished)), "utf-8")
     (beside / "example.py").write_text(example(finished), "utf-8")
     shutil.rmtree(target, ignore_errors=True)

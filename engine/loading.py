@@ -33,6 +33,7 @@ class Finished:
     special_tokens: tuple[int, int]  # that the tokenizer puts before and after a text
     device: str
     seconds: float
+    temperature: float = 1.0  # by which logits are divided, so that its confidence is true
 
     @property
     def name(self) -> str:
@@ -66,10 +67,16 @@ def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
         'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
         '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
         f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
-        "    chances = model(input_ids=torch.tensor([ids])).logits.softmax(-1)[0].tolist()",
+        f"    chances = {_logits(finished.temperature)}.softmax(-1)[0].tolist()",
         "    print(text, dict(zip(labels, chances)))",
     ]
     return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _logits(temperature: float) -> str:
+    """The model's answer, with its confidence corrected where that is switched on."""
+    logits = "model(input_ids=torch.tensor([ids])).logits"
+    return logits if temperature == 1.0 else f"({logits} / {temperature!r})"
 
 
 def _loading(finished: Finished) -> tuple[list[str], list[str]]:

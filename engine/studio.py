@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import catalog as presets
-from engine import fitting, token_fit, uploads
+from engine import fitting, token_fit, trained, uploads
 from engine import plan as planning
 from engine import spec as specs
 from engine.catalog import Catalog
@@ -31,7 +31,7 @@ from engine.fitting import Change, Scene, changes
 from engine.hardware import Hardware
 from engine.held import Held, held
 from engine.hub import keep_caches_in
-from engine.judged import Judged
+from engine.judged import Beside, Judged, untuned_beside
 from engine.knobs import Value
 from engine.measured import with_measured
 from engine.measuring import FitState, Measuring
@@ -39,6 +39,7 @@ from engine.methods import Method, all_methods
 from engine.models import ModelFacts, TokenFacts
 from engine.plan import Plan
 from engine.predict import Prediction, Predictor
+from engine.probing import Look, Probing
 from engine.reading import Reader, RunSummary
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, write_whole
@@ -92,6 +93,7 @@ class Studio:
         self._supervisor = Supervisor(self.store, worker, share=share)
         self._predictor = Predictor(self.home)
         self._measuring = Measuring(self.home, self._supervisor.environment, self._machine, lambda: bool(self._supervisor.workers()))
+        self._probing = Probing(self.store, self._supervisor.environment, lambda: bool(self._supervisor.workers()))
         self._studies = Studies(self.home, self)
         self.explorer = Explorer(self.reader, self.facts, self.predict)
         if dispatch:
@@ -271,6 +273,7 @@ class Studio:
         if preview.plan is None or not preview.is_ready:
             raise Refused(*(problem for problem in preview.problems if problem.severity == "error"))
         self._measuring.cancel()  # else it would measure beside a run
+        self._probing.give_way()
         spec = replace(spec, name=_clean_name(spec.name or "") or _name_of(spec), data=self._lasting(spec.data))
         return self._supervisor.submit(specs.to_json(spec), planning.to_json(preview.plan), spec.name or "", self._token(token))
 
@@ -297,12 +300,14 @@ class Studio:
     def resume(self, run_id: str, token: str | None = None) -> None:
         """Puts a stopped, failed or killed run back in the queue. Raises Refused for any other."""
         self._measuring.cancel()
+        self._probing.give_way()
         self._supervisor.resume(run_id, self._token(token))
 
     def delete(self, run_id: str) -> None:
         """Removes a run and all that it made. Raises Refused while it is at work."""
         folder = self.store.folder(run_id)
         self._supervisor.delete(run_id)
+        self._probing.cancel(run_id)
         self._predictor.release(folder)
         self.reader.forget(run_id)
 
@@ -421,9 +426,34 @@ class Studio:
         """What the run's model says of each text. Raises Refused for a run without a model."""
         return self._predictor.ask(self.store.folder(run_id), texts)
 
+    def beside(self, run_id: str) -> tuple[Beside, ...]:
+        """What else answered the same test rows: an earlier run, and the model before its training where it was asked. With a sentence."""
+        found = self._probing.look(run_id).found
+        return tuple(one for one in (untuned_beside(found) if found else None, self.judged.earlier(run_id)) if one is not None)
+
+    def look_closer(self, run_id: str, token: str | None = None) -> None:
+        """Begins to try edge cases and to time this run's model, in the background. Raises Refused where that is not possible now."""
+        self._probing.start(run_id, self._token(token))
+
+    def look(self, run_id: str) -> Look:
+        """How far the closer look at this run is, and what it found."""
+        return self._probing.look(run_id)
+
+    def correct_confidence(self, run_id: str, *, on: bool) -> None:
+        """Has the run's model say how sure it is by the temperature that a look learnt, here, in Try and in exports; or as it came."""
+        found = self._probing.look(run_id).found
+        if on and (found is None or found.temperature is None):
+            raise Refused(Problem("run", "How to correct this model's confidence is not known.", "Look closer at the run first."))
+        trained.set_temperature(self.store.folder(run_id) / "model", found.temperature if on and found else None)
+
+    def give_up_look(self, run_id: str) -> None:
+        """Ends the closer look at this run, if one goes on."""
+        self._probing.cancel(run_id)
+
     def close(self) -> None:
         """Ends the background work of this process. Runs go on."""
         self._measuring.cancel()
+        self._probing.cancel()
         self._predictor.close()
         self._supervisor.close()
 

@@ -2,6 +2,7 @@
 
 model/  adapter_model.safetensors + adapter_config.json, delta.safetensors + delta.json, or model.safetensors + config.json
         the tokenizer's files   labels.json  ["Negative", "Neutral", …]   shur.json  (Kept, below)
+        temperature.json  {"temperature": 1.6}, where a person has its confidence corrected (calibration.py)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import models
+from engine import calibration, models
 from engine.data.repairs import text_as_fixed
 from engine.data.table import clean
 from engine.errors import Problem, Refused
@@ -23,6 +24,7 @@ from engine.knobs import settle
 from engine.methods import all_methods
 from engine.models import ModelFacts
 from engine.spec import Training
+from engine.store import write_whole
 from engine.tasks import all_tasks
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     import torch
 
     from engine.plan import Plan
+
+TEMPERATURE = "temperature.json"
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class Trained:
     classes: tuple[str, ...]
     kept: Kept
     autocast: str | None
+    temperature: float = 1.0  # by which logits are divided, so that its confidence is true
 
     def probabilities(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
         """Each class's probability for each text, (texts, classes), cleaned and cut as the training rows were."""
@@ -112,7 +117,8 @@ class Trained:
         fixes, html = read_all(self.kept.fixes)[0], bool(self.kept.settings["clean_html"])
         cleaned = [clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html) for text in texts]
         ids = task.encode(self.tokenizer, cleaned, settle(task.knobs, self.kept.settings))
-        return task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)
+        found = task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)
+        return calibration.cooled(found, self.temperature)
 
 
 def open_trained(folder: Path, *, home: Path, token: str | None = None, precision: str | None = None) -> Trained:
@@ -139,4 +145,24 @@ def open_trained(folder: Path, *, home: Path, token: str | None = None, precisio
     model = method.load(folder, base, lambda opened: open_base(opened, classes, kept, facts, tokenizer, precision))
     model = model.to("cuda" if cuda else "cpu")
     model.eval()
-    return Trained(model, tokenizer, classes, kept, autocast_of(precision))
+    return Trained(model, tokenizer, classes, kept, autocast_of(precision), temperature_of(folder))
+
+
+def temperature_of(folder: Path) -> float:
+    """What a model's confidence is corrected by; 1.0 where it is left as it is."""
+    try:
+        return float(json.loads((folder / TEMPERATURE).read_text("utf-8"))["temperature"])
+    except FileNotFoundError:
+        return 1.0
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise Refused(
+            Problem("run", f"The model's {TEMPERATURE} is damaged.", "Switch the corrected confidence off and on again.")
+        ) from error
+
+
+def set_temperature(folder: Path, temperature: float | None) -> None:
+    """Corrects a kept model's confidence from now on, or leaves it as it is with None."""
+    if temperature is None:
+        (folder / TEMPERATURE).unlink(missing_ok=True)
+    else:
+        write_whole(folder / TEMPERATURE, json.dumps({"temperature": temperature}).encode())

@@ -104,6 +104,21 @@ def _against(tfidf: BaselineScore, *, uneven: bool) -> str:
     return f"the model is {nominal}, but not by more than chance {p}"
 
 
+def beside_untuned(untuned: BaselineScore, rows: int, of: int, tuned_accuracy: float) -> str:
+    """What the training brought, against the model as it came."""
+    on = f"{rows:,} of these rows" if rows < of else "these rows"
+    told = f"Before the training it was right on {percent(untuned.accuracy)} of {on}, now on {percent(tuned_accuracy)}"
+    gains = {1: "the training helped, by more than chance", -1: "the training has done harm, by more than chance"}
+    return f"{told}: {gains.get(_sign(untuned), 'no difference beyond chance')} (McNemar {p_words(untuned.p_value)})."
+
+
+def beside_earlier(earlier: BaselineScore, name: str) -> str:
+    """This run against an earlier one on the same rows."""
+    told = f"The earlier run “{name}” was right on {percent(earlier.accuracy)} of the same rows"
+    signs = {1: "this one is better, by more than chance", -1: "this one is worse, by more than chance"}
+    return f"{told}: {signs.get(_sign(earlier), 'no difference beyond chance')} (McNemar {p_words(earlier.p_value)})."
+
+
 def warnings(
     per_class: Sequence[ClassScore], seen_rows: int, unseen_accuracy: float | None, baselines: Sequence[BaselineScore] = ()
 ) -> tuple[str, ...]:

@@ -20,8 +20,10 @@ from engine.models import EMBEDDED
 from engine.processes import REPOSITORY
 from engine.spec import DataSpec, RunSpec, from_json, to_json
 from engine.store import Store
+from tests import looks
 from tests.engine.test_supervisor import APP
 from tests.tiny import tiny
+from tests.ui import homes
 
 FILMS = "sample:film-reviews-en"
 LONG = ("--set", "epochs=100", "--set", "patience=0", "--set", "max_length=64")
@@ -290,3 +292,26 @@ def test_a_real_run_that_is_stopped_by_ctrl_c_has_a_checkpoint_to_go_on_from(tmp
     assert (code, told["status"]) == (1, "stopped")
     assert told["steps"] > 0
     assert list((Path(told["folder"]) / "checkpoints").glob("step-*/manifest.json"))
+
+
+# judge
+
+
+def test_what_is_known_of_a_finished_run_is_told_without_looking_again(tmp_path: Path) -> None:
+    run_id = homes.finished(tmp_path, 1_000_000.0)
+    folder = Store(tmp_path).folder(run_id)
+    looks.answer(folder, homes.CLASSES)
+    (folder / "model").mkdir()
+    (folder / "model" / "shur.json").write_text("{}")
+    looks.probed_run(folder)
+    code, told, _ = run("judge", run_id, "--kept", "--confidence", "corrected", "--home", str(tmp_path))
+    assert code == 0
+    assert "on 200 unseen rows" in told["sentence"]
+    assert told["confidence"]["temperature"] == 1.6
+    assert told["confidence"]["expected_calibration_error"] > 0
+    assert [one["threshold"] for one in told["confidence"]["answered"]] == [at / 10 for at in range(11)]
+    assert told["beside"][0]["id"] == "untuned"
+    assert told["look"]["speed"][0]["id"] == "tuned"
+    code, told, said = run("judge", "20260101-000000-none-ab12", "--home", str(tmp_path))
+    assert code == 2
+    assert "There is no run" in said

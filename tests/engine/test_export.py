@@ -271,21 +271,24 @@ sys.exit(any(name in sys.modules for name in ("torch", "transformers", "peft")))
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("method", ["lora", "adalora"])
-def test_a_merged_model_stands_alone_and_answers_as_the_adapter_does(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize(("method", "temperature"), [("lora", 1.7), ("adalora", None)])
+def test_a_merged_model_stands_alone_and_answers_as_the_adapter_does(tmp_path: Path, method: str, temperature: float | None) -> None:
     home = tmp_path / "home"
     run_id = finished_run(home, str(tiny("bert", tmp_path / "base")), method)
+    trained.set_temperature(Store(home).folder(run_id) / "model", temperature)
     expected = answers_of_shur(home, run_id, [LONG])
     with zipfile.ZipFile(export.export(Store(home), run_id, merged=True)) as packed:
         names = {Path(name).name for name in packed.namelist()}
         packed.extractall(tmp_path / "elsewhere")
     assert "model.safetensors" in names
+    assert ("temperature.json" in names) == (temperature is not None)
     assert not any("adapter" in name for name in names)
     folder = tmp_path / "elsewhere" / f"{run_id}-merged"
     home.rename(tmp_path / "moved away")
     shutil.rmtree(tmp_path / "base")
     told = answers_of((folder / "example.py").read_text("utf-8"), folder)
     assert told[LONG] == pytest.approx(expected[0], abs=1e-4)
+    assert ("divide the logits by 1.7" in (folder / "README.md").read_text("utf-8")) == (temperature is not None)
     assert "whole model" in (folder / "README.md").read_text("utf-8")
 
 

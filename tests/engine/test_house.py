@@ -19,8 +19,9 @@ ORDER = (
     "tokens", "checkpoint", "baselines", "scoring", "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices",
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "facts", "reading", "edge_cases", "judged", "comparison", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
-    "studio", "compare_command", "fit_command", "inspect_command", "__main__",
+    "uploads", "facts", "reading", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
+    "comparison", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
+    "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}
@@ -97,6 +98,7 @@ def test_there_is_one_border_where_any_exception_is_caught_in_each_process() -> 
         "engine/predict.py",
         "engine/merge.py",
         "engine/measure.py",
+        "engine/probe.py",
         "engine/wordpieces.py",
         "ui/border.py",
     }
