@@ -14,6 +14,7 @@ from ui import tables, words
 from ui.tables import Column
 
 if TYPE_CHECKING:
+    from engine.judged import Beside
     from engine.plan import Plan
 
 PACE_STEPS = 40  # the last steps, over which the time left is reckoned
@@ -160,16 +161,17 @@ def plan_lines(plan: Plan | None) -> str:
     return tables.table("Settings of this run", columns, rows)
 
 
-def verdict(evaluation: Evaluation | None) -> str:
-    """The verdict in one sentence, before all evidence."""
+def verdict(evaluation: Evaluation | None, beside: Sequence[Beside] = ()) -> str:
+    """The verdict in one sentence, before all evidence; below it a sentence for each that answered the same rows."""
     if evaluation is None:
         return ""
+    more = "".join(f'<p class="beside">{escape(one.sentence)}</p>' for one in beside)
     remarks = tables.notes(escape(one) for one in evaluation.warnings)
-    return f'<div class="verdict"><p class="sentence">{escape(evaluation.sentence)}</p>{remarks}</div>'
+    return f'<div class="verdict"><p class="sentence">{escape(evaluation.sentence)}</p>{more}{remarks}</div>'
 
 
-def scores_table(evaluation: Evaluation | None) -> str:
-    """The model beside the baselines on the same rows."""
+def scores_table(evaluation: Evaluation | None, beside: Sequence[Beside] = ()) -> str:
+    """The model beside the baselines, and whatever else answered the same rows."""
     if evaluation is None:
         return ""
     one = evaluation
@@ -186,7 +188,7 @@ def scores_table(evaluation: Evaluation | None) -> str:
             tables.number(other.weighted_f1),
             chance(other.p_value),
         )
-        for other in one.baselines
+        for other in (*one.baselines, *(told.score for told in beside))
     )
     rest = (
         f"In brackets the 95 % interval. Macro precision {tables.number(one.macro_precision)}, "

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from engine.calibration import Answers, Confidence, confidence_of
-from ui import confidence, verdict_figures
+from engine.edge_cases import Finding
+from engine.errors import Problem
+from engine.probed import Probed
+from engine.probing import Look
+from tests import looks
+from ui import confidence, probed, verdict_figures
 
 CLASSES = ("নেতিবাচক", "<b>neutral</b>", "positive")
 
@@ -66,3 +73,38 @@ def test_where_no_answers_were_kept_that_is_said() -> None:
     assert "were not kept" in confidence.sureness(None)
     assert confidence.at_threshold(None, 0.8) == confidence.silence_table(None) == confidence.curves_told(None) == ""
     assert verdict_figures.confidence(None) == {}
+
+
+def a_look(**changed: object) -> Look:
+    return Look("done", found=replace(looks.a_look(0), **changed))
+
+
+def test_a_look_says_what_the_model_stumbles_over_and_how_quick_it_is() -> None:
+    told = plain(probed.found(a_look()))
+    assert "It stumbles: “Bengali typed in Latin letters” changes 98.0 % of its answers." in told
+    assert "One text takes 14 ms; merged into one model, 7.4 ms." in told
+    assert "Applies to no text here: all in small letters." in told
+    assert "&lt;b&gt;Neutral" in told
+    assert "<b>Neutral" not in told
+    steady = tuple(one for one in looks.a_look(0).edge_cases if one.id == "typos")
+    assert "fairly steady" in probed.edge_cases(looks_with(steady))
+    assert "No text here could be changed" in probed.edge_cases(looks_with(()))
+
+
+def looks_with(findings: tuple[Finding, ...]) -> Probed:
+    return replace(looks.a_look(0), edge_cases=findings)
+
+
+def test_how_far_a_look_is_and_why_it_ended_is_said() -> None:
+    assert "Takes one to three minutes" in plain(probed.state(Look("none")))
+    assert "Timing it …" in probed.state(Look("looking", "Timing it"))
+    assert "broke off" in probed.state(Look("failed", problem=Problem("run", "The process broke off.", "Look again.")))
+    assert probed.state(a_look()) == probed.found(Look("none")) == ""
+
+
+def test_what_correcting_brings_is_said_before_and_after() -> None:
+    would = plain(probed.correction(looks.a_look(0), 0.07, 0.02, on=False))
+    assert "would make the error on the test rows 2.0 % instead of 7.0 % (temperature 1.60, learnt from 100 validation rows" in would
+    assert "makes the error" in probed.correction(looks.a_look(0), 0.07, 0.02, on=True)
+    assert "could not tell" in probed.correction(replace(looks.a_look(0), temperature=None), 0.07, 0.07, on=False)
+    assert "A closer look" in probed.correction(None, 0.07, 0.07, on=False)

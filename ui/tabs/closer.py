@@ -1,4 +1,7 @@
-"""A closer look at a judged run, folded below its evidence: how sure it is, and class by class. Handlers: closer_events.py."""
+"""A closer look at a judged run, folded below its evidence: how sure it is, class by class, edge cases and speed.
+
+Its handlers are in closer_events.py.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+TICK_SECONDS = 1.0
 CHART = '<figure class="closer"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
 DRAW = "watch('value', () => shur.draw(props.value));"
 SILENT = "<h3>Let it answer only where it is sure</h3>"
@@ -18,16 +22,22 @@ class Closer:
 
     column: Any
     sureness: Any
+    correct: Any
+    correction: Any
     threshold: Any
     silence: Any
     thresholds: Any
     curves: Any
     figures: Any
+    look: Any
+    state: Any
+    found: Any
+    timer: Any  # ticks while a look goes on
 
 
 def build() -> Closer:
     """Draws the folds inside the Blocks that is open; out of sight until a run is judged."""
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {"timer": gr.Timer(TICK_SECONDS, active=False)}
     with gr.Column(visible=False, elem_classes=["closer"], elem_id="closer") as parts["column"]:
         with gr.Accordion("How sure it is, and whether rightly", open=False, elem_id="closer-sure"):
             _sure(parts)
@@ -36,6 +46,11 @@ def build() -> Closer:
                 parts["curves"] = gr.HTML("", elem_id="curves")
             with gr.Column(min_width=320):
                 gr.HTML(CHART.format(name="precision", title="Precision over recall"))
+        with gr.Accordion("Edge cases and speed", open=False, elem_id="closer-look"):
+            parts["state"] = gr.HTML("", elem_id="look-state", elem_classes=["slot"])
+            with gr.Row(elem_classes=["actions"]):
+                parts["look"] = gr.Button("Look closer", elem_id="look-go")
+            parts["found"] = gr.HTML("", elem_id="look-found", elem_classes=["slot"])
     parts["figures"] = gr.HTML(None, html_template="", js_on_load=DRAW, elem_id="closer-figures")  # it hears nothing while out of sight
     return Closer(**parts)
 
@@ -44,6 +59,8 @@ def _sure(parts: dict[str, Any]) -> None:
     with gr.Row():
         with gr.Column(min_width=320):
             parts["sureness"] = gr.HTML("", elem_id="sureness")
+            parts["correct"] = gr.Checkbox(False, label="Correct its confidence", interactive=False, elem_id="correct")
+            parts["correction"] = gr.HTML("", elem_id="correction")
         with gr.Column(min_width=320):
             gr.HTML(CHART.format(name="calibration", title="Right against sure"))
     gr.HTML(SILENT)

@@ -54,7 +54,7 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
     shown = {**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
     button["export"].click(bind(on_export, studio, page_files, False), opened, runs.file, **shown)
     button["merged"].click(bind(on_export, studio, page_files, True), opened, runs.file, **shown)
-    closer_events.wire(studio, runs.closer, runs.judged, opened)
+    closer_events.wire(studio, runs, train)
 
 
 def _live(runs: Runs) -> list[Any]:
@@ -155,12 +155,13 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
     try:
         evaluation = studio.evaluation(run_id) if run_id else None
         plan = studio.plan(run_id) if run_id else None
+        beside = studio.beside(run_id) if evaluation else ()
     except Refused:
-        evaluation = plan = None
+        evaluation, plan, beside = None, None, ()
     matrix = {"confusion": figures.confusion(evaluation)} if evaluation else gr.skip()
     return [
-        result.verdict(evaluation),
-        result.scores_table(evaluation),
+        result.verdict(evaluation, beside),
+        result.scores_table(evaluation, beside),
         gr.update(visible=evaluation is not None),
         result.classes_table(evaluation),
         result.samples_table(evaluation),
