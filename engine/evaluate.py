@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine import scoring, verdict
 from engine.baselines import Guess
 from engine.scoring import BaselineScore, Chances, ClassScore, Interval
+from engine.verdict import Rival
 
 if TYPE_CHECKING:
     from engine.data.split import Rows
@@ -64,6 +65,22 @@ class Evaluation:
     seen_rows: int = 0  # test rows whose text stands among the training rows too
     unseen_accuracy: float | None = None  # on the other rows; None where there is no such overlap
     version: int = VERSION
+
+
+def headline(evaluation: Evaluation, beside: Sequence[Rival]) -> tuple[str, tuple[str, ...]]:
+    """The verdict in a sentence, against the strongest of the baselines and these; and a sentence for each that it does not name."""
+    one = evaluation
+    if not beside:
+        return one.sentence, ()
+    uneven = is_uneven(one.per_class)
+    named = verdict.strongest(one.rows, one.baselines, beside, uneven=uneven)
+    told = verdict.sentence(one.rows, one.accuracy, one.macro_f1, one.baselines, uneven=uneven, seen_rows=one.seen_rows, beside=beside)
+    return told, tuple(other.sentence for other in beside if other is not named)
+
+
+def is_uneven(per_class: Sequence[ClassScore]) -> bool:
+    """Whether accuracy alone would flatter a model: more than two classes, or one that prevails."""
+    return len(per_class) > 2 or max(one.rows for one in per_class) > UNEVEN_SHARE * sum(one.rows for one in per_class)
 
 
 def to_json(evaluation: Evaluation) -> str:
@@ -137,7 +154,6 @@ def evaluate(
     seen_rows = int((~unseen).sum())
     unseen_accuracy = float((truth == predicted)[unseen].mean()) if seen_rows and unseen.any() else None
     per_class = scoring.class_scores(matrix, classes)
-    uneven = len(classes) > 2 or max(one.rows for one in per_class) > UNEVEN_SHARE * len(truth)
     return Evaluation(
         rows=len(truth),
         classes=tuple(classes),
@@ -152,7 +168,7 @@ def evaluate(
         per_class=per_class,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         baselines=baselines,
-        sentence=verdict.sentence(len(truth), accuracy, macro_f1, baselines, uneven=uneven, seen_rows=seen_rows),
+        sentence=verdict.sentence(len(truth), accuracy, macro_f1, baselines, uneven=is_uneven(per_class), seen_rows=seen_rows),
         warnings=verdict.warnings(per_class, seen_rows, unseen_accuracy, baselines),
         samples=samples(test, probabilities, classes),
         step=step,

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from engine import evaluate
 from engine.errors import Problem, Refused
 from engine.studio import Studio
 
@@ -50,6 +51,7 @@ def _looked(run_id: str, studio: Studio, interrupts: threading.Semaphore, say: C
 def outcome(studio: Studio, run_id: str, problem: Problem | None = None) -> dict[str, Any]:
     """All that is known of how good the run's model is, as JSON values; shares and seconds."""
     evaluation, confidence, look = studio.evaluation(run_id), studio.judged.confidence(run_id), studio.look(run_id)
+    beside = studio.beside(run_id)
     sure: dict[str, Any] | None = None
     if confidence is not None:
         sure = {
@@ -64,8 +66,8 @@ def outcome(studio: Studio, run_id: str, problem: Problem | None = None) -> dict
         }
     return {
         "run": run_id,
-        "sentence": evaluation.sentence if evaluation else None,
-        "beside": [{"sentence": one.sentence, "rows": one.rows, **dataclasses.asdict(one.score)} for one in studio.beside(run_id)],
+        "sentence": evaluate.headline(evaluation, beside)[0] if evaluation else None,
+        "beside": [{"sentence": one.sentence, "rows": one.rows, **dataclasses.asdict(one.score)} for one in beside],
         "confidence": sure,
         "look": dataclasses.asdict(look.found) if look.found else None,
         "problem": dataclasses.asdict(problem) if problem else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -18,21 +18,12 @@ from engine import spec as specs
 from engine.baselines import Guess
 from engine.calibration import Answers, Confidence
 from engine.probed import Probed
-from engine.scoring import BaselineScore
 from engine.store import Store
+from engine.verdict import Rival
 
 Made = TypeVar("Made")
 EARLIER_RUNS = 50  # the newest, that are looked through
 KEPT = 16  # of runs; the answers to 25,000 test rows take some tens of megabytes
-
-
-@dataclass(frozen=True)
-class Beside:
-    """Another's answers to the same test rows, against this model's."""
-
-    score: BaselineScore
-    rows: int  # of the test that it answered
-    sentence: str
 
 
 class Judged:
@@ -52,14 +43,14 @@ class Judged:
         cool = trained.temperature_of(folder / "model") if temperature is None else temperature
         return self._once(f"confidence at {cool!r}", run_id, _stamp(folder), lambda: _confidence(folder, cool))
 
-    def earlier(self, run_id: str) -> Beside | None:
+    def earlier(self, run_id: str) -> Rival | None:
         """The newest earlier run that answered the very same test rows, against this one; None where there is none."""
         folder = self._store.folder(run_id)
         before = [one for one in self._store.ids() if one < run_id][:EARLIER_RUNS]  # an id begins with its time
         stamp = (_stamp(folder), tuple((one, _size_and_time(self._store.runs / one / "evaluation.json")) for one in before))
         return self._once("earlier", run_id, stamp, lambda: self._earlier(folder, before))
 
-    def _earlier(self, folder: Path, before: Sequence[str]) -> Beside | None:
+    def _earlier(self, folder: Path, before: Sequence[str]) -> Rival | None:
         mine = answers_of(folder)
         if mine is None:
             return None
@@ -112,20 +103,21 @@ def _predicted(folder: Path, mine: Answers) -> tuple[int, ...] | None:
     return tuple(one for one in found if one is not None) if None not in found else None
 
 
-def _against(mine: Answers, guess: Guess, name: str) -> Beside:
+def _against(mine: Answers, guess: Guess, name: str) -> Rival:
     predicted = scoring.predicted_classes(mine.probabilities)
     score = scoring.against(mine.labels, predicted, guess, len(mine.classes), 0)
-    return Beside(score, len(mine.rows), verdict.beside_earlier(score, name))
+    return Rival(score, len(mine.rows), f"the earlier run “{name}”", verdict.beside_earlier(score, name))
 
 
-def untuned_beside(found: Probed) -> Beside | None:
+def untuned_beside(found: Probed) -> Rival | None:
     """The model before its training against the trained one, where a closer look asked it."""
     if found.untuned is None or found.tuned_accuracy is None:
         return None
     rows, untuned = found.untuned_rows, found.untuned
     if rows < found.test_rows:
         untuned = replace(untuned, name=f"{untuned.name} ({rows:,} of the rows)")
-    return Beside(untuned, rows, verdict.beside_untuned(found.untuned, rows, found.test_rows, found.tuned_accuracy))
+    told = verdict.beside_untuned(found.untuned, rows, found.test_rows, found.tuned_accuracy)
+    return Rival(untuned, rows, "the model as it was before the training", told)
 
 
 def model_stamp(folder: Path) -> int:

@@ -31,7 +31,7 @@ from engine.fitting import Change, Scene, changes
 from engine.hardware import Hardware
 from engine.held import Held, held
 from engine.hub import keep_caches_in
-from engine.judged import Beside, Judged, untuned_beside
+from engine.judged import Judged, untuned_beside
 from engine.knobs import Value
 from engine.measured import with_measured
 from engine.measuring import FitState, Measuring
@@ -49,6 +49,7 @@ from engine.study_result import Result
 from engine.supervisor import WORKER, Supervisor
 from engine.tasks import Task, all_tasks
 from engine.token_fit import TokenFit
+from engine.verdict import Rival
 
 LIMIT_BYTES = 500_000_000
 SHARED_LIMIT_BYTES = 100_000_000
@@ -426,7 +427,7 @@ class Studio:
         """What the run's model says of each text. Raises Refused for a run without a model."""
         return self._predictor.ask(self.store.folder(run_id), texts)
 
-    def beside(self, run_id: str) -> tuple[Beside, ...]:
+    def beside(self, run_id: str) -> tuple[Rival, ...]:
         """What else answered the same test rows: an earlier run, and the model before its training where it was asked. With a sentence."""
         found = self._probing.look(run_id).found
         return tuple(one for one in (untuned_beside(found) if found else None, self.judged.earlier(run_id)) if one is not None)

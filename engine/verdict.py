@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from engine.enough import difference_told, rows_needed
 from engine.scoring import BaselineScore, ClassScore, Interval
@@ -38,23 +39,68 @@ def with_interval(figure: Interval) -> str:
     return f"{percent(figure.value)} ({_points(figure.low)} to {_points(figure.high)})"
 
 
+@dataclass(frozen=True)
+class Rival:
+    """Another's answers to the test rows, or to some of them, against the model's to the same."""
+
+    score: BaselineScore
+    rows: int  # that it answered
+    name: str  # as a sentence says it
+    sentence: str = ""  # for one that is told by itself, too
+
+    def margin(self, *, uneven: bool) -> float:
+        """By how much the model is ahead on the rows that both answered; below 0 where it is behind."""
+        ahead = (self.score.only_model_right - self.score.only_baseline_right) / self.rows
+        return self.score.macro_f1_gain.value if uneven else ahead
+
+
 def sentence(
-    rows: int, accuracy: Interval, macro_f1: Interval, baselines: Sequence[BaselineScore], *, uneven: bool, seen_rows: int = 0
+    rows: int,
+    accuracy: Interval,
+    macro_f1: Interval,
+    baselines: Sequence[BaselineScore],
+    *,
+    uneven: bool,
+    seen_rows: int = 0,
+    beside: Sequence[Rival] = (),
 ) -> str:
-    """What a person should take from the test, in a line. `uneven`: more than two classes or one that prevails, so macro F1 is told too."""
+    """What a person should take from the test, in a line: how good, and against the strongest of all that answered the same rows.
+
+    `uneven`: more than two classes or one that prevails, so macro F1 is told too, and decides which is the strongest.
+    """
     what = "test rows" if seen_rows else "unseen rows"
     told = [f"{percent(accuracy.value)} right on {rows:,} {what} ({_points(accuracy.low)} to {_points(accuracy.high)})"]
     told[0] += f", macro F1 {with_interval(macro_f1)}." if uneven else "."
     if rows < FEW_ROWS:
         told.append(f"So few test rows (under {FEW_ROWS}) give only a rough idea.")
-    by_id = {one.id: one for one in baselines}
-    majority, tfidf = by_id.get("majority"), by_id.get("tfidf")
+    majority = next((one for one in baselines if one.id == "majority"), None)
     if majority and _sign(majority) <= 0:
         told.append(_no_better_than_guessing(majority, macro_f1, uneven=uneven))
-    if tfidf:
-        figure = percent(tfidf.accuracy) + (f" (macro F1 {percent(tfidf.macro_f1)})" if uneven else "")
-        told.append(f"TF-IDF reaches {figure}: {_against(tfidf, uneven=uneven)}.")
+    rival = strongest(rows, baselines, beside, uneven=uneven)
+    if rival:
+        told.append(_against_rival(rival, rows, of_several=bool(beside), uneven=uneven))
     return " ".join(told)
+
+
+def strongest(rows: int, baselines: Sequence[BaselineScore], beside: Sequence[Rival] = (), *, uneven: bool) -> Rival | None:
+    """The one that the model is least ahead of; of equals the first.
+
+    Guessing the largest class counts only where the model is better by more than chance: elsewhere a sentence of its own says so.
+    """
+    names = {"tfidf": "TF-IDF", "majority": "guessing the largest class"}
+    told = [one for one in baselines if one.id in names and (one.id != "majority" or _sign(one) > 0)]
+    rivals = [*(Rival(one, rows, names[one.id]) for one in sorted(told, key=lambda one: one.id == "majority")), *beside]
+    return min(rivals, key=lambda one: one.margin(uneven=uneven), default=None)
+
+
+def _against_rival(rival: Rival, rows: int, *, of_several: bool, uneven: bool) -> str:
+    one = rival.score
+    figure = percent(one.accuracy) + (f" (macro F1 {percent(one.macro_f1)})" if uneven else "")
+    if rival.rows < rows:
+        mine = one.accuracy + (one.only_model_right - one.only_baseline_right) / rival.rows
+        figure += f" on {rival.rows:,} of the rows, where the model reaches {percent(mine)}"
+    name = f"the strongest beside it, {rival.name}," if of_several else rival.name
+    return f"{name[0].upper()}{name[1:]} reaches {figure}: {_against(one, uneven=uneven)}."
 
 
 def _sign(against: BaselineScore) -> int:
@@ -81,10 +127,10 @@ def _no_better_than_guessing(majority: BaselineScore, macro_f1: Interval, *, une
     return said + "."
 
 
-def _against(tfidf: BaselineScore, *, uneven: bool) -> str:
-    p = f"(McNemar {p_words(tfidf.p_value)})"
-    right = _sign(tfidf)
-    balanced = _gain_sign(tfidf) if uneven else right
+def _against(other: BaselineScore, *, uneven: bool) -> str:
+    p = f"(McNemar {p_words(other.p_value)})"
+    right = _sign(other)
+    balanced = _gain_sign(other) if uneven else right
     match right, balanced:
         case 1, -1:
             return f"the model is right more often, by more than chance {p}, but treats the classes less evenly"
@@ -98,9 +144,9 @@ def _against(tfidf: BaselineScore, *, uneven: bool) -> str:
             return f"the model's macro F1 is better by more than chance, but not its share of right rows {p}"
         case 0, -1:
             return f"the model's macro F1 is worse by more than chance, but not its share of right rows {p}"
-    if tfidf.only_model_right == tfidf.only_baseline_right:
+    if other.only_model_right == other.only_baseline_right:
         return "the model is no better and no worse"
-    nominal = "better" if tfidf.only_model_right > tfidf.only_baseline_right else "worse"
+    nominal = "better" if other.only_model_right > other.only_baseline_right else "worse"
     return f"the model is {nominal}, but not by more than chance {p}"
 
 

@@ -17,6 +17,7 @@ WHAT = (
 )
 NAMES = {"tuned": "This model", "untuned": "The model before its training", "merged": "Merged into one model"}
 MUCH, LITTLE = 0.1, 0.02  # shares of changed answers
+NOTHING = 0.02  # of a temperature, from 1
 TEXT_SHOWN = 140
 NOISE = "On a machine that does other work too, differences under a tenth mean nothing."
 
@@ -126,13 +127,22 @@ def milliseconds(seconds: float) -> str:
     return f"{amount:.1f}{words.HARD_SPACE}ms" if amount < 10 else f"{amount:,.0f}{words.HARD_SPACE}ms"
 
 
+def corrects(told: Probed | None) -> bool:
+    """Whether a look learnt a temperature that changes anything."""
+    return told is not None and told.temperature is not None and abs(told.temperature - 1) >= NOTHING
+
+
 def correction(told: Probed | None, now: float, then: float, *, on: bool) -> str:
     """What the correction of its confidence brings: `now` and `then` are the calibration errors without and with it."""
     if told is None:
         return '<p class="soft">A closer look, below, learns how to correct it.</p>'
     if told.temperature is None:
         return f'<p class="soft">{words.counted(told.temperature_rows, "validation row")} could not tell how to correct it.</p>'
+    if not corrects(told) and not on:
+        learnt = f"{words.counted(told.temperature_rows, 'validation row')} ask for temperature {told.temperature:.2f}"
+        return f'<p class="soft">There is nothing to correct: {learnt}, which leaves it as it is.</p>'
     brings = f"{'makes' if on else 'would make'} the error on the test rows {words.percent(then)} instead of {words.percent(now)}"
     how = f"temperature {told.temperature:.2f}, learnt from {words.counted(told.temperature_rows, 'validation row')}, never from the test"
+    worth = "" if then <= now else " That is worse: better leave it." if not on else " That is worse: better switch it off."
     then_on = "No answer changes, only how sure it is; Try and what you take home use it too."
-    return f'<p class="soft">The correction {brings} ({how}). {then_on}</p>'
+    return f'<p class="soft">The correction {brings} ({how}).{worth} {then_on}</p>'

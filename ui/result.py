@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from engine import evaluate
 from engine.evaluate import Evaluation, Interval
 from engine.reading import RunSummary
 from engine.store import RunRecord
@@ -14,8 +15,8 @@ from ui import tables, words
 from ui.tables import Column
 
 if TYPE_CHECKING:
-    from engine.judged import Beside
     from engine.plan import Plan
+    from engine.verdict import Rival
 
 PACE_STEPS = 40  # the last steps, over which the time left is reckoned
 SAMPLES = 12
@@ -161,16 +162,17 @@ def plan_lines(plan: Plan | None) -> str:
     return tables.table("Settings of this run", columns, rows)
 
 
-def verdict(evaluation: Evaluation | None, beside: Sequence[Beside] = ()) -> str:
-    """The verdict in one sentence, before all evidence; below it a sentence for each that answered the same rows."""
+def verdict(evaluation: Evaluation | None, beside: Sequence[Rival] = ()) -> str:
+    """The verdict in one sentence, before all evidence; below it one for each that answered the same rows and is not the strongest."""
     if evaluation is None:
         return ""
-    more = "".join(f'<p class="beside">{escape(one.sentence)}</p>' for one in beside)
+    sentence, others = evaluate.headline(evaluation, beside)
+    more = "".join(f'<p class="beside">{escape(one)}</p>' for one in others)
     remarks = tables.notes(escape(one) for one in evaluation.warnings)
-    return f'<div class="verdict"><p class="sentence">{escape(evaluation.sentence)}</p>{more}{remarks}</div>'
+    return f'<div class="verdict"><p class="sentence">{escape(sentence)}</p>{more}{remarks}</div>'
 
 
-def scores_table(evaluation: Evaluation | None, beside: Sequence[Beside] = ()) -> str:
+def scores_table(evaluation: Evaluation | None, beside: Sequence[Rival] = ()) -> str:
     """The model beside the baselines, and whatever else answered the same rows."""
     if evaluation is None:
         return ""

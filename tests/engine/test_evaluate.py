@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from engine import evaluate, scoring, verdict
 from engine.baselines import Guess
 from engine.errors import RunFailed
 from engine.scoring import BaselineScore, Interval
+from engine.verdict import Rival
 
 CLASSES = ("নেতিবাচক", "neutral", "positive")
 
@@ -228,12 +230,14 @@ def against(id_: str, accuracy: float, model: int, baseline: int, *, macro_f1: f
     return BaselineScore(id_, id_, accuracy, macro_f1, macro_f1, model, baseline, scoring.compare(model, baseline), interval, "")
 
 
-def said(*baselines: BaselineScore, rows: int = 2000, uneven: bool = False, seen: int = 0) -> str:
-    told = verdict.sentence(rows, Interval(0.912, 0.9, 0.924), Interval(0.7, 0.68, 0.72), baselines, uneven=uneven, seen_rows=seen)
+def said(*baselines: BaselineScore, rows: int = 2000, uneven: bool = False, seen: int = 0, beside: Sequence[Rival] = ()) -> str:
+    told = verdict.sentence(
+        rows, Interval(0.912, 0.9, 0.924), Interval(0.7, 0.68, 0.72), baselines, uneven=uneven, seen_rows=seen, beside=beside
+    )
     return told.replace("\u00a0", " ")
 
 
-FAR_ABOVE = against("majority", 0.5, 900, 100)
+FAR_ABOVE = against("majority", 0.5, 900, 100, gain=0.4)
 
 
 def test_the_sentence_where_the_model_wins() -> None:
@@ -266,6 +270,46 @@ def test_the_sentence_where_the_model_is_no_better_than_guessing() -> None:
 def test_macro_f1_stands_in_the_sentence_where_classes_are_many_or_uneven() -> None:
     told = said(FAR_ABOVE, against("tfidf", 0.887, 130, 80, macro_f1=0.66, gain=0.04), uneven=True)
     assert "(90.0 to 92.4), macro F1 70.0 % (68.0 to 72.0). TF-IDF reaches 88.7 % (macro F1 66.0 %): the model is better" in told
+
+
+def test_the_strongest_of_all_that_answered_the_same_rows_is_named() -> None:
+    tfidf = against("tfidf", 0.887, 130, 80, gain=0.03)
+    strong, weak = (Rival(against(id_, accuracy, model, 60, gain=gain), 2000, f"the run “{id_}”", f"{id_} by itself.")
+                    for id_, accuracy, model, gain in (("strong", 0.907, 70, 0.01), ("weak", 0.6, 684, 0.3)))  # fmt: skip
+    told = said(FAR_ABOVE, tfidf, beside=(weak, strong))
+    assert told.endswith(
+        "The strongest beside it, the run “strong”, reaches 90.7 %: the model is better, but not by more than chance (McNemar p = 0.43)."
+    )
+    assert said(FAR_ABOVE, tfidf, beside=(weak,)).endswith(
+        "The strongest beside it, TF-IDF, reaches 88.7 %: the model is better, by more than chance (McNemar p = 0.0007)."
+    )
+    assert "Guessing the largest class reaches 90.0 %: the model is better" in said(against("majority", 0.9, 100, 40), tfidf_weak())
+    assert said(against("majority", 0.9, 30, 29), tfidf_weak()).count("uessing the largest class") == 1
+
+
+def tfidf_weak() -> BaselineScore:
+    return against("tfidf", 0.5, 900, 100)
+
+
+def test_the_strongest_is_that_which_the_model_is_least_ahead_of_on_the_rows_that_both_answered() -> None:
+    tfidf = against("tfidf", 0.887, 130, 80, gain=0.03)  # 2.5 points behind on all rows
+    some = Rival(against("untuned", 0.86, 6, 3, gain=0.05), 300, "the untuned model")  # 1 point behind on some, where both do worse
+    told = said(FAR_ABOVE, tfidf, beside=(some,))
+    assert "the untuned model, reaches 86.0 % on 300 of the rows, where the model reaches 87.0 %: the model is better, but not" in told
+    assert "beside it, TF-IDF, reaches" in said(FAR_ABOVE, tfidf, beside=(some,), uneven=True)
+
+
+def test_a_headline_names_the_strongest_and_leaves_the_others_a_sentence_each() -> None:
+    predicted = np.array([0, 1, 1, 1] * 50)
+    told = evaluate.evaluate(rows([0, 1] * 100), chances(predicted, 2), "ab", [Guess("tfidf", "TF-IDF", (0,) * 200, "")])
+    assert evaluate.headline(told, ()) == (told.sentence, ())
+    better, worse = (
+        Rival(scoring.against(np.array([0, 1] * 100), predicted, Guess(name, name, answers, ""), 2, 0), 200, name, f"{name} by itself.")
+        for name, answers in (("better", (0, 1) * 100), ("worse", (1, 0) * 100))
+    )
+    sentence, others = evaluate.headline(told, (better, worse))
+    assert "The strongest beside it, better, reaches 100.0\u00a0%: the model is worse, by more than chance" in sentence
+    assert others == ("worse by itself.",)
 
 
 @pytest.mark.parametrize(

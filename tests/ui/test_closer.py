@@ -106,5 +106,7 @@ def test_what_correcting_brings_is_said_before_and_after() -> None:
     would = plain(probed.correction(looks.a_look(0), 0.07, 0.02, on=False))
     assert "would make the error on the test rows 2.0 % instead of 7.0 % (temperature 1.60, learnt from 100 validation rows" in would
     assert "makes the error" in probed.correction(looks.a_look(0), 0.07, 0.02, on=True)
+    assert "That is worse: better leave it." in plain(probed.correction(looks.a_look(0), 0.02, 0.07, on=False))
+    assert "nothing to correct" in probed.correction(replace(looks.a_look(0), temperature=0.998), 0.07, 0.07, on=False)
     assert "could not tell" in probed.correction(replace(looks.a_look(0), temperature=None), 0.07, 0.07, on=False)
     assert "A closer look" in probed.correction(None, 0.07, 0.07, on=False)

@@ -73,7 +73,7 @@ def shown(studio: Studio, run_id: str, threshold: float | None = None) -> list[A
     return [
         gr.update(visible=True),
         confidence.sureness(told),
-        gr.update(value=on, visible=True, interactive=on or temperature is not None),
+        gr.update(value=on, visible=True, interactive=on or probed.corrects(look)),
         probed.correction(look, plain.error, cooled.error, on=on),
         gr.update(value=threshold, visible=True),
         confidence.at_threshold(told, threshold),
