@@ -117,7 +117,7 @@ def untuned_beside(found: Probed) -> Rival | None:
     if rows < found.test_rows:
         untuned = replace(untuned, name=f"{untuned.name} ({rows:,} of the rows)")
     told = verdict.beside_untuned(found.untuned, rows, found.test_rows, found.tuned_accuracy)
-    return Rival(untuned, rows, "the model as it was before the training", told)
+    return Rival(untuned, rows, "the untuned model", told)
 
 
 def model_stamp(folder: Path) -> int:

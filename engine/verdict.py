@@ -153,8 +153,9 @@ def _against(other: BaselineScore, *, uneven: bool) -> str:
 def beside_untuned(untuned: BaselineScore, rows: int, of: int, tuned_accuracy: float) -> str:
     """What the training brought, against the model as it came."""
     on = f"{rows:,} of these rows" if rows < of else "these rows"
-    told = f"Before the training it was right on {percent(untuned.accuracy)} of {on}, now on {percent(tuned_accuracy)}"
-    gains = {1: "the training helped, by more than chance", -1: "the training has done harm, by more than chance"}
+    name = f"The {untuned.name[0].lower()}{untuned.name[1:]},"
+    told = f"{name} is right on {percent(untuned.accuracy)} of {on}, this one on {percent(tuned_accuracy)}"
+    gains = {1: "the training helped, by more than chance", -1: "the training is worth less than that, by more than chance"}
     return f"{told}: {gains.get(_sign(untuned), 'no difference beyond chance')} (McNemar {p_words(untuned.p_value)})."
 
 

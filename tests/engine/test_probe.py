@@ -270,8 +270,8 @@ def test_what_training_brought_is_said_in_a_sentence() -> None:
     assert found.untuned is not None
     told = verdict.beside_untuned(found.untuned, 500, 2000, 0.81).replace("\u00a0", " ")
     assert told == (
-        "Before the training it was right on 67.2 % of 500 of these rows, now on 81.0 %: the training helped, by more than chance "
-        "(McNemar p < 0.0001)."
+        "The untuned model, by nearest neighbours, is right on 67.2 % of 500 of these rows, this one on 81.0 %: "
+        "the training helped, by more than chance (McNemar p < 0.0001)."
     )
     beside = judged.untuned_beside(found)
     assert beside is not None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,8 +16,12 @@ from engine.edge_cases import Finding
 from engine.errors import Problem
 from engine.probed import Probed
 from engine.probing import Look
+from engine.store import Store
+from engine.studio import Studio
 from tests import looks
+from tests.ui import homes
 from ui import confidence, probed, verdict_figures
+from ui.tabs import closer_events
 
 CLASSES = ("নেতিবাচক", "<b>neutral</b>", "positive")
 
@@ -110,3 +117,60 @@ def test_what_correcting_brings_is_said_before_and_after() -> None:
     assert "nothing to correct" in probed.correction(replace(looks.a_look(0), temperature=0.998), 0.07, 0.07, on=False)
     assert "could not tell" in probed.correction(replace(looks.a_look(0), temperature=None), 0.07, 0.07, on=False)
     assert "A closer look" in probed.correction(None, 0.07, 0.07, on=False)
+
+
+# What the buttons do
+
+
+@pytest.fixture
+def judged_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Studio, str]]:
+    """A judged run that a look was taken at; in place of another look a process that waits to be ended."""
+    run_id = homes.finished(tmp_path, 1_000_000.0)
+    folder = Store(tmp_path).folder(run_id)
+    looks.answer(folder, homes.CLASSES)
+    (folder / "model").mkdir()
+    (folder / "model" / "shur.json").write_text("{}")
+    looks.probed_run(folder)
+    studio = Studio(tmp_path, dispatch=False)
+    monkeypatch.setattr(studio._probing, "_command", lambda *_: [sys.executable, "-c", "import signal; signal.pause()"])
+    yield studio, run_id
+    studio.close()
+
+
+def test_correcting_its_confidence_keeps_the_threshold_and_is_undone_as_easily(judged_run: tuple[Studio, str]) -> None:
+    studio, run_id = judged_run
+    plainly = closer_events.shown(studio, run_id)
+    corrected = closer_events.on_correct(studio, run_id, True, 0.7)
+    assert len(plainly) == len(corrected) == 9
+    assert (plainly[2]["value"], corrected[2]["value"], corrected[4]["value"]) == (False, True, 0.7)
+    assert "would make the error" in plainly[3]
+    assert "makes the error" in corrected[3]
+    assert plainly[1] != corrected[1]
+    assert closer_events.on_correct(studio, run_id, False, plainly[4]["value"])[1] == plainly[1]
+
+
+def test_a_look_is_begun_and_given_up_by_the_same_button_and_what_was_found_before_stays(judged_run: tuple[Studio, str]) -> None:
+    studio, run_id = judged_run
+    before = closer_events.looked(studio, run_id)
+    state, found, button, timer = closer_events.on_look(studio, run_id, "")
+    assert "Starting" in state
+    assert found == before[1] != ""
+    assert (button["value"], timer["active"]) == ("Stop looking", True)
+    while_it_goes_on = closer_events.on_tick(studio, run_id, 0.7)
+    assert "Starting" in while_it_goes_on[0]
+    given_up = closer_events.on_look(studio, run_id, "")
+    assert (given_up[2]["value"], given_up[3]["active"]) == ("Look again", False)
+    over = closer_events.on_tick(studio, run_id, 0.7)
+    assert len(over) == len(while_it_goes_on) == 15
+    assert over[13].count("untuned model") == 1
+    assert "Untuned model, by nearest neighbours (500 of the rows)" in over[14]
+
+
+def test_a_run_that_is_not_judged_or_gone_has_no_folds(judged_run: tuple[Studio, str]) -> None:
+    studio, run_id = judged_run
+    assert len(closer_events.on_judged(studio, run_id)) == 13
+    assert closer_events.on_judged(studio, run_id)[0]["visible"] is True
+    studio.delete(run_id)
+    assert len(closer_events.on_judged(studio, run_id)) == 13
+    assert closer_events.on_judged(studio, run_id)[0]["visible"] is False
+    assert closer_events.on_tick(studio, run_id, 0.7)[3]["active"] is False
