@@ -45,7 +45,10 @@
     show(here());
     document.addEventListener("click", (event) => {
       const pick = event.target.closest?.("button[data-pick]");
-      if (pick) return shur[pick.dataset.as || "pick"]?.(pick.dataset.pick);
+      if (pick) {
+        shur.pressed = pick.id;
+        return shur[pick.dataset.as || "pick"]?.(pick.dataset.pick);
+      }
       const use = event.target.closest?.("button[data-use]");
       if (use) return shur.use?.(use.dataset.use);
       const picture = event.target.closest?.("button[data-picture]");
@@ -55,9 +58,30 @@
       event.preventDefault();
       shur.go(link.dataset.place, link.dataset.run || "", link.dataset.study || "");
     });
+    document.addEventListener("change", (event) => {
+      const list = event.target.closest?.("select[data-row]");
+      if (!list) return;
+      was(list);
+      shur.relabel?.(JSON.stringify({ row: list.dataset.row, label: Number(list.value) }));
+    });
     tell(here());
   };
   window.addEventListener("popstate", () => { show(here()); shur.tell?.(here()); });
+
+  const was = (list) => { list.nextElementSibling.hidden = list.value === list.dataset.was; }; // the label before, told below the list
+
+  // A table of rows was drawn anew. Gradio keeps elements that are told as before, so a list that was changed by hand is set again;
+  // and the keyboard goes on at the button that was pressed, or at the table where that is gone.
+  shur.redrawn = (table) => requestAnimationFrame(() => setTimeout(() => {
+    document.querySelectorAll(`${table} select[data-row]`).forEach((list) => {
+      list.value = [...list.options].find((one) => one.defaultSelected)?.value ?? list.value;
+      was(list);
+    });
+    if (!shur.pressed || document.activeElement !== document.body) return;
+    const again = document.getElementById(shur.pressed);
+    (again && !again.disabled ? again : document.querySelector(`${table} [tabindex]`))?.focus();
+    shur.pressed = "";
+  }));
 
   // Charts: figures arrive as plain data and are drawn into the element with the same data-chart. Plotly comes with Gradio's own
   // plot component, which makes a new plot for every value; react() keeps the old one, so a viewer's zoom outlives a redraw.
@@ -72,6 +96,13 @@
         Object.assign(element, { shurDrawn: text, shurFigure: figure });
         element.style.height = narrow ? `${narrow.height}px` : "";
         window.Plotly.react(element, figure.data, { ...figure.layout, ...narrow }, { responsive: true, displayModeBar: false, showTips: false });
+        if (name === "confusion" && !element.shurCells) {
+          element.shurCells = true;
+          element.on("plotly_click", ({ points: [cell] }) => {
+            shur.explore?.(JSON.stringify({ do: "cell", label: cell.y, said: cell.x }));
+            document.getElementById("explorer")?.scrollIntoView();
+          });
+        }
       }
       return false;
     });

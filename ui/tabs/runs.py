@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.tabs import closer
+from ui.tabs import closer, explorer
 
 TICK_SECONDS = 1.0  # with the drawing after it a change is seen within 2 s
 CHARTS = {"loss": "Loss", "metric": "Quality on held-out rows", "memory": "Memory", "rate": "Learning rate", "norm": "Gradient norm"}
@@ -60,6 +60,7 @@ class Runs:
     classes: Any
     samples: Any
     closer: closer.Closer
+    explorer: explorer.Explorer
     settings: Any
     log: Any
     file: Any
@@ -88,6 +89,7 @@ def build() -> Runs:
         _buttons(parts)
         parts["warnings"] = gr.HTML("", elem_id="run-warnings", elem_classes=["slot"])
         _evidence(parts)
+        parts["explorer"] = explorer.build()
         parts["closer"] = closer.build()
         parts["figures"] = gr.HTML(None, html_template="", js_on_load=DRAW, elem_id="figures")
         boxes = "".join(FIGURE.format(name=name, title=title) for name, title in CHARTS.items())

@@ -18,7 +18,7 @@ from gradio.components.plot import PlotData
 from engine.errors import Refused
 from ui import figures, result, words
 from ui.border import bind
-from ui.tabs import closer_events, train_events
+from ui.tabs import closer_events, explorer_events, train_events
 from ui.tabs.runs import ASK, COST, Runs
 from ui.tabs.train import Train
 
@@ -49,12 +49,13 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
     )
     button["clone"].click(bind(on_clone, studio, train), opened, [runs.cloned, *train_events.refill(train)], **quiet).then(
         None, runs.cloned, None, js="cloned => cloned && shur.go('train')"
-    )
+    ).then(**train_events.redrawing(studio, train), **quiet)  # data alone may be other than what the fields hold
     button["try"].click(None, opened, None, js="run => shur.go('try', run)")
     shown = {**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
     button["export"].click(bind(on_export, studio, page_files, False), opened, runs.file, **shown)
     button["merged"].click(bind(on_export, studio, page_files, True), opened, runs.file, **shown)
     closer_events.wire(studio, runs, train)
+    explorer_events.wire(studio, runs, train)
 
 
 def _live(runs: Runs) -> list[Any]:

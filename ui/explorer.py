@@ -1,0 +1,160 @@
+"""What the error explorer shows, as safe HTML. Pure: rows in, text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from engine.answers import Answer
+from engine.data.corrected import Correction, Key
+from engine.explorer import Doubted
+from engine.occlusion import Moved
+from engine.slices import Slice
+from ui import tables, words
+from ui.tables import Column
+
+PAGE_ROWS = 10
+TEXT_CHARACTERS = 600
+NONE = -1  # a place in no list of labels
+LEAVE_OUT = "Leave this row out"
+UNSEEN = "Training rows are judged by TF-IDF with logistic regression, trained without them, for the model itself has seen them."
+STRONG = 0.5  # of the largest move: shown in full colour from here on
+MOST_SLICES = 12
+
+
+def row_id(key: Key) -> str:
+    return f"{key[0]}-{key[1]}"
+
+
+def key_of(row: str) -> Key:
+    number, _, told = row.partition("-")
+    return int(number), told
+
+
+def rows_table(
+    rows: Sequence[Answer | Doubted], page: int, classes: Sequence[str], corrections: Mapping[Key, Correction],
+    why: tuple[Key, Moved] | None = None,
+) -> str:  # fmt: skip
+    """One page of rows, each with a list to put its label right; `why` is told below its row's text."""
+    if not rows:
+        return "<p>No row is of this kind.</p>"
+    shown = rows[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]
+    doubted = any(isinstance(one, Doubted) for one in shown)
+    said_is = "Likely label" if doubted else "It says"
+    columns = (Column("Text", style="text"), Column("Label", style="label"), Column(said_is, style="label"), Column("Sure", number=True))
+    lines, styles = [], []
+    for one in shown:
+        said, sure = (one.predicted, one.confidence) if isinstance(one, Answer) else (one.suggested, one.confidence)
+        text = _moved(one.text, why[1]) if why and why[0] == one.key else tables.cut(one.text, TEXT_CHARACTERS)
+        lines.append((f"{text}{_beside(one)}", _choice(one, classes, corrections.get(one.key)), escape(said), tables.number(sure)))
+        styles.append("right" if said == one.label else "wrong")
+    told = tables.table("Rows", columns, lines, row_styles=styles) + _pages(page, len(rows))
+    return told + (f'<p class="soft">{UNSEEN}</p>' if any(isinstance(one, Doubted) and one.part != "test" for one in shown) else "")
+
+
+def _beside(one: Answer | Doubted) -> str:
+    part = "" if isinstance(one, Answer) or one.part == "test" else f" of the {'training' if one.part == 'train' else one.part} rows"
+    told = f'<span class="soft">Row {one.row:,}{part}</span>'
+    row = row_id(one.key)
+    if part:  # what it says was said by another model
+        return f"<br>{told}"
+    return f"<br>{told} {_button('Which words?', f'why-{row}', {'do': 'why', 'row': row})}"
+
+
+def _choice(one: Answer | Doubted, classes: Sequence[str], made: Correction | None) -> str:
+    """The list of labels, by their place in `classes`; page.js shows what the label was once it is another."""
+    now = one.label if made is None else made.new
+    own = classes.index(one.label) if one.label in classes else ""
+    options = "".join(
+        f'<option value="{at}"{" selected" if name == now else ""}>{escape(name)}</option>' for at, name in enumerate(classes)
+    )
+    options += f'<option value="{NONE}"{" selected" if now is None else ""}>{LEAVE_OUT}</option>'
+    row, hidden = escape(row_id(one.key)), " hidden" if made is None else ""
+    named = f'id="label-{row}" data-row="{row}" data-was="{own}" aria-label="Label of row {one.row:,}"'
+    return f'<select {named}>{options}</select><span class="soft was"{hidden}>was {escape(one.label)}</span>'
+
+
+def _button(name: str, id_: str, does: dict[str, object], *, off: bool = False) -> str:
+    held = f'id="{id_}" data-as="explore" data-pick="{escape(json.dumps(does))}"'
+    return f'<button type="button" class="link" {held}{" disabled" if off else ""}>{name}</button>'
+
+
+def _pages(page: int, count: int) -> str:
+    if count <= PAGE_ROWS:
+        return f'<p class="soft">{words.counted(count, "row")}</p>'
+    last = (count - 1) // PAGE_ROWS
+    told = f"Rows {page * PAGE_ROWS + 1:,} to {min(count, (page + 1) * PAGE_ROWS):,} of {count:,}"
+    before = _button("Back", "explorer-earlier", {"do": "page", "page": page - 1}, off=page == 0)
+    after = _button("On", "explorer-later", {"do": "page", "page": page + 1}, off=page == last)
+    return f'<p class="soft">{told} {before} {after}</p>'
+
+
+def _moved(text: str, moved: Moved) -> str:
+    """The text with the words that moved the answer marked, and what changes it."""
+    most = max((abs(one.moved) for one in moved.pieces), default=0.0)
+    told, at = "", 0
+    for one in moved.pieces:
+        share = abs(one.moved) / most if most else 0.0
+        told += escape(text[at : one.start])
+        word = escape(text[one.start : one.end])
+        kind = ("for" if one.moved > 0 else "against") + (" strong" if share >= STRONG else "")
+        told += f'<mark class="{kind}" title="{100 * one.moved:+.0f} points">{word}</mark>' if share >= 0.2 else word
+        at = one.end
+    told += escape(text[at:])
+    without = ", ".join(f"“{escape(text[one.start : one.end])}”" for one in moved.dropped)
+    change = f" Without {without} it says <b>{escape(moved.otherwise)}</b>." if without else " No few words change the answer."
+    key = f'<mark class="for">Marked so</mark>: speaks for {escape(moved.answer)}; <mark class="against">so</mark>: against it.'
+    return f'{told}<br><span class="soft">{key}{change}</span>'
+
+
+def before(run_id: str, better: Sequence[Answer], worse: Sequence[Answer]) -> str:
+    """This run against the one in whose answers its corrections were found; empty text where there is none."""
+    if not run_id:
+        return ""
+    link = f'<a href="?run={escape(run_id)}" data-place="runs" data-run="{escape(run_id)}">the run before the corrections</a>'
+    if not better and not worse:
+        return f"<p>It answers every test row as rightly or wrongly as {link}.</p>"
+    change = f"<b>{words.counted(len(better), 'row')}</b> right now that {'was' if len(better) == 1 else 'were'} wrong, "
+    change += f"<b>{words.count(len(worse))}</b> wrong now that {'was' if len(worse) == 1 else 'were'} right"
+    return f"<p>Beside {link}, by the labels as they are now: {change}.</p>"
+
+
+def corrected_line(corrections: Sequence[Correction]) -> str:
+    """How many labels were put right."""
+    if not corrections:
+        return '<p class="soft">A wrong label? Choose the right one in the list beside it; then train again.</p>'
+    out = sum(one.new is None for one in corrections)
+    new = len(corrections) - out
+    told = [words.counted(new, "label") + " put right"] if new else []
+    told += [words.counted(out, "row") + " left out"] if out else []
+    return f'<p role="status"><b>{", ".join(told)}.</b> The file itself stays as it came.</p>'
+
+
+def slices_table(found: Sequence[Slice]) -> str:
+    """The weakest parts, and whether by more than chance."""
+    if not found:
+        return "<p>There are too few test rows to look at parts of them.</p>"
+    weak = [one for one in found if one.is_weak]
+    told = (
+        f"Weaker than elsewhere by more than chance: {', '.join(escape(f'{one.by}: {one.name}') for one in weak[:3])}."
+        if weak
+        else "No part is weaker than the others by more than chance."
+    )
+    columns = (
+        Column("Rows"), Column("How many", number=True), Column("Right", number=True), Column("The others", number=True),
+        Column("Chance", style="soft"),
+    )  # fmt: skip
+    lines = (
+        (
+            f"{escape(one.by)}: {escape(one.name)}",
+            words.count(len(one.places)),
+            f"{tables.number(one.accuracy.value)} {tables.soft(f'({one.accuracy.low * 100:.1f} to {one.accuracy.high * 100:.1f})')}",
+            tables.number(one.rest),
+            "more than chance" if one.p_value < 0.05 else "may be chance",
+        )
+        for one in found[:MOST_SLICES]
+    )
+    note = '<p class="soft">In brackets the 95 % interval; chance by Fisher\'s exact test, corrected for the number of parts (Holm).</p>'
+    table = tables.table("Parts of the test rows", columns, lines)
+    return f"<p>{told}</p>{table}{note}"

@@ -1,0 +1,177 @@
+"""What happens in the error explorer. Corrections lie in the run's folder, so that a reload finds them; nothing is kept per viewer."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from engine import answers
+from engine.answers import Answer
+from engine.data import corrected
+from engine.errors import Refused
+from engine.explorer import Doubted
+from ui import explorer as shown
+from ui import words
+from ui.border import bind
+from ui.tabs import train_events
+
+if TYPE_CHECKING:
+    from engine.occlusion import Moved
+    from engine.studio import Studio
+    from ui.tabs.runs import Runs
+    from ui.tabs.train import Train
+
+MISTAKES, DOUBTED, BETTER, WORSE = (json.dumps([what]) for what in ("mistakes", "doubted", "better", "worse"))
+MOST_CELLS = 60  # of the matrix in the list; the others are clicked
+
+
+def wire(studio: Studio, runs: Runs, train: Train) -> None:
+    """Connects it; `runs.judged` changes when another verdict is shown, `runs.opened` holds the run's id."""
+    place, opened = runs.explorer, runs.opened
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
+    busy = {**quiet, "show_progress": "minimal", "show_progress_on": [place.table]}
+    rows = [place.page, place.table]
+    made = [place.line, place.again, place.download, place.back]
+    whole = [place.column, place.before, place.pick, place.slices, place.weak, *rows, *made]
+    runs.judged.change(bind(on_judged, studio), opened, whole, **quiet)
+    place.pick.input(bind(on_pick, studio), [opened, place.pick], rows, **quiet)
+    place.heard.click(bind(on_heard, studio), [opened, place.pick, place.page, place.heard], [place.pick, *rows], **busy)
+    # One at a time, in their order, and none left out: two labels may be changed before the first is written.
+    ordered = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
+    place.relabelled.click(bind(on_relabelled, studio), [opened, place.relabelled], made, **ordered)
+    place.back.click(bind(on_back, studio), [opened, place.pick, place.page], [*rows, *made], **quiet)
+    place.download.click(bind(on_download, studio), opened, place.text, **quiet).then(
+        None, place.text, None, js="text => shur.download('corrections.csv', text, 'text/csv')"
+    )
+    place.again.click(bind(on_again, studio, train), opened, [place.sent, *train_events.refill(train)], **quiet).then(
+        None, place.sent, None, js="sent => sent && shur.go('train')"
+    ).then(**train_events.redrawing(studio, train), **quiet)  # where every other field held the same already, none has told of a change
+    place.through.click(bind(on_through, studio), opened, [place.pick, *rows], **busy)
+    parts = {**quiet, "concurrency_limit": 1, "concurrency_id": "slices"}  # else the quicker answer is drawn over the fuller one
+    place.weak.expand(bind(on_weak, studio), opened, place.slices, **parts)
+    place.columns.click(bind(on_columns, studio), [opened, train.token], place.slices, **parts)
+
+
+def on_judged(studio: Studio, run_id: str) -> list[Any]:
+    """The explorer of a judged run; none for another."""
+    try:
+        if not run_id or studio.evaluation(run_id) is None or not studio.explorer.has_answers(run_id):
+            return _nothing()
+        before = shown.before(studio.explorer.before(run_id), *studio.explorer.changed(run_id))
+        start = [gr.update(visible=True), before, _picks(studio, run_id, MISTAKES), "", gr.update(open=False)]
+        return [*start, *_rows_drawn(studio, run_id, MISTAKES, 0), *_made(studio, run_id)]
+    except Refused:  # deleted meanwhile, or written by hand
+        return _nothing()
+
+
+def _nothing() -> list[Any]:
+    return [gr.update(visible=False), "", gr.skip(), "", gr.skip(), 0, "", "", *(gr.update(visible=False) for _ in range(3))]
+
+
+def _picks(studio: Studio, run_id: str, value: str) -> Any:
+    """Which rows there are to look at, with how many of each."""
+    told = studio.explorer.answers(run_id)
+    better, worse = studio.explorer.changed(run_id)
+    listed = [
+        (f"All mistakes ({sum(not one.is_right for one in told):,})", MISTAKES),
+        (f"Labels that are likely wrong ({len(studio.explorer.doubted(run_id)):,})", DOUBTED),
+        *([(f"Right now, wrong before the corrections ({len(better):,})", BETTER)] if better else []),
+        *([(f"Wrong now, right before the corrections ({len(worse):,})", WORSE)] if worse else []),
+        *((f"{label}, called {said} ({rows:,})", json.dumps(["cell", label, said])) for label, said, rows in answers.confusions(told)),
+    ][: MOST_CELLS + 4]
+    if value not in [one for _, one in listed]:
+        _, label, said = json.loads(value)
+        listed.append((f"{label}, called {said} ({len(answers.of_cell(told, label, said)):,})", value))
+    return gr.update(choices=listed, value=value)
+
+
+def _rows(studio: Studio, run_id: str, pick: str | None) -> Sequence[Answer | Doubted]:
+    """The picked rows, the surest mistakes first."""
+    match json.loads(pick or MISTAKES):
+        case ["doubted"]:
+            return studio.explorer.doubted(run_id)
+        case ["better"]:
+            return studio.explorer.changed(run_id)[0]
+        case ["worse"]:
+            return studio.explorer.changed(run_id)[1]
+        case ["cell", label, said]:
+            return answers.of_cell(studio.explorer.answers(run_id), label, said)
+        case _:
+            return answers.surest_first(one for one in studio.explorer.answers(run_id) if not one.is_right)
+
+
+def _rows_drawn(studio: Studio, run_id: str, pick: str | None, page: int, why: tuple[corrected.Key, Moved] | None = None) -> list[Any]:
+    """The page of rows that is shown, and its number."""
+    made = {one.key: one for one in studio.explorer.corrections(run_id)}
+    table = shown.rows_table(_rows(studio, run_id, pick), page, studio.explorer.classes(run_id), made, why)
+    return [page, f'<div data-drawn="{secrets.token_hex(4)}">{table}</div>']  # so that the same is drawn again too
+
+
+def _made(studio: Studio, run_id: str) -> list[Any]:
+    """What was put right, and the buttons for it."""
+    made = studio.explorer.corrections(run_id)
+    return [shown.corrected_line(made), *(gr.update(visible=bool(made)) for _ in range(3))]
+
+
+def on_pick(studio: Studio, run_id: str, pick: str | None) -> list[Any]:
+    return _rows_drawn(studio, run_id, pick, 0)
+
+
+def on_heard(studio: Studio, run_id: str, pick: str | None, page: int, told: str) -> list[Any]:
+    """A cell of the matrix, another page, or what moved a row's answer."""
+    match json.loads(told):
+        case {"do": "cell", "label": int(label), "said": int(said)}:
+            evaluation = studio.evaluation(run_id)
+            names = evaluation.classes if evaluation else studio.explorer.classes(run_id)
+            pick = json.dumps(["cell", names[label], names[said]])
+            return [_picks(studio, run_id, pick), *_rows_drawn(studio, run_id, pick, 0)]
+        case {"do": "page", "page": int(wanted)}:
+            return [gr.skip(), *_rows_drawn(studio, run_id, pick, max(0, wanted))]
+        case {"do": "why", "row": str(row)}:
+            key = shown.key_of(row)
+            return [gr.skip(), *_rows_drawn(studio, run_id, pick, page, (key, studio.explorer.moved(run_id, key)))]
+    return [gr.skip() for _ in range(3)]
+
+
+def on_relabelled(studio: Studio, run_id: str, told: str) -> list[Any]:
+    """Another label for a row, by its place among the run's labels; below 0: the row is left out."""
+    match json.loads(told):
+        case {"row": str(row), "label": int(label)}:
+            studio.explorer.correct(run_id, shown.key_of(row), studio.explorer.classes(run_id)[label] if label >= 0 else None)
+    return _made(studio, run_id)
+
+
+def on_back(studio: Studio, run_id: str, pick: str | None, page: int) -> list[Any]:
+    studio.explorer.take_back(run_id)
+    return [*_rows_drawn(studio, run_id, pick, page), *_made(studio, run_id)]
+
+
+def on_download(studio: Studio, run_id: str) -> str:
+    return corrected.to_csv(studio.explorer.all_corrections(run_id))
+
+
+def on_again(studio: Studio, train: Train, run_id: str) -> list[Any]:
+    """The run's spec with the corrections, in the fields of the Train place."""
+    return [f"{run_id} {secrets.token_hex(2)}", *train_events.shown(studio, train, studio.explorer.again(run_id))]
+
+
+def on_through(studio: Studio, run_id: str) -> list[Any]:
+    """Looks through the training rows, which takes a moment."""
+    studio.explorer.look_through(run_id)
+    return [_picks(studio, run_id, DOUBTED), *_rows_drawn(studio, run_id, DOUBTED, 0)]
+
+
+def on_weak(studio: Studio, run_id: str) -> str:
+    return shown.slices_table(studio.explorer.slices(run_id))
+
+
+def on_columns(studio: Studio, run_id: str, token: str) -> str:
+    """By the data's other columns too, or why they cannot be looked at."""
+    try:
+        return shown.slices_table(studio.explorer.slices(run_id, columns=True, token=token or None))
+    except Refused as refused:
+        return words.problems(refused.problems) + shown.slices_table(studio.explorer.slices(run_id))
