@@ -143,7 +143,7 @@ def _rows(work: Deciding) -> Iterator[Problem]:
     if rows["test"] < FEW_TEST_ROWS:
         message = f"{rows['test']:,} test rows are too few to tell good from lucky: the figure at the end will be uncertain."
         given = work.data.given_test is not None
-        fix = "Give a larger test file." if given else "Raise test_share, or add rows."
+        fix = "Give a larger test file." if given else "Cross-validate under Compare methods, raise test_share, or add rows."
         yield Problem("data.test" if given else "settings.test_share", message, fix, "warning")
     batch = work.asked.own.get("batch_size", 0)
     if isinstance(batch, int) and batch > rows["train"]:

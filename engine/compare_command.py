@@ -20,18 +20,40 @@ from engine.spec import RunSpec
 from engine.studio import Studio
 from engine.study import Budget, seeds_of
 from engine.study_result import Result, RunResult
+from engine.varied import Variants, by_shares, in_folds
 from engine.verdict import percent
 
 DONE, FAILED = 0, 1
 FILES = {"csv": study_report.to_csv, "markdown": study_report.to_markdown, "html": study_report.to_html}
 # What a study has from its start, so that it cannot be asked for with --resume.
-CONDITIONS = ("steps", "minutes", "data", "test", "text", "label", "group", "time", "model", "method", "preset", "set", "name", "spec")
+CONDITIONS = (
+    "folds",
+    "shares",
+    "steps",
+    "minutes",
+    "data",
+    "test",
+    "text",
+    "label",
+    "group",
+    "time",
+    "model",
+    "method",
+    "preset",
+    "set",
+    "name",
+    "spec",
+)
 LOOK_SECONDS = 0.5
 
 
 def add_options(compare: argparse.ArgumentParser) -> None:
     """The options beside those of `train`."""
     compare.add_argument("--methods", metavar="ID,ID", help="what to compare, with commas between; left out: all that fit")
+    compare.add_argument(
+        "--folds", type=int, metavar="N", help="cross-validate one method instead: N runs, each row tested once; 5 is usual"
+    )
+    compare.add_argument("--shares", metavar="S,S", help="a learning curve of one method instead: 0.1,0.25,0.5,1 of the training rows")
     compare.add_argument("--seeds", type=int, metavar="N", help="runs of each method, 1 to 5; left out: 1")
     compare.add_argument("--steps", type=int, metavar="N", help="steps of every run")
     compare.add_argument("--minutes", type=float, metavar="M", help="minutes for the whole comparison, by the estimate")
@@ -101,13 +123,14 @@ def _started(told: argparse.Namespace, spec: RunSpec, methods: list[str] | None,
     budget = Budget("minutes", told.minutes) if told.minutes is not None else Budget("steps", told.steps)
     seeds = 1 if told.seeds is None else told.seeds
     seeds_of(spec, seeds)  # refuses a wrong number before the machine is measured
+    variants = _variants(told)
     say("Looking at the data, the model and this machine")
     studio.facts.measure(wait=True)
-    if methods is None:
+    if methods is None and variants is None:
         for fit in studio.methods_that_fit(spec):
             for problem in fit.problems[:1]:
                 say(f"Left out: {fit.name}. {problem}")
-    proposal = studio.compare_preview(spec, methods, seeds, budget)
+    proposal = studio.compare_preview(spec, methods, seeds, budget, variants=variants)
     for note in proposal.notes:
         say(note)
     for method, plan in proposal.plans.items():
@@ -115,7 +138,24 @@ def _started(told: argparse.Namespace, spec: RunSpec, methods: list[str] | None,
         say(f"  {method}: learning rate {rate:g}, {plan.steps:,} steps, {memory:.1f} GB (estimated)")
     minutes = "" if proposal.seconds is None else f", about {max(1, round(proposal.seconds / 60))} min in all"
     say(f"{proposal.runs} runs{minutes} (estimated).")
-    return studio.compare(spec, methods, seeds, budget)
+    return studio.compare(spec, methods, seeds, budget, variants=variants)
+
+
+def _variants(told: argparse.Namespace) -> Variants | None:
+    """What is studied instead of several methods. Raises Refused where more than one thing would vary."""
+    given = [f"--{name}" for name in ("methods", "folds", "shares") if getattr(told, name) is not None]
+    if len(given) > 1:
+        raise Refused(Problem("arguments", f"{' and '.join(given)} are given; a study varies one thing.", "Give one of them."))
+    if told.folds is not None:
+        return in_folds(told.folds)
+    if told.shares is None:
+        return None
+    try:
+        return by_shares([float(one) for one in told.shares.split(",")])
+    except ValueError as error:
+        raise Refused(
+            Problem("study.shares", f"The shares are {told.shares!r}.", "Give numbers with commas between: 0.1,0.5,1.")
+        ) from error
 
 
 def _resumed(told: argparse.Namespace, methods: list[str] | None, studio: Studio) -> str:
@@ -175,7 +215,8 @@ def outcome(studio: Studio, result: Result) -> dict[str, Any]:
     for row in result.rows:
         steady = row.stability
         rows.append({
-            "method": row.method, "state": row.state, "reason": "" if row.state == "finished" else row.reason,
+            "method": row.method, "name": row.name, "training_rows": row.train_rows,
+            "state": row.state, "reason": "" if row.state == "finished" else row.reason,
             "runs": [run.id for run in row.runs], "trainable_share": row.trainable_share, "learning_rate": row.learning_rate,
             "steps": row.total_steps, "accuracy": figure(row.accuracy), "macro_f1": figure(row.macro_f1),
             "peak_memory_bytes": row.peak_bytes, "seconds": row.seconds, "rows_per_second": row.rows_per_second,
@@ -188,6 +229,7 @@ def outcome(studio: Studio, result: Result) -> dict[str, Any]:
         "study": result.study.id,
         "folder": str(studio.home / "studies" / result.study.id),
         "state": result.state,
+        "varies": result.study.varies,
         "methods": rows,
         "baselines": [{"id": one.id, "name": one.name, "accuracy": one.accuracy, "macro_f1": one.macro_f1} for one in result.baselines],
         "test_rows": result.test_rows,

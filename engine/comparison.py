@@ -19,8 +19,11 @@ from engine import scoring
 from engine.scoring import Interval
 from engine.verdict import CHANCE, FEW_ROWS, p_words, percent
 
-# Student's t, 97.5 % quantile, for 1 to 4 degrees of freedom (two to five seeds), as in any table of it.
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+# Student's t, 97.5 % quantile, for 1 to 19 degrees of freedom (two to five seeds, two to twenty folds), as in any table of it.
+STUDENT = {
+    1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 11: 2.201, 12: 2.179,
+    13: 2.160, 14: 2.145, 15: 2.131, 16: 2.120, 17: 2.110, 18: 2.101, 19: 2.093,
+}  # fmt: skip
 FEWEST_SEEDS = 3  # below which Student's t says nothing of use
 SPIKE = 4.0  # spreads that one step must rise by; of changes that are normally distributed 1 in 30,000 does
 SPIKE_SHARE = 0.1  # of the mean loss that it must rise by at least, so that a smooth curve has no spikes

@@ -8,7 +8,6 @@ So nothing is lost when the app ends half-way through the queueing: what has no 
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shutil
@@ -20,6 +19,7 @@ from typing import Protocol
 
 import filelock
 
+from engine import spec as specs
 from engine import study
 from engine.errors import Problem, Refused
 from engine.methods import Method
@@ -29,6 +29,7 @@ from engine.spec import RunSpec
 from engine.store import RUN_ID, write_whole
 from engine.study import Budget, Study
 from engine.study_result import GOING, TO_RESUME, Result, Results
+from engine.varied import Variants
 
 
 class Runs(Protocol):
@@ -56,7 +57,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a comparison would do: every run's plan by method, under equal conditions."""
+    """What a study would do: every run's plan by arm, under equal conditions."""
 
     plans: dict[str, Plan]
     notes: tuple[str, ...]
@@ -88,9 +89,20 @@ class Studies:
         return tuple(found)
 
     def propose(
-        self, base: RunSpec, methods: Sequence[str] | None, seeds: int = 1, budget: Budget | None = None, token: str | None = None
+        self,
+        base: RunSpec,
+        methods: Sequence[str] | None,
+        seeds: int = 1,
+        budget: Budget | None = None,
+        token: str | None = None,
+        variants: Variants | None = None,
     ) -> tuple[Proposal, Study]:
-        """What a comparison would do, and the study that would do it. `methods` None: all that fit. Raises Refused with every problem."""
+        """What a study would do, and the study that would do it. Raises Refused with every problem.
+
+        `methods` None: all that fit. With `variants` it is the base's method that is studied, and `methods` are not looked at.
+        """
+        if variants is not None and variants.settings:
+            return self._propose_variants(base, variants, seeds, budget or Budget(), token)
         fits = {one.method: one for one in self.fits(base, token)}
         chosen = self._chosen(methods, fits)
         numbers = study.seeds_of(base, seeds)
@@ -103,6 +115,24 @@ class Studies:
             budget=budget or Budget(), own=conditions.own, notes=conditions.notes, refused={},
         )  # fmt: skip
         return self._proposal(made, tuple(plans), numbers, token), made
+
+    def _propose_variants(self, base: RunSpec, variants: Variants, seeds: int, budget: Budget, token: str | None) -> tuple[Proposal, Study]:
+        """The same with one method, which learns once for each variant."""
+        settings = {name: value for name, value in base.settings.items() if name not in (*variants.names, "seed")}
+        numbers = study.seeds_of(base, seeds)
+        plans: dict[str, Plan] = {}
+        for arm, own in variants.settings.items():
+            plan, problems = self._runs.planned(replace(base, settings={**settings, **own}, study=None), token)
+            if plan is None:
+                raise Refused(*(one for one in problems if one.severity == "error"))
+            plans[arm] = plan
+        conditions = study.equal_variants(base, plans, variants, budget, seeds)
+        shared = replace(base, settings={**settings, **conditions.settings}, study=None)
+        made = Study(
+            id="", name=base.name or study.subject(base), created=self._clock(), base=shared, methods=(base.method,), seeds=numbers,
+            budget=budget, own=conditions.own, notes=conditions.notes, refused={}, varies=variants.varies, variants=variants.settings,
+        )  # fmt: skip
+        return self._proposal(made, made.arms, numbers, token), made
 
     def _chosen(self, methods: Sequence[str] | None, fits: Mapping[str, Fit]) -> tuple[str, ...]:
         """The methods to compare. Raises Refused where fewer than two can be."""
@@ -125,16 +155,16 @@ class Studies:
         message = f"{only} this data, model and machine. {kept_out}"
         raise Refused(Problem("study.methods", message, "Choose a smaller model or a shorter text, so that two methods fit."))
 
-    def _proposal(self, made: Study, methods: Sequence[str], seeds: Sequence[int], token: str | None) -> Proposal:
+    def _proposal(self, made: Study, arms: Sequence[str], seeds: Sequence[int], token: str | None) -> Proposal:
         plans: dict[str, Plan] = {}
         problems: list[Problem] = []
-        for method in methods:
-            spec = study.spec_of(replace(made, id="x"), self._runs.methods[method], seeds[0])
+        for arm in arms:
+            spec = study.spec_of(replace(made, id="x"), arm, seeds[0], self._runs.methods)
             plan, found = self._runs.planned(spec, token)
             if plan is None:
                 problems += [one for one in found if one.severity == "error"]
             else:
-                plans[method] = plan
+                plans[arm] = plan
         if problems:
             raise Refused(*dict.fromkeys(problems))
         each = plans.values()
@@ -153,10 +183,16 @@ class Studies:
     # The study
 
     def start(
-        self, base: RunSpec, methods: Sequence[str] | None, seeds: int = 1, budget: Budget | None = None, token: str | None = None
+        self,
+        base: RunSpec,
+        methods: Sequence[str] | None,
+        seeds: int = 1,
+        budget: Budget | None = None,
+        token: str | None = None,
+        variants: Variants | None = None,
     ) -> str:
         """A new study with all its runs at the end of the queue; its id. Raises Refused as `propose` does."""
-        _, made = self.propose(base, methods, seeds, budget, token)
+        _, made = self.propose(base, methods, seeds, budget, token, variants)
         words = re.sub(r"[^a-z0-9]+", "-", made.name.lower()).strip("-")[:40].strip("-") or "study"
         made = replace(made, id=f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(made.created))}-{words}-{secrets.token_hex(2)}")
         self._keep(made)
@@ -199,20 +235,20 @@ class Studies:
         return [one for one in reversed(self._runs.reader.runs()) if one.study == study_id]
 
     def _by_cell(self, made: Study) -> dict[tuple[str, int], RunSummary]:
-        """The newest run of each method and seed."""
+        """The newest run of each arm and seed."""
         found: dict[tuple[str, int], RunSummary] = {}
         for one in self.runs_of(made.id):
-            seed = self._seed(one.id)
-            if seed is not None:
-                found[one.method, seed] = one
+            spec = self._asked(one.id)
+            seed, arm = (spec.settings.get("seed"), study.arm_of(made, spec)) if spec else (None, None)
+            if isinstance(seed, int) and arm is not None:
+                found[arm, seed] = one
         return found
 
-    def _seed(self, run_id: str) -> int | None:
+    def _asked(self, run_id: str) -> RunSpec | None:
         try:
-            seed = json.loads(self._runs.reader.spec_json(run_id)).get("settings", {}).get("seed")
-        except (Refused, ValueError, AttributeError):
+            return specs.from_json(self._runs.reader.spec_json(run_id))
+        except Refused:
             return None
-        return seed if isinstance(seed, int) else None
 
     def _lock(self, study_id: str) -> filelock.BaseFileLock:
         """Held while a study is changed or its runs are queued: two pages may press Resume."""
@@ -222,15 +258,15 @@ class Studies:
         """Puts every run that is not there in the queue; what is refused now is written down with its reason. Under the lock."""
         made, there = self.load(study_id), self._by_cell(self.load(study_id))
         refused: dict[str, str] = {}
-        for method, seed in made.cells:
-            if (method, seed) in there:
+        for arm, seed in made.cells:
+            if (arm, seed) in there:
                 continue
             try:
-                if method not in self._runs.methods:
+                if (method := made.method_of(arm)) not in self._runs.methods:
                     raise Refused(Problem("method", f"There is no method {method!r}.", "Delete this study."))
-                self._runs.submit(study.spec_of(made, self._runs.methods[method], seed), token)
+                self._runs.submit(study.spec_of(made, arm, seed, self._runs.methods), token)
             except Refused as error:
-                refused[f"{method}/{seed}"] = str(error)
+                refused[f"{arm}/{seed}"] = str(error)
         if refused != made.refused:
             self._keep(replace(made, refused=refused))
 
@@ -276,7 +312,9 @@ class Studies:
             self._queue_missing(study_id, token)
 
     def _grown(self, made: Study, methods: Sequence[str], seeds: int | None, token: str | None) -> tuple[Study, Sequence[str]]:
-        """The study with what is added, and the methods whose runs are new."""
+        """The study with what is added, and the arms whose runs are new."""
+        if methods and made.variants:
+            raise Refused(Problem("study.methods", "This study is of one method.", "Give it more seeds, or start a comparison of methods."))
         unknown = [one for one in methods if one not in self._runs.methods]
         if unknown:
             raise Refused(Problem("study.methods", f"There is no method {unknown[0]!r}.", f"Choose from: {', '.join(self._runs.methods)}."))
@@ -299,7 +337,7 @@ class Studies:
             if shared_out:  # the minutes; the newcomer gets the least steps of the others
                 fewest = min(shared_out, key=lambda one: one["max_steps"])
                 own[method] |= {name: fewest[name] for name in ("max_steps", "epochs")}
-        return replace(made, methods=(*made.methods, *more), seeds=numbers, own=own), more or made.methods
+        return replace(made, methods=(*made.methods, *more), seeds=numbers, own=own), more or made.arms
 
     def delete(self, study_id: str) -> None:
         """Removes the study with all its runs. Raises Refused while one of them is at work."""

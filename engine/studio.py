@@ -49,6 +49,7 @@ from engine.study_result import Result
 from engine.supervisor import WORKER, Supervisor
 from engine.tasks import Task, all_tasks
 from engine.token_fit import TokenFit
+from engine.varied import Variants
 from engine.verdict import Rival
 
 LIMIT_BYTES = 500_000_000
@@ -352,7 +353,7 @@ class Studio:
         """The end of the run's log, without anything that looks like a token."""
         return self.reader.log_tail(run_id, limit_bytes)
 
-    # Studies: the same data learnt by several methods
+    # Studies: the same data learnt under conditions that differ in one thing
 
     def planned(self, spec: RunSpec, token: str | None) -> tuple[Plan | None, tuple[Problem, ...]]:
         """A run's plan, None where something keeps it from being made, and all problems."""
@@ -369,17 +370,32 @@ class Studio:
         return token_fit.fits(spec, data, self.facts, self.catalog, self.planned, self._token(token), fetch=fetch)
 
     def compare_preview(
-        self, spec: RunSpec, methods: Sequence[str] | None = None, seeds: int = 1, budget: Budget | None = None, token: str | None = None
+        self,
+        spec: RunSpec,
+        methods: Sequence[str] | None = None,
+        seeds: int = 1,
+        budget: Budget | None = None,
+        token: str | None = None,
+        variants: Variants | None = None,
     ) -> Proposal:
         """What `compare` would do: how long, how much memory, under which conditions. Raises Refused as it does."""
-        return self._studies.propose(spec, methods, seeds, budget, token)[0]
+        return self._studies.propose(spec, methods, seeds, budget, token, variants)[0]
 
     def compare(
-        self, spec: RunSpec, methods: Sequence[str] | None = None, seeds: int = 1, budget: Budget | None = None, token: str | None = None
+        self,
+        spec: RunSpec,
+        methods: Sequence[str] | None = None,
+        seeds: int = 1,
+        budget: Budget | None = None,
+        token: str | None = None,
+        variants: Variants | None = None,
     ) -> str:
-        """A new study of these methods (None: all that fit), its runs queued; its id. Raises Refused with every problem."""
+        """A new study of these methods (None: all that fit), or of these variants of one, its runs queued; its id.
+
+        Raises Refused with every problem.
+        """
         self.facts.measure(wait=True)
-        return self._studies.start(spec, methods, seeds, budget, token)
+        return self._studies.start(spec, methods, seeds, budget, token, variants)
 
     def studies(self) -> list[Study]:
         """All studies, newest first."""

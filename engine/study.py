@@ -1,4 +1,6 @@
-"""A study: the same data learnt by several methods under equal conditions. What it holds, and how its conditions are made equal. Pure.
+"""A study: the same data learnt under conditions that are equal but for one thing, the method as a rule (see varied). Pure.
+
+What it holds, and how its conditions are made equal.
 
 Its runs are ordinary runs that carry its id; `studies` queues and reads them.
 """
@@ -9,7 +11,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +22,14 @@ from engine.knobs import Value, knobs_of, read
 from engine.methods import Method
 from engine.plan import Plan
 from engine.spec import RunSpec, Training
+from engine.varied import Variants, Varies, name_of, notes_of
 
-VERSION = 1
+VERSION = 2  # 2: studies of one method; one of version 1 compares methods
 MOST_SEEDS = 5
 MOST_PASSES = 10  # over the data that a budget of minutes may pay for, where the person set no passes
 LEAST_STEPS = 20  # with fewer, a shared number of steps gives way to a share of the minutes for each method
 OWN_RULE = "learning_rate"  # each method's own
+MOST_EPOCHS = 100.0  # as the knob allows
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,30 @@ class Study:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     budget: Budget
-    own: dict[str, dict[str, Value]]  # method -> settings that are its own: its learning rate where a preset has another, its steps
+    own: dict[str, dict[str, Value]]  # arm -> settings that are its own: its learning rate where a preset has another, its steps
     notes: tuple[str, ...]  # what is equal and what is not, a sentence each
-    refused: dict[str, str]  # "method/seed" -> why its run could not be put in the queue
+    refused: dict[str, str]  # "arm/seed" -> why its run could not be put in the queue
+    varies: Varies = "methods"
+    variants: dict[str, dict[str, Value]] = field(default_factory=dict)  # arm -> settings, where one method is studied
     version: int = VERSION
 
     @property
+    def arms(self) -> tuple[str, ...]:
+        """The lines of the study: its methods, or the variants of its one method."""
+        return tuple(self.variants) if self.variants else self.methods
+
+    def method_of(self, arm: str) -> str:
+        return self.methods[0] if self.variants else arm
+
+    def name_of(self, arm: str, methods: Mapping[str, Method]) -> str:
+        """What the arm is called on the page."""
+        method = self.method_of(arm)
+        return name_of(self.varies, self.variants.get(arm, {}), methods[method].name if method in methods else method)
+
+    @property
     def cells(self) -> tuple[tuple[str, int], ...]:
-        """Every run: all methods with the first seed, then with the next, so that each method has a figure early."""
-        return tuple((method, seed) for seed in self.seeds for method in self.methods)
+        """Every run: all arms with the first seed, then with the next, so that each arm has a figure early."""
+        return tuple((arm, seed) for seed in self.seeds for arm in self.arms)
 
 
 def to_json(study: Study) -> str:
@@ -85,12 +104,19 @@ def from_json(text: str) -> Study:
         raise Refused(damaged) from error
 
 
-def spec_of(study: Study, method: Method, seed: int) -> RunSpec:
+def spec_of(study: Study, arm: str, seed: int, methods: Mapping[str, Method]) -> RunSpec:
     """What this run of the study asks for."""
-    spec = for_method(study.base, method)
-    settings = {**spec.settings, **study.own.get(method.id, {}), "seed": seed}
-    name = f"{study.name} · {method.name}" + (f" · seed {seed}" if len(study.seeds) > 1 else "")
+    spec = study.base if study.variants else for_method(study.base, methods[arm])  # of one method, the person's own learning rate
+    settings = {**spec.settings, **study.own.get(arm, {}), **study.variants.get(arm, {}), "seed": seed}
+    name = f"{study.name} · {study.name_of(arm, methods)}" + (f" · seed {seed}" if len(study.seeds) > 1 else "")
     return replace(spec, settings=settings, name=name, study=study.id)
+
+
+def arm_of(study: Study, run: RunSpec) -> str | None:
+    """The line of the study that this run belongs to; None where it belongs to none."""
+    if not study.variants:
+        return run.method
+    return next((arm for arm, own in study.variants.items() if all(run.settings.get(name) == value for name, value in own.items())), None)
 
 
 def subject(spec: RunSpec) -> str:
@@ -130,13 +156,13 @@ class Equal:
     notes: tuple[str, ...]
 
 
-def equal(base: RunSpec, plans: Mapping[str, Plan], budget: Budget, seeds: int) -> Equal:
+def equal(base: RunSpec, plans: Mapping[str, Plan], budget: Budget, seeds: int, *, own_rule: bool = True) -> Equal:
     """The conditions under which every one of these methods can run.
 
     `plans` holds a plan of each method by itself. The order of the rows follows from seed and batch size, so both are shared; the
     effective batch is the base's. Raises Refused for a budget that does not pay for one evaluation.
     """
-    lead = plans.get(base.method) or next(iter(plans.values()))
+    lead = plans.get(base.method) or max(plans.values(), key=lambda plan: plan.rows["train"])
     batch = min(int(one.settings["batch_size"]) for one in plans.values())
     accumulation = max(1, round(lead.effective_batch / batch))
     shared: dict[str, Value] = {
@@ -159,9 +185,25 @@ def equal(base: RunSpec, plans: Mapping[str, Plan], budget: Budget, seeds: int) 
         else:
             own = {method: dict(_lasting(steps, pass_steps)) for method, steps in by_method.items()}
     for method, plan in plans.items():
-        if plan.reason(OWN_RULE) is None:  # the preset's, made for one method alone
+        if own_rule and plan.reason(OWN_RULE) is None:  # the preset's, made for one method alone
             own.setdefault(method, {})[OWN_RULE] = _rule(method)
     return Equal(shared, own, (told, *_notes(base, shared, batch, accumulation)))
+
+
+def equal_variants(base: RunSpec, plans: Mapping[str, Plan], variants: Variants, budget: Budget, seeds: int) -> Equal:
+    """The conditions for a study of one method, `plans` by arm: as of methods, but the learning rate is the same, and so are the steps.
+
+    Fewer rows are passed over more often. Raises Refused as `equal` does.
+    """
+    lead = max(plans.values(), key=lambda plan: plan.rows["train"])
+    found = equal(base, {arm: replace(plan, decisions=lead.decisions) for arm, plan in plans.items()}, budget, seeds, own_rule=False)
+    shared = {**found.settings, OWN_RULE: lead.settings[OWN_RULE]}
+    own: dict[str, dict[str, Value]] = {}
+    for arm, plan in plans.items():
+        steps = int(found.own.get(arm, shared)["max_steps"])
+        passes = math.ceil(math.ceil(plan.rows["train"] / int(shared["batch_size"])) / int(shared["accumulation"]))
+        own[arm] = {"max_steps": steps, "epochs": min(MOST_EPOCHS, float(math.ceil(steps / passes)))}
+    return Equal(shared, own, (found.notes[0], *notes_of(variants.varies)))
 
 
 def _rule(method: str) -> float:
@@ -207,9 +249,9 @@ def _of_minutes(base: RunSpec, budget: Budget, plans: Mapping[str, Plan], seeds:
     least = seeds * (sum(fixed.values()) + sum(each.values())) + once
     if seconds < least:
         needed = _minutes(math.ceil(least / 60))
-        message = f"{_minutes(budget.amount or 0)} {'is' if budget.amount == 1 else 'are'} too few: {len(plans)} methods with {seeds} "
+        message = f"{_minutes(budget.amount or 0)} {'is' if budget.amount == 1 else 'are'} too few: {len(plans)} runs with {seeds} "
         message += f"{'seed' if seeds == 1 else 'seeds'} take about {needed} for one step and one evaluation each."
-        raise Refused(Problem("study.budget", message, f"Give at least {needed}, or choose fewer methods or seeds."))
+        raise Refused(Problem("study.budget", message, f"Give at least {needed}, or make the study smaller."))
     wanted = base.settings.get("epochs")
     most = math.ceil((float(wanted) if isinstance(wanted, (int, float)) else MOST_PASSES) * pass_steps)
     if isinstance(base.settings.get("max_steps"), int):

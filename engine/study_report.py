@@ -11,6 +11,7 @@ from html import escape
 
 from engine.comparison import Figure, minutes, size
 from engine.study_result import Result, Row
+from engine.varied import TITLES
 from engine.verdict import percent
 
 # Okabe and Ito's colours, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/), yellow left out as too pale on
@@ -28,6 +29,11 @@ HEADINGS = (
 )  # fmt: skip
 WIDTH, HEIGHT = 680, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 16, 48  # room for axes, and at the right for the names
+
+
+def headings(result: Result) -> tuple[str, ...]:
+    """HEADINGS, the first of them by what the study varies."""
+    return (TITLES[result.study.varies], *HEADINGS[1:])
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -94,7 +100,7 @@ def notes(result: Result) -> str:
 def to_csv(result: Result) -> str:
     """One line a method and baseline, plain numbers: shares, bytes, seconds."""
     names = (
-        "method", "name", "state", "reason", "runs_finished", "seeds", "trainable_share", "learning_rate", "steps_per_run",
+        "method", "name", "state", "reason", "runs_finished", "seeds", "training_rows", "trainable_share", "learning_rate", "steps_per_run",
         "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high", "interval_over", "peak_memory_bytes",
         "seconds_per_run", "rows_per_second", "stored_bytes", "loss_spread", "loss_spikes", "loss_spike_threshold",
         "diverged", "within_noise_of_best", "take",
@@ -107,7 +113,7 @@ def to_csv(result: Result) -> str:
         judged = row.macro_f1 is not None and row.done > 0
         writer.writerow((
             row.method, row.name, row.state, "" if row.state == "finished" else row.reason, row.done,
-            " ".join(str(one) for one in result.study.seeds), row.trainable_share, row.learning_rate, row.total_steps,
+            " ".join(str(one) for one in result.study.seeds), row.train_rows, row.trainable_share, row.learning_rate, row.total_steps,
             *_bounds(row.accuracy), *_bounds(row.macro_f1), row.macro_f1.basis if row.macro_f1 else None, row.peak_bytes, row.seconds,
             row.rows_per_second, row.saved_bytes,
             *((steady.spread, steady.spikes, steady.threshold, steady.diverged) if steady else (None,) * 4),
@@ -126,7 +132,7 @@ def _bounds(figure: Figure | None) -> tuple[float | None, ...]:
 def to_markdown(result: Result) -> str:
     """The advice, the table with the baselines in it, and the conditions."""
     study = result.study
-    lines = [f"# {study.name}", "", " ".join(result.advice.sentences), "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
+    lines = [f"# {study.name}", "", " ".join(result.advice.sentences), "", _line(headings(result)), _line(["---"] * len(HEADINGS))]
     lines += [_line(cells(row)) for row in result.rows]
     lines += [_line(one) for one in baseline_cells(result)]
     lines += ["", notes(result), "", "## Conditions", ""]
@@ -174,7 +180,7 @@ def to_html(result: Result) -> str:
     name = escape(result.study.name)
     body = "".join(_row(cells(row), "take" if row.method == result.advice.take else "") for row in result.rows)
     body += "".join(_row(one, "soft") for one in baseline_cells(result))
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in HEADINGS)
+    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in headings(result))
     drawn = "".join(f"<h2>{escape(title)}</h2>{svg}" for title, svg in pictures(result) if svg)
     listed = "".join(f"<li>{escape(one)}</li>" for one in conditions(result))
     return (
@@ -193,7 +199,7 @@ def _row(values: Sequence[str], style: str) -> str:
 
 
 def pictures(result: Result) -> list[tuple[str, str]]:
-    """The three pictures with their titles, as SVG; "" for one that nothing is known for yet."""
+    """The pictures with their titles, as SVG; "" for one that nothing is known for yet."""
     places = {row.method: at for at, row in enumerate(result.rows)}
     judged = [row for row in result.rows if row.macro_f1 is not None]
 
@@ -207,6 +213,11 @@ def pictures(result: Result) -> list[tuple[str, str]]:
         return found
 
     curves = [Series(row.name, places[row.method], row.runs[0].curve) for row in result.rows if row.runs and row.runs[0].curve]
+    if result.study.varies == "shares":
+        line = tuple((float(row.train_rows), 100 * row.macro_f1.value) for row in judged if row.macro_f1)
+        return [("Quality against training rows", plot([Series("Macro F1", 0, line)] if line else [], "Training rows", "Macro F1 (%)"))]
+    if result.study.varies != "methods":
+        return [("Training loss, first seed", plot(curves, "Steps", "Loss (nats a row)"))]
     return [
         ("Quality against memory", plot(dots("memory"), "Peak memory (GB)", "Macro F1 (%)")),
         ("Quality against time", plot(dots("time"), "Minutes a run", "Macro F1 (%)")),

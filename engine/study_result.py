@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine import comparison, study
+from engine import comparison, findings, study
 from engine.comparison import Advice, Answers, Candidate, Figure, Stability
 from engine.errors import Refused
 from engine.evaluate import BaselineScore, Evaluation
+from engine.findings import Arm
 from engine.methods import Method
 from engine.plan import Plan
 from engine.reading import Reader, RunSummary
@@ -43,14 +44,15 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Row:
-    """A method's line in the result: means over the seeds that have a figure, the peak of all."""
+    """The line of an arm in the result: means over the seeds that have a figure, the peak of all."""
 
-    method: str
+    method: str  # the arm's id: the method's, or the variant's where one method is studied
     name: str
     state: str  # "queued", "running", "finished", "stopped", "failed", "killed", "missing"; of several seeds the first that applies
     reason: str  # why it did not finish, and what to do; else what it does now
     done: int  # runs finished
     runs: tuple[RunResult, ...]
+    train_rows: int  # of each run; 0 while it is not known
     trainable_share: float | None
     learning_rate: float | None
     steps: int  # taken, of all its runs
@@ -104,10 +106,14 @@ class Results:
         """The study as it stands, with the newest run of each method and seed."""
         known = self._runs.get(made.id, {})
         self._runs[made.id] = {one.id: known[one.id] for one in there.values() if one.id in known}  # without those that were deleted
-        rows = tuple(self._row(made, method, there) for method in made.methods)
+        rows = tuple(self._row(made, arm, there) for arm in made.arms)
         over = sum(one.state not in (*GOING, "new", "stopped") for one in there.values())
         begun = sum(one.step / max(1, one.total_steps) for one in there.values() if one.state in (*GOING, "stopped"))
-        judged = next((run.judged for row in rows for run in row.runs if run.judged), None)
+        judged = [next((run.judged for run in row.runs if run.judged), None) for row in rows]
+        tested = [one for one in judged if one is not None]
+        if made.varies != "folds":  # of which each has test rows of its own
+            tested = tested[:1]
+        baselines = findings.pooled(tested) if tested else ()
         states = {one.state for one in there.values()}
         state = "running" if "running" in states else "queued" if states & {"queued", "new"} else "stopped"
         if state == "stopped" and len(there) == len(made.cells) and states <= {"finished", "failed"}:
@@ -116,16 +122,16 @@ class Results:
             study=made,
             state=state,
             rows=rows,
-            baselines=judged.baselines if judged else (),
-            test_rows=judged.rows if judged else 0,
-            advice=self._advice(made.id, rows, {one.name: one.accuracy for one in judged.baselines} if judged else {}),
+            baselines=baselines,
+            test_rows=sum(one.rows for one in tested),
+            advice=self._advice(made, rows, {one.name: one.accuracy for one in baselines}),
             done=over,
             share=min(1.0, (over + begun) / max(1, len(made.cells))),
             total=len(made.cells),
             seconds_left=_left(rows) if state in GOING else None,
         )
 
-    def _advice(self, study_id: str, rows: Sequence[Row], baselines: Mapping[str, float]) -> Advice:
+    def _advice(self, made: Study, rows: Sequence[Row], baselines: Mapping[str, float]) -> Advice:
         """What to take; worked out again only when a figure has changed, for with 14 methods and 5 seeds it takes a second."""
         candidates = _candidates(rows)
         unfinished = sum(row.state != "finished" for row in rows)
@@ -133,25 +139,30 @@ class Results:
             (one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, one.loses, tuple(one.answers)) for one in candidates
         )
         stamp = known, unfinished
-        if study_id not in self._advised or self._advised[study_id][0] != stamp:
-            self._advised[study_id] = stamp, comparison.advise(candidates, unfinished=unfinished, baselines=baselines)
-        return self._advised[study_id][1]
+        if made.id not in self._advised or self._advised[made.id][0] != stamp:
+            if made.varies == "methods":
+                advice = comparison.advise(candidates, unfinished=unfinished, baselines=baselines)
+            else:
+                judged = {row.method: tuple(run.judged for run in row.runs if run.judged) for row in rows}
+                advice = findings.advise(made.varies, [Arm(one, judged[one.method]) for one in candidates], unfinished)
+            self._advised[made.id] = stamp, advice
+        return self._advised[made.id][1]
 
-    def _row(self, made: Study, method: str, there: Mapping[tuple[str, int], RunSummary]) -> Row:
-        runs = [self._run(made.id, there[method, seed], seed) for seed in made.seeds if (method, seed) in there]
-        missing = [seed for seed in made.seeds if (method, seed) not in there]
-        state, reason = _state(runs, missing, made, method)
+    def _row(self, made: Study, arm: str, there: Mapping[tuple[str, int], RunSummary]) -> Row:
+        runs = [self._run(made.id, there[arm, seed], seed) for seed in made.seeds if (arm, seed) in there]
+        missing = [seed for seed in made.seeds if (arm, seed) not in there]
+        state, reason = _state(runs, missing, made, arm)
         judged = [run.judged for run in runs if run.judged]
         plan = next((run.planned for run in runs if run.planned), None)
-        known = self._methods.get(method)
         steady = [run.stability for run in runs if run.stability]
         return Row(
-            method=method,
-            name=known.name if known else method,
+            method=arm,
+            name=made.name_of(arm, self._methods),
             state=state,
             reason=reason,
             done=sum(run.summary.state == "finished" for run in runs),
             runs=tuple(runs),
+            train_rows=plan.rows["train"] if plan else 0,
             trainable_share=plan.trainable_share if plan else None,
             learning_rate=float(plan.settings[study.OWN_RULE]) if plan else None,
             steps=sum(run.summary.step for run in runs),
@@ -202,14 +213,14 @@ class Results:
         )
 
 
-def _state(runs: Sequence[RunResult], missing: Sequence[int], made: Study, method: str) -> tuple[str, str]:
-    """What state a method is in over its seeds, and a sentence on it."""
+def _state(runs: Sequence[RunResult], missing: Sequence[int], made: Study, arm: str) -> tuple[str, str]:
+    """What state an arm is in over its seeds, and a sentence on it."""
     states = [run.summary.state for run in runs]
     for state in ("running", "queued", "new"):
         if state in states:
             return ("queued" if state == "new" else state), next(run.summary.message for run in runs if run.summary.state == state)
     if missing:
-        refused = next((made.refused[key] for seed in missing if (key := f"{method}/{seed}") in made.refused), "")
+        refused = next((made.refused[key] for seed in missing if (key := f"{arm}/{seed}") in made.refused), "")
         return "missing", refused or "It was never put in the queue, or it was deleted. Press Resume to queue it."
     for run in runs:
         if run.summary.state in TO_RESUME:

@@ -127,9 +127,38 @@ def confusion(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def study(result: Result) -> dict[str, Figure]:
-    """The pictures of a comparison, by name. Each method has one colour, and its name stands beside its dot or at the end of its line."""
-    return {"study-memory": quality(result, "memory"), "study-time": quality(result, "time"), "study-loss": losses(result)}
+def study(result: Result) -> dict[str, Figure | None]:
+    """The pictures of a study, by name; None for one that would say nothing. Each arm has a colour, and its name at its dot or line."""
+    compared, curve = result.study.varies == "methods", result.study.varies == "shares"
+    return {
+        "study-curve": learning_curve(result) if curve else None,
+        "study-memory": quality(result, "memory") if compared else None,
+        "study-time": quality(result, "time") if compared else None,
+        "study-loss": losses(result),
+    }
+
+
+def learning_curve(result: Result) -> Figure:
+    """Macro F1 over the training rows, with the intervals as bars and the baselines across."""
+    judged = [(row.train_rows, row.macro_f1) for row in result.rows if row.macro_f1 is not None and row.train_rows]
+    x, y = [rows for rows, _ in judged], [100 * one.value for _, one in judged]
+    line = _line("Macro F1", x, [round(one, 2) for one in y], BLUE, markers=True)
+    above, below = ([100 * abs(edge - one.value) for edge, one in edges] for edges in (
+        [(one.high, one) for _, one in judged], [(one.low, one) for _, one in judged],
+    ))  # fmt: skip
+    bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": f"{BLUE}80", "thickness": 1, "width": 3}
+    line |= {"error_y": bars, "hovertemplate": "%{x:,} rows: %{y:.1f} %<extra></extra>"}
+    figure = _figure([line] if judged else [], "Training rows", "Macro F1 (%)", result.study.id)
+    figure["layout"] |= {"height": 340, "showlegend": False, "hovermode": "closest"}
+    if not judged:
+        return _empty(figure, "Fills when the first run has been judged")
+    levels = [(one.name, 100 * one.macro_f1) for one in result.baselines]
+    reach = [100 * edge for _, one in judged for edge in (one.low, one.high)]
+    figure["layout"]["yaxis"]["range"] = _roomy([*reach, *(level for _, level in levels)], 0.05)
+    figure["layout"]["xaxis"]["range"] = [0, 1.08 * max(x)]
+    figure["layout"]["shapes"] = [_level(level) for _, level in levels]
+    figure["layout"]["annotations"] = [_named(name, level) for name, level in levels]
+    return figure
 
 
 def quality(result: Result, against: Literal["memory", "time"]) -> Figure:

@@ -89,6 +89,9 @@
   const drawn = () => {
     const waiting = Object.entries(shur.charts).filter(([name, figure]) => {
       const element = document.querySelector(`[data-chart="${name}"]`);
+      const box = name.startsWith("study-") && element?.closest("figure");  // which pictures a study has depends on what it varies
+      if (box) box.hidden = !figure;
+      if (box && !figure) return false;
       if (!window.Plotly || !element || !element.offsetParent) return true;
       const narrow = element.clientWidth < 480 && figure?.layout.meta?.narrow; // names then stand in a legend below, not in the plot
       const text = JSON.stringify(figure) + Boolean(narrow);

@@ -11,6 +11,7 @@ from engine.evaluate import Evaluation, Interval
 from engine.reading import RunSummary
 from engine.store import RunRecord
 from engine.study import Study
+from engine.varied import NAMES
 from ui import tables, words
 from ui.tables import Column
 
@@ -60,7 +61,7 @@ def _study_line(study: Study, runs: Sequence[RunSummary]) -> tuple[str, ...]:
     mine = [one for one in runs if one.study == study.id]
     done = sum(one.state == "finished" for one in mine)
     told = f"{done} of {words.counted(len(study.cells), 'run')} finished"
-    name = f'{study_link(study)} <span class="soft">comparison</span>'
+    name = f'{study_link(study)} <span class="soft">{NAMES[study.varies].lower()}</span>'
     return name, told, "", "", words.duration(sum(one.seconds for one in mine)), words.moment(study.created)
 
 
@@ -85,7 +86,7 @@ def heading(run: RunSummary) -> str:
     """The run's name and state, and how to get back to the list."""
     preset = f" · preset {escape(run.preset)}" if run.preset else ""
     address = f'href="?place=runs&amp;study={escape(run.study)}" data-study="{escape(run.study)}"' if run.study else ""
-    part = f' · <a {address} data-place="runs">The comparison it belongs to</a>' if run.study else ""
+    part = f' · <a {address} data-place="runs">The study it belongs to</a>' if run.study else ""
     return (
         f'<p class="soft"><a href="?place=runs" data-place="runs">All runs</a>{part}</p><h1>{escape(run.name)}</h1>'
         f'<p class="soft">{escape(run.data)} · {escape(run.model)} · {escape(run.method)}{preset} · {words.moment(run.created)}</p>'

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from engine.methods import all_methods
+from engine.varied import NAMES, TITLES, Varies
 from ui import result as run_words
 from ui import tables, words
 from ui.tables import Column
@@ -77,9 +78,10 @@ def _each(told: Proposal) -> str:
 
 def heading(study: Study) -> str:
     made = f"{escape(study.base.data.known_as)} · {escape(study.base.model)} · {words.moment(study.created)}"
+    what = f"Comparison of {len(study.methods)} methods" if study.varies == "methods" else f"{NAMES[study.varies]} · {study.methods[0]}"
     return (
         '<p class="soft"><a href="?place=runs" data-place="runs">All runs</a></p>'
-        f'<h1>{escape(study.name)}</h1><p class="soft">Comparison of {len(study.methods)} methods · {made}</p>'
+        f'<h1>{escape(study.name)}</h1><p class="soft">{escape(what)} · {made}</p>'
     )
 
 
@@ -107,33 +109,39 @@ def advice(result: Result) -> str:
     """The paragraph: what to take and why, and what the differences are not."""
     first, *rest = result.advice.sentences
     more = f"<p>{escape(' '.join(rest))}</p>" if rest else ""
-    style = "sentence" if result.advice.take or result.advice.differences else "soft"
+    told = result.advice
+    says = told.take or told.differences or (told.alike and result.study.varies != "methods")
+    style = "sentence" if says else "soft"
     return f'<div class="verdict"><p class="{style}">{escape(first)}</p>{more}</div>'
 
 
 def table(result: Result, notes: str) -> str:
     """A line for each method, and the baselines below them."""
     columns = (
-        Column("Method"), Column("Macro F1", number=True), Column("Accuracy", number=True), Column("Peak memory", number=True),
+        Column(TITLES[result.study.varies]), Column("Macro F1", number=True),
+        Column("Accuracy", number=True), Column("Peak memory", number=True),
         Column("Time a run", number=True), Column("To store", number=True), Column("Rows a second", number=True),
         Column("Trained", number=True), Column("Learning rate", number=True), Column("Loss spread", number=True),
-        Column("Spikes", number=True), Column("Use", style="use"),
+        Column("Spikes", number=True), *([Column("Use", style="use")] if result.study.varies == "methods" else ()),
     )  # fmt: skip
-    rows = [_row(row, take=row.method == result.advice.take) for row in result.rows]
-    rows += [(escape(one.name), tables.number(one.macro_f1), tables.number(one.accuracy), *([""] * 9)) for one in result.baselines]
+    rows = [_row(row, result.study.varies, take=row.method == result.advice.take) for row in result.rows]
+    blank = [""] * (len(columns) - 3)
+    rows += [(escape(one.name), tables.number(one.macro_f1), tables.number(one.accuracy), *blank) for one in result.baselines]
     styles = ["ours" if row.method == result.advice.take else "" for row in result.rows] + ["soft"] * len(result.baselines)
-    on = f"On {words.counted(result.test_rows, 'test row')}" if result.test_rows else "Method by method"
-    drawn = tables.table("Methods compared", columns, rows, row_styles=styles)
+    on = f"On {words.counted(result.test_rows, 'test row')}" if result.test_rows else "Run by run"
+    drawn = tables.table("Runs compared", columns, rows, row_styles=styles)
     measured = "Memory, time and sizes are measured; time holds whatever else the machine did meanwhile."
     return f'<h2>{on}</h2>{drawn}<p class="soft">{measured} {escape(notes)}</p>'
 
 
-def _row(row: Row, *, take: bool) -> tuple[str, ...]:
+def _row(row: Row, varies: Varies, *, take: bool) -> tuple[str, ...]:
     mark = ' <span class="take">take this</span>' if take else ""
+    rows = f' <span class="soft">{words.count(row.train_rows)} rows</span>' if varies == "shares" and row.train_rows else ""
     named = f'aria-label="Use this: {escape(row.name)}"'
     use = f'<button type="button" class="pick" data-use="{escape(row.runs[0].id)}" {named}>Use this</button>' if row.runs else ""
+    last = (use,) if varies == "methods" else ()  # a fold, or a part of the rows, is nothing to train with
     return (
-        f"{escape(row.name)}{mark}{_state(row)}",
+        f"{escape(row.name)}{rows}{mark}{_state(row)}",
         interval(row.macro_f1),
         interval(row.accuracy),
         NOT_THERE if row.peak_bytes is None else words.size(row.peak_bytes),
@@ -143,7 +151,7 @@ def _row(row: Row, *, take: bool) -> tuple[str, ...]:
         NOT_THERE if row.trainable_share is None else words.small_share(row.trainable_share),
         NOT_THERE if row.learning_rate is None else words.rate(row.learning_rate),
         *_steady(row.stability),
-        use,
+        *last,
     )
 
 

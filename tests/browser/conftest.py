@@ -21,7 +21,7 @@ from tests.ui import homes
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PATIENCE_MS = 240_000  # for a small training on two cores that others use too
+PATIENCE_MS = 400_000  # for a small training on two cores that others use too
 
 
 @pytest.fixture(scope="session")

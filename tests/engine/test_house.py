@@ -20,7 +20,7 @@ ORDER = (
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
     "uploads", "facts", "reading", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
-    "comparison", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
+    "comparison", "varied", "findings", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
     "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}

@@ -114,7 +114,7 @@ def test_minutes_buy_equal_steps_or_equal_shares_and_a_sentence_says_which(looki
         "full": 4,
     }  # 300 s each, 12 of them fixed; 170 are ten passes
     assert "its own number of steps: 4 to 170" in scarce.notes[0]
-    with pytest.raises(Refused, match="1 minute is too few: 2 methods with 1 seed take about 2 minutes for one step and one evaluation"):
+    with pytest.raises(Refused, match="1 minute is too few: 2 runs with 1 seed take about 2 minutes for one step and one evaluation"):
         study.equal(BASE, plans, Budget("minutes", 1), 1)
     with pytest.raises(Refused, match="Give a number of steps instead"):
         study.equal(BASE, {**plans, "full": replace(full, seconds=None)}, Budget("minutes", 10), 1)

@@ -17,6 +17,7 @@ from engine.studies import Fit
 from engine.studio import Studio
 from engine.study import Budget
 from engine.study_result import Result
+from engine.varied import by_shares
 from tests.engine.test_study import PAIR, judged_run
 from tests.ui import homes
 from ui import figures, request, result, study, words
@@ -67,9 +68,10 @@ def test_a_method_unticked_while_the_same_ones_are_offered_again_stays_unticked(
 
 def test_a_comparison_weighed_for_an_older_choice_is_not_drawn(studio: Studio, place: Train) -> None:
     newest, asked = Newest(), ("Steps a run", "14", "1", "", *fields(place))
-    last = compare_events.on_weigh(studio, place, newest, 2, "lora full", ["lora", "full"], *asked)
+    varied = ("methods", "5", "10, 25, 50, 100")
+    last = compare_events.on_weigh(studio, place, newest, 2, "lora full", *varied, ["lora", "full"], *asked)
     assert "14 steps" in last[0]
-    assert compare_events.on_weigh(studio, place, newest, 1, "lora full", ["lora"], *asked) == (gr.skip(), gr.skip())
+    assert compare_events.on_weigh(studio, place, newest, 1, "lora full", *varied, ["lora"], *asked) == (gr.skip(), gr.skip())
 
 
 def test_a_method_that_does_not_fit_is_greyed_out_with_its_reason(studio: Studio) -> None:
@@ -120,7 +122,8 @@ def test_a_failed_method_keeps_its_reason_and_a_waiting_one_has_dashes(told: Res
 
 
 def test_every_picture_is_one_that_plotly_knows_and_names_stand_beside_what_they_name(told: Result) -> None:
-    drawn = figures.study(told)
+    drawn = {name: figure for name, figure in figures.study(told).items() if figure}
+    assert "study-curve" not in drawn
     for figure in drawn.values():
         go.Figure(figure)
         assert [one["name"] for one in figure["data"]] == ["LoRA", "Full fine-tuning"]
@@ -133,7 +136,7 @@ def test_every_picture_is_one_that_plotly_knows_and_names_stand_beside_what_they
     same = [(one["xshift"], one["yshift"]) for one in drawn["study-memory"]["layout"]["annotations"][:2]]
     assert len(set(same)) == 2, "two dots at one place have their names at two"
     empty = figures.study(replace(told, rows=(), baselines=()))
-    for figure in empty.values():
+    for figure in filter(None, empty.values()):
         go.Figure(figure)
         assert figure["layout"]["annotations"][0]["text"].startswith("Fills when")
 
@@ -157,7 +160,7 @@ def test_names_at_the_ends_of_many_lines_keep_apart_and_inside() -> None:
 
 def test_pictures_of_a_study_without_a_result_are_empty_and_no_error(studio: Studio) -> None:
     waiting = studio.study(studio.compare(homes.SPEC, PAIR, 1, Budget("steps", 30)))
-    for figure in figures.study(waiting).values():
+    for figure in filter(None, figures.study(waiting).values()):
         go.Figure(figure)
         assert figure["data"] == []
     studio.delete_study(waiting.study.id)
@@ -205,3 +208,22 @@ def test_exports_are_made_on_request(studio: Studio, told: Result) -> None:
     for kind in compare_events.KINDS:
         assert "LoRA" in compare_events.on_export(studio, kind, told.study.id)
     assert Path(studio.home / "studies" / told.study.id / "study.json").is_file()
+
+
+def test_a_learning_curve_is_drawn_over_its_rows_and_nothing_else_beside_the_loss(studio: Studio) -> None:
+    study_id = studio.compare(replace(homes.SPEC, name="curve"), None, 1, Budget("steps", 30), variants=by_shares((0.5, 1)))
+    empty = figures.study(studio.study(study_id))
+    assert [name for name, figure in empty.items() if figure] == ["study-curve", "study-loss"]
+    for at, row in enumerate(studio.study(study_id).rows):
+        judged_run(studio, row.runs[0].id, wrong=12 - 4 * at, seconds=60, peak=10**9)
+    made = studio.study(study_id)
+    (line,) = figures.study(made)["study-curve"]["data"]
+    assert line["x"] == [132, 264]
+    go.Figure(figures.study(made)["study-curve"])
+    drawn = study.table(made, "")
+    assert "Use this" not in drawn
+    assert "Training rows" in drawn
+    assert "132 rows" in drawn
+    assert "Learning curve" in study.heading(made.study)
+    assert study_report.to_html(made).count("<svg") == 1
+    studio.delete_study(study_id)

@@ -1,4 +1,4 @@
-"""Comparing methods: the card on the Train place that starts a study, and a study's page on the Runs place. Handlers: compare_events.py."""
+"""Studies: the card on the Train place that starts one, and a study's page on the Runs place. Handlers: compare_events.py."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import gradio as gr
 
+from engine.varied import FOLDS
 from ui.tabs.train import Newest
 
 TICK_SECONDS = 1.0
 STEPS, MINUTES = "Steps a run", "Minutes in all"
 SEEDS = ["1", "2", "3", "4", "5"]
 CHARTS = {
+    "study-curve": "Quality against training rows",
     "study-memory": "Quality against memory",
     "study-time": "Quality against time",
     "study-loss": "Training loss of the first seed, smoothed",
@@ -24,10 +26,16 @@ FIGURE = (
 )
 DRAW = "watch('value', () => shur.draw(props.value));"
 USE = "shur.use = (run) => { props.value = run; trigger('click'); };"
-WHAT = (
-    "<h2>Compare methods</h2><p class='soft'>Every method learns the same rows in the same order, one run after the other. "
-    "Then you see which is best for your data, what it costs, and which differences are only chance.</p>"
-)
+WHAT = {
+    "methods": "Every method learns the same rows in the same order, one run after the other. "
+    "Then you see which is best for your data, what it costs, and which differences are only chance.",
+    "folds": "The rows are cut into parts, and the chosen method learns once for each, tested on that part. "
+    "Every row is tested once, so that the figure hangs less on which rows happened to be the test: for few rows, under 5,000 or so.",
+    "shares": "The chosen method learns from a part of the training rows, then from more, up to all. "
+    "Then you see whether more rows would help before you collect and label them.",
+}
+KINDS = [("Compare methods", "methods"), ("Cross-validate", "folds"), ("Would more rows help?", "shares")]
+SHARES = "10, 25, 50, 100"
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,10 @@ class Card:
     newest: Any  # a Newest for each open page, of what is weighed
     change: Any  # the number of a change, given by page.js
     column: Any
+    varies: Any
+    what: Any
+    folds: Any
+    shares: Any
     offered: Any  # the ids of the methods that can be chosen, with blanks between, "none" where there are none; "" while the card is closed
     methods: Any
     unfit: Any
@@ -87,7 +99,25 @@ def build_card() -> Card:
         "started": gr.Textbox("", visible=False),
     }
     with gr.Column(visible=False, elem_classes=["compare"], elem_id="compare-card") as parts["column"]:
-        gr.HTML(WHAT)
+        gr.HTML("<h2>Study</h2>")
+        parts["varies"] = gr.Radio(KINDS, value="methods", label="What is studied", elem_classes=["segments"], elem_id="study-varies")
+        parts["what"] = gr.HTML(what("methods"), elem_id="study-what")
+        parts["folds"] = gr.Textbox(
+            str(FOLDS),
+            label="Folds",
+            max_lines=1,
+            visible=False,
+            elem_id="study-folds",
+            info="Runs; 5 is usual, 10 is surer and takes twice as long.",
+        )
+        parts["shares"] = gr.Textbox(
+            SHARES,
+            label="Parts of the training rows",
+            max_lines=1,
+            visible=False,
+            elem_id="study-shares",
+            info="In per cent, with commas between.",
+        )
         parts["methods"] = gr.CheckboxGroup([], label="Methods", elem_id="compare-methods")
         parts["unfit"] = gr.HTML("", elem_id="compare-unfit", elem_classes=["slot"])
         with gr.Row():
@@ -100,7 +130,7 @@ def build_card() -> Card:
             )  # fmt: skip
             parts["seeds"] = gr.Radio(
                 SEEDS, value="1", label="Seeds", elem_classes=["segments"], min_width=220, elem_id="compare-seeds",
-                info="Runs of each method with other random numbers. Two or more show how much is luck.",
+                info="The same again with other random numbers. Two or more show how much is luck.",
             )  # fmt: skip
         parts["told"] = gr.HTML("", elem_id="compare-told")
         parts["refused"] = gr.HTML("", elem_classes=["slot"], elem_id="compare-refused")
@@ -108,6 +138,11 @@ def build_card() -> Card:
             parts["start"] = gr.Button("Start comparing", variant="primary", interactive=False, elem_id="compare-start")
             parts["close"] = gr.Button("Close", elem_id="compare-close")
     return Card(**parts)
+
+
+def what(varies: str) -> str:
+    """What such a study does, for the card."""
+    return f'<p class="soft">{WHAT[varies]}</p>'
 
 
 def build_page() -> StudyPage:
@@ -149,12 +184,12 @@ def _buttons(parts: dict[str, Any]) -> None:
         parts["more_methods"] = gr.CheckboxGroup([], label="More methods, under the same conditions", elem_id="study-more-methods")
         parts["more_seeds"] = gr.Radio(
             SEEDS, value="1", label="Seeds in all", elem_classes=["segments"], elem_id="study-more-seeds",
-            info="Each further seed runs every method once more.",
+            info="Each further seed runs everything once more.",
         )  # fmt: skip
         with gr.Row(elem_classes=["actions"]):
             parts["extend"] = gr.Button("Add these runs", elem_id="study-add")
             parts["leave"] = gr.Button("Close", elem_id="study-leave")
     with gr.Row(visible=False, elem_classes=["ask"], elem_id="study-ask") as parts["ask"]:
-        gr.HTML("<p><b>Delete this comparison?</b> All its runs with their models and figures are removed from the disk.</p>")
+        gr.HTML("<p><b>Delete this study?</b> All its runs with their models and figures are removed from the disk.</p>")
         parts["yes"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="study-yes")
         parts["no"] = gr.Button("Keep it", size="sm", elem_id="study-no")

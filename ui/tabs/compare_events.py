@@ -1,4 +1,4 @@
-"""What happens on the card "Compare methods" and on a study's page. What is shown is read from the disk; nothing is kept per viewer."""
+"""What happens on the card of studies and on a study's page. What is shown is read from the disk; nothing is kept per viewer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from engine import study_report
 from engine.errors import Problem, Refused, explain
 from engine.spec import RunSpec
 from engine.study import Budget
+from engine.varied import Variants, by_shares, in_folds
 from ui import figures, request, study, words
 from ui.border import bind
-from ui.tabs import train_events
+from ui.tabs import compare, train_events
 from ui.tabs.compare import MINUTES, SEEDS, Card, StudyPage
 from ui.tabs.train import Newest, Train
 
@@ -43,24 +44,43 @@ def wire_card(studio: Studio, card: Card, train: Train) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last", "concurrency_limit": 4}
     once = {**quiet, "trigger_mode": "once"}
     fields = [train.token, *train.inputs]
-    choice = [card.methods, card.kind, card.amount, card.seeds]
+    choice = [card.varies, card.folds, card.shares, card.methods, card.kind, card.amount, card.seeds]
     shown = [card.column, card.offered, card.methods, card.unfit]
+    varied = [card.what, card.methods, card.unfit, card.folds, card.shares]
     weigh: dict[str, Any] = {
         "fn": bind(on_weigh, studio, train), "inputs": [card.newest, card.change, card.offered, *choice, *fields],
         "outputs": [card.told, card.start], "js": train_events.NUMBERED, **quiet,
     }  # fmt: skip
     near = "() => document.getElementById('compare-card')?.scrollIntoView({ block: 'start' })"
     opened = train.compare.click(bind(on_open, studio, train), fields, shown, **{**once, "show_progress": "minimal"})
-    opened.then(None, None, None, js=near).then(**weigh)
+    opened.then(bind(on_varies), card.varies, varied, **quiet).then(None, None, None, js=near).then(**weigh)
+    card.varies.input(bind(on_varies), card.varies, varied, **quiet).then(**weigh)
     train.preview.change(bind(on_fields, studio, train), [card.offered, card.methods, *fields], shown[1:], **quiet).then(**weigh)
     card.kind.input(lambda kind: gr.update(info=INFO.get(kind, INFO[""]), value=""), card.kind, card.amount, **quiet).then(**weigh)
-    gr.on([card.methods.input, card.seeds.input, card.amount.change], **weigh)
+    gr.on([one.change for one in (card.amount, card.folds, card.shares)] + [card.methods.input, card.seeds.input], **weigh)
     card.close.click(lambda: (gr.update(visible=False), ""), None, [card.column, card.offered], **quiet)
     pressed = card.start.click(
         lambda: (gr.update(interactive=False, value="Starting …"), "", ""), None, [card.start, card.started, card.refused], **once
     )
     began = pressed.then(bind(on_start, studio, train), [*choice, *fields], [card.started, card.refused], **once)
     began.then(None, card.started, None, js="study => study && shur.go('runs', '', study)").then(**weigh)
+
+
+def on_varies(varies: str) -> tuple[Any, ...]:
+    """Another kind of study: what it does, and the fields that it has."""
+    methods = gr.update(visible=varies == "methods")
+    return compare.what(varies), methods, methods, gr.update(visible=varies == "folds"), gr.update(visible=varies == "shares")
+
+
+def _variants(varies: str, folds: str, shares: str) -> Variants | None:
+    """What differs between the runs; None where it is the method. Raises Refused for what is no number."""
+    try:
+        if varies == "folds":
+            return in_folds(int(folds))
+        return by_shares([float(one.strip().removesuffix("%")) / 100 for one in shares.split(",")]) if varies == "shares" else None
+    except ValueError as error:
+        typed = folds if varies == "folds" else shares
+        raise Refused(Problem("study.variants", f"{typed!r} is no number.", "Type in a number, or several with commas between.")) from error
 
 
 def _asked(train: Train, values: Sequence[Any]) -> RunSpec:
@@ -122,27 +142,48 @@ def on_weigh(studio: Studio, train: Train, newest: Newest, change: int, offered:
 
 
 def _weighed(
-    studio: Studio, train: Train, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
+    studio: Studio,
+    train: Train,
+    varies: str,
+    folds: str,
+    shares: str,
+    chosen: list[str],
+    kind: str,
+    amount: str,
+    seeds: str,
+    token: str,
+    *values: Any,
 ) -> tuple[Any, Any]:
     """How long the comparison will take in all and the most memory, or what keeps it from starting."""
     try:
-        spec = _asked(train, values)
-        none_can_be = not chosen and not any(one.plan for one in studio.methods_that_fit(spec, token or None))
+        spec, variants = _asked(train, values), _variants(varies, folds, shares)
+        none_can_be = not chosen and not variants and not any(one.plan for one in studio.methods_that_fit(spec, token or None))
         methods = None if none_can_be else chosen  # None: what ails all of them is told
-        told = studio.compare_preview(spec, methods, int(seeds), _budget(kind, amount), token or None)
+        told = studio.compare_preview(spec, methods, int(seeds), _budget(kind, amount), token or None, variants)
     except Refused as refused:
         return study.proposal(None, refused.problems), gr.update(value="Settle the problem above", interactive=False)
-    return study.proposal(told, ()), gr.update(value="Start comparing", interactive=True)
+    return study.proposal(told, ()), gr.update(value="Start the study" if variants else "Start comparing", interactive=True)
 
 
 def on_start(
-    studio: Studio, train: Train, chosen: list[str], kind: str, amount: str, seeds: str, token: str, *values: Any
+    studio: Studio,
+    train: Train,
+    varies: str,
+    folds: str,
+    shares: str,
+    chosen: list[str],
+    kind: str,
+    amount: str,
+    seeds: str,
+    token: str,
+    *values: Any,
 ) -> tuple[str, str]:
     """The study's id, or what kept it from starting, told above the button."""
     spec = _asked(train, values)
     name = spec.name or (train_events.run_name(studio, spec) or "").rpartition(" · ")[0] or None
     try:
-        return studio.compare(replace(spec, name=name), chosen, int(seeds), _budget(kind, amount), token or None), ""
+        variants = _variants(varies, folds, shares)
+        return studio.compare(replace(spec, name=name), chosen, int(seeds), _budget(kind, amount), token or None, variants), ""
     except Refused as refused:
         return "", words.problems(refused.problems)
     except OSError as error:
@@ -210,7 +251,7 @@ def on_news(studio: Studio, study_id: str) -> list[Any]:
     except Refused as refused:
         back = '<p><a href="?place=runs" data-place="runs">See all runs.</a></p>'
         hidden = [gr.update(visible=False)] * 4
-        return [f"<h1>Comparison</h1>{words.problems(refused.problems)}{back}", "", "", *hidden, "", gr.skip(), ""]
+        return [f"<h1>Study</h1>{words.problems(refused.problems)}{back}", "", "", *hidden, "", gr.skip(), ""]
     going = result.state in ("running", "queued")
     return [
         study.heading(result.study),
@@ -238,7 +279,7 @@ def on_resume(studio: Studio, study_id: str, token: str) -> None:
 def on_extend(studio: Studio, study_id: str, token: str) -> tuple[Any, Any, Any]:
     """What can still be added: methods that fit and are not there, and seeds."""
     made = studio.study(study_id).study
-    fits = studio.methods_that_fit(made.base, token or None)
+    fits = [] if made.variants else studio.methods_that_fit(made.base, token or None)
     more = [(one.name, one.method) for one in fits if one.plan is not None and one.method not in made.methods]
     seeds = SEEDS[len(made.seeds) - 1 :]
     return gr.update(visible=True), gr.update(choices=more, value=[], visible=bool(more)), gr.update(choices=seeds, value=seeds[0])

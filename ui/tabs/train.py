@@ -294,5 +294,5 @@ def _side(parts: dict[str, Any]) -> None:
     parts["check_fit"] = gr.Button("Check the fit", size="sm", interactive=False, elem_id="check-fit")
     parts["refused"] = gr.HTML("", elem_classes=["slot"], elem_id="refused")
     parts["start"] = gr.Button("Reading the data …", variant="primary", size="lg", interactive=False, elem_id="start")
-    parts["compare"] = gr.Button("Compare methods …", elem_id="compare-open")
+    parts["compare"] = gr.Button("Compare methods, cross-validate …", elem_id="compare-open")
     parts["started"] = gr.Textbox(visible=False)
