@@ -102,7 +102,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_what_to_train(command: argparse.ArgumentParser) -> None:
     """The options that make a spec."""
-    command.add_argument("--data", help="a CSV or TSV file, sample:ID, or hub:ID")
+    command.add_argument(
+        "--data",
+        help="a file (CSV, TSV, JSON, Parquet, Excel, Arrow, or a zip of these or of folders named by label), sample:ID, or hub:ID",
+    )
+    command.add_argument("--sheet", metavar="NAME", help="of a workbook, or a table of a zip; left out: the one with most rows")
+    command.add_argument("--header", choices=("yes", "no"), help="whether the first row names the columns; left out: judged")
     command.add_argument("--test", help="a second file, to test on")
     command.add_argument("--corrections", help="labels put right by hand: a file that the page's error explorer wrote")
     command.add_argument("--text", metavar="COLUMN", help="the column of texts; left out: guessed")
@@ -206,7 +211,9 @@ def _spec(told: argparse.Namespace) -> RunSpec:
         raise Refused(*problems)
     spec = given or _blank(told)
     sources = {"source": _source(told.data), "test": _source(told.test), "corrections": _source(told.corrections)}
-    data = replace(spec.data, **_given(**sources, text=told.text, label=told.label, group=told.group, time=told.time))
+    header = None if told.header is None else told.header == "yes"
+    of_file = _given(**sources, sheet=told.sheet, header=header)
+    data = replace(spec.data, **of_file, **_given(text=told.text, label=told.label, group=told.group, time=told.time))
     fields = _given(model=told.model, method=told.method, preset=told.preset, name=told.name)
     data = replace(data, fixes=(*data.fixes, *told.fix))
     return replace(spec, **fields, data=data, settings={**spec.settings, **settings})

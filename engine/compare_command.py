@@ -37,6 +37,8 @@ CONDITIONS = (
     "label",
     "group",
     "time",
+    "sheet",
+    "header",
     "model",
     "method",
     "preset",

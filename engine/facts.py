@@ -171,9 +171,7 @@ class Facts:
             path = told.expanduser().absolute()
             return f"{FILE}{path if path.exists() or not in_home.exists() else in_home}"
         except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL, "~nobody"
-            raise Refused(
-                Problem(place, f"{shown(str(told), 80)!r} is not a path that can be opened.", "Choose a CSV or TSV file.")
-            ) from error
+            raise Refused(Problem(place, f"{shown(str(told), 80)!r} is not a path that can be opened.", "Choose a file.")) from error
 
     # Models
 

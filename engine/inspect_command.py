@@ -46,6 +46,7 @@ def outcome(facts: DataFacts, checkup: Checkup, problems: tuple[Problem, ...]) -
     return {
         "origin": facts.origin,
         "sha256": facts.sha256,
+        "sheets": facts.sheets,
         "rows": {"all": facts.rows, "usable": facts.usable, "left_out": facts.dropped, "given_test": facts.given_test},
         "roles": {
             "text": {"column": facts.text or None, "why": facts.text_why},

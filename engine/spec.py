@@ -25,6 +25,7 @@ class DataSpec:
 
     `source` is "sample:ID" (presets/samples), "hub:ID" (a data set of the Hub) or "file:PATH"; a relative path is looked
     for in the working folder, then in the home. `test` is a second "file:PATH". None for a column: guess it.
+    `sheet` is one of a workbook, or a table of a zip; None: the fullest. `header`: whether the first row names the columns; None: judged.
     With `group` or `time` rows are split by that column: no group in two parts, or the newest rows as the test; with None by chance.
     """
 
@@ -34,6 +35,8 @@ class DataSpec:
     train_split: str | None = None  # Hub split names; None: the usual ones
     test_split: str | None = None
     resplit: bool = False  # pool the given splits and split again by share
+    sheet: str | None = None
+    header: bool | None = None
     text: str | None = None
     label: str | None = None
     group: str | None = None
@@ -218,6 +221,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "str | None": (str, type(None)),
     "bool": (bool,),
+    "bool | None": (bool, type(None)),
     "int": (int,),
     "DataSpec": (dict,),
     "tuple[str, ...]": (list,),

@@ -15,7 +15,8 @@ UPLOAD, HUB = "upload", "hub"  # choices of "Data" besides those of the catalogu
 CHANCE, GROUP, TIME = "chance", "group", "time"  # how rows are split
 OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
-    "data", "file", "test_file", "corrections", "hub_id", "config", "train_split", "test_split", "resplit", "split_by", "split_column",
+    "data", "file", "test_file", "sheet", "header", "corrections", "hub_id", "config", "train_split", "test_split",
+    "resplit", "split_by", "split_column",
     "text", "label", "fixes", "guessed_text", "guessed_label", "model", "other_model", "method", "preset", "name",
 )  # fmt: skip
 TASK = "classify"
@@ -62,7 +63,11 @@ def _without_fixes(told: dict[str, Any]) -> DataSpec:
     by = {**_split_by(told), "corrections": _given(told["corrections"])}
     match told["data"]:
         case "upload":
-            return DataSpec(source=told["file"] or "", test=_given(told["test_file"]), text=text, label=label, resplit=resplit, **by)
+            header = {"names": True, "data": False}.get(told["header"] or "")
+            return DataSpec(
+                source=told["file"] or "", test=_given(told["test_file"]), sheet=_given(told["sheet"]), header=header,
+                text=text, label=label, resplit=resplit, **by,
+            )  # fmt: skip
         case "hub":
             name = _given(told["hub_id"])
             return DataSpec(
@@ -108,6 +113,8 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "data": kind,
         "file": data.source if kind == UPLOAD else "",
         "test_file": data.test or "",
+        "sheet": data.sheet or "",
+        "header": {True: "names", False: "data", None: ""}[data.header],
         "corrections": data.corrections or "",
         "hub_id": data.source.removeprefix("hub:") if kind == HUB else "",
         "config": data.config or "",

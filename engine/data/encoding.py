@@ -12,13 +12,14 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.data.watch import Watch
 from engine.errors import Problem
 
 CHUNK = 1 << 20  # bytes read at once
 HEAD = 1 << 16  # bytes in which signs of binary content are looked for
 
-CHOOSE_TABLE = "Choose a table saved as CSV or TSV (UTF-8)."
-FROM_SHEET = "Open it in a spreadsheet program and save the sheet as CSV (UTF-8)."
+CHOOSE_TABLE = "Choose a table: CSV, Excel (.xlsx), JSON, Parquet, Arrow, or a zip of one."
+FROM_SHEET = "Open it in a spreadsheet program and save it as .xlsx or CSV (UTF-8)."
 UNPACK = "Unpack it first, then choose the CSV file inside."
 
 # First bytes of what people upload by mistake, with what to do instead. Strict enough that no column name begins so.
@@ -32,17 +33,13 @@ KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"RIFF....(WAVE|AVI )|OggS\x00|ID3[\x02-\x04]|....ftyp", "a sound, a film or a phone's picture", CHOOSE_TABLE),
     (rb"%PDF-", "a PDF document", "Copy its table into a spreadsheet and save that as CSV (UTF-8)."),
     (rb"\{\\rtf", "a text document (RTF)", "Copy its table into a spreadsheet and save that as CSV (UTF-8)."),
-    (rb"PK\x03\x04", "an Excel workbook or another ZIP archive", FROM_SHEET),
     (rb"\xd0\xcf\x11\xe0", "an old Excel or Word file", FROM_SHEET),
-    (rb"PAR1", "a Parquet file", "Save it as CSV; with pandas: read_parquet(...).to_csv(..., index=False)."),
-    (rb"ARROW1\x00", "an Arrow file", "Save it as CSV."),
     (rb"SQLite format 3\x00", "a SQLite database", "Export its table as CSV."),
     (rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\x00|7z\xbc\xaf|\x28\xb5\x2f\xfd", "a compressed file", UNPACK),
     (rb"\x80[\x02-\x05](\x95|\}|\]|c)", "a Python pickle", "Save it as CSV; with pandas: .to_csv(..., index=False)."),
     (rb"\x7fELF|MZ\x90\x00", "a program", CHOOSE_TABLE),
 )
 MARKUP = re.compile(r"\s*<(!doctype|html|\?xml|head|body|svg)\b", re.IGNORECASE)
-JSON = re.compile(r"\s*(\{\s*(\}|\"[^\"]*\"\s*:)|\[\s*[\[{])")
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,14 @@ class Scan:
     line_ends: dict[str, int]  # "CRLF", "LF", "CR" -> count, by bytes; meant for encodings of one byte a line feed
 
 
-def scan(path: Path) -> Scan:
-    """One pass over the file: its sum, its first bytes, whether all of it is UTF-8, and its line ends."""
+def scan(path: Path, watch: Watch) -> Scan:
+    """One pass over the file: its sum, its first bytes, whether all of it is UTF-8, and its line ends. Raises Cancelled."""
     digest, decoder, valid, head = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")(), True, b""
     pairs = feeds = returns = 0
     last = b""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
+            watch.at(0.0)
             digest.update(chunk)
             head = head or chunk[:HEAD]
             if valid:
@@ -95,7 +93,7 @@ def encoding_of(path: Path, found: Scan, name: str, field: str) -> Encoding | Pr
     """The file's encoding, or the Problem that it holds no text (a picture, a workbook) or one in an encoding that is not known."""
     for pattern, what, fix in KINDS:
         if re.match(pattern, found.head, re.DOTALL):
-            return Problem(field, f"{name} is {what}, whatever its name says; Shur reads tables saved as CSV or TSV.", fix)
+            return Problem(field, f"{name} is {what}, whatever its name says.", fix)
     encoding = _by_mark(path, found) or _wide(found.head) or _narrow(path, found)
     if encoding is None:
         return Problem(
@@ -105,9 +103,6 @@ def encoding_of(path: Path, found: Scan, name: str, field: str) -> Encoding | Pr
     if MARKUP.match(start):
         fix = "Download the data file itself, not the page that shows it."
         return Problem(field, f"{name} is a web page or XML, not a table: it begins with {start.strip()[:20]!r}.", fix)
-    if JSON.match(start):
-        fix = "Save it as CSV; with pandas: read_json(..., lines=True).to_csv(..., index=False)."
-        return Problem(field, f"{name} holds JSON, not a table: it begins with {start.strip()[:20]!r}.", fix)
     if encoding.codec == "cp1252" and _foreign(found.head):
         fix = "Open it in the program it came from and save it as CSV (UTF-8)."
         return Problem(field, f"{name} is in an encoding that is not known: neither UTF-8, UTF-16 nor Western European (cp1252).", fix)

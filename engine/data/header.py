@@ -26,12 +26,14 @@ def tidy(name: str) -> str:
     return " ".join(clean(name, clean_html=False).replace("\ufeff", "").split())
 
 
-def has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first of these rows names the columns.
+def has_header(rows: Sequence[Sequence[str]], told: bool | None = None) -> bool:
+    """Whether the first of these rows names the columns: as the person told, else judged.
 
     Each column votes: a first cell that comes again below, or is a number or a long text like those below, is data; one that is
     shorter or of another kind than everything below is a name. A known name ("text", "label") settles it; a tie is a header.
     """
+    if told is not None:
+        return told
     first, below = [tidy(cell) for cell in rows[0]], rows[1:]
     if {cell.lower() for cell in first} & KNOWN or not below:
         return True

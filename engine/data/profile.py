@@ -58,6 +58,7 @@ class DataFacts:
     texts_sample: tuple[str, ...]  # up to 512 usable texts, cleaned, evenly spread
     notes: tuple[str, ...]
     script_shares: dict[str, float]  # "Bengali", "Latin" -> share of the letters, the largest first
+    sheets: tuple[str, ...] = ()  # of the workbook, or tables of the zip, that the rows stand in; the default first
     layout: Layout | None = field(default=None, compare=False, repr=False)  # where the split goes by groups or by time
 
 
@@ -106,7 +107,7 @@ def inspect(
     lengths = _lengths(rows)
     texts = tuple(evenly(rows.texts, SAMPLE_TEXTS).to_pylist()) if rows else ()
     facts = DataFacts(
-        origin=table.origin if test is None else f"{table.origin} and {test.origin}",
+        origin=table.origin if test is None or test.origin == table.origin else f"{table.origin} and {test.origin}",
         sha256=fingerprint(table, test, corrections),
         rows=_all_rows(table) + (_all_rows(test) if test and data.resplit else 0),
         usable=len(rows.texts) if rows else 0,
@@ -126,6 +127,7 @@ def inspect(
         texts_sample=texts,
         notes=tuple(notes),
         script_shares=scripts(texts),
+        sheets=table.sheets,
         layout=layout,
     )
     return facts, tuple(problems)

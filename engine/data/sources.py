@@ -1,6 +1,6 @@
 """From a DataSpec to its rows: a sample, a file or a data set of the Hub, with the second file or split for testing where there is one.
 
-`open_file` and `open_hub` do the opening; what the rows are worth is left to profile.
+`kept.opened` and `open_hub` do the opening; what the rows are worth is left to profile.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from engine.data import kept
+from engine.data.files import open_file
 from engine.data.hub import Fields, hub_layout, open_hub
 from engine.data.table import Table, clean, listed, shown
-from engine.data.tabular import open_file
+from engine.data.watch import Watch
 from engine.errors import Problem, Refused
 from engine.spec import DataSpec
 
@@ -21,21 +23,24 @@ __all__ = ["LIMIT_BYTES", "Table", "clean", "hub_layout", "load", "open_file", "
 
 PRESETS = Path(__file__).parents[2] / "presets"
 LIMIT_BYTES = 500_000_000
-SOURCES = "Choose a sample, a CSV or TSV file, or a data set of the Hub."
+SOURCES = "Choose a sample, a file, or a data set of the Hub."
 
 
-def load(data: DataSpec, *, home: Path, token: str | None = None, limit_bytes: int = LIMIT_BYTES) -> tuple[Table, Table | None]:
+def load(
+    data: DataSpec, *, home: Path, token: str | None = None, limit_bytes: int = LIMIT_BYTES, watch: Watch | None = None
+) -> tuple[Table, Table | None]:
     """The rows (all, or those for training) and the given test rows, if there are any. Raises Refused with what is wrong with either."""
     data = with_defaults(data)
     problems: list[Problem] = []
     table = test = None
     try:
-        table, test = _rows(data, home, token, limit_bytes)
+        table, test = _rows(data, home, token, limit_bytes, watch)
     except Refused as refused:
         problems.extend(refused.problems)
     if data.test:
         try:
-            test = open_file(_path(data.test, home, "data.test"), limit_bytes, field="data.test")
+            path = _path(data.test, home, "data.test")
+            test = kept.opened(path, limit_bytes, home / "cache", field="data.test", header=data.header, watch=watch)
         except Refused as refused:
             problems.extend(refused.problems)
     if problems or table is None:
@@ -59,10 +64,12 @@ def _known() -> dict[str, dict[str, Any]]:
     return {one["source"]: one for one in json.loads(path.read_text("utf-8"))} if path.exists() else {}
 
 
-def _rows(data: DataSpec, home: Path, token: str | None, limit_bytes: int) -> tuple[Table, Table | None]:
+def _rows(data: DataSpec, home: Path, token: str | None, limit_bytes: int, watch: Watch | None) -> tuple[Table, Table | None]:
     kind, _, name = data.source.partition(":")
     if kind == "file":
-        return open_file(_path(data.source, home, "data.source"), limit_bytes), None
+        path = _path(data.source, home, "data.source")
+        table = kept.opened(path, limit_bytes, home / "cache", sheet=data.sheet, header=data.header, watch=watch)
+        return replace(table, test=None), table.test
     if kind == "sample":
         known = _known().get(data.source)
         if known is None:
@@ -97,9 +104,9 @@ def _from_hub(data: DataSpec, dataset_id: str, token: str | None, limit_bytes: i
 def _path(source: str, home: Path, field: str) -> Path:
     """The file that "file:PATH" names: a relative path is looked for in the working folder, then in the home."""
     if not source.startswith("file:"):
-        raise Refused(Problem(field, f"{shown(source)!r} is not a file.", "Choose a CSV or TSV file."))
+        raise Refused(Problem(field, f"{shown(source)!r} is not a file.", "Choose a file."))
     try:
         told = Path(source.removeprefix("file:")).expanduser()
         return told if told.is_absolute() or told.exists() or not (home / told).exists() else home / told
     except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL, "~nobody"
-        raise Refused(Problem(field, f"{shown(source)!r} is not a path that can be opened.", "Choose a CSV or TSV file.")) from error
+        raise Refused(Problem(field, f"{shown(source)!r} is not a path that can be opened.", "Choose a file.")) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,14 @@ CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}]"  # RE2's spelling, fo
 CONTROL_PYTHON = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]")
 LINE_BREAK_TAG = r"(?i)<br[ \t\r\n]*/?>"
 LINE_BREAK_TAG_PYTHON = re.compile(LINE_BREAK_TAG)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The Arrow file that a table's columns are mapped from, and their places in it."""
+
+    path: Path
+    places: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,10 @@ class Table:
     left_out: dict[str, int] = field(default_factory=dict)  # rows that are not in `data`: reason -> count
     numbers: pa.ChunkedArray | None = None  # each row's number in the source, 1 the first below the header; None: 1, 2, 3, ...
     has_header: bool = True
+    sheets: tuple[str, ...] = ()  # of the workbook or zip that it stands in, the default one first
+    sheet: str = ""  # which of them it is
+    mapped: Mapped | None = None  # where it lies on disk, if it does not lie in memory
+    test: Table | None = None  # the rows for testing that came in the same file
 
     @property
     def rows(self) -> int:

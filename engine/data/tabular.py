@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import csv
 import io
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from engine.data.encoding import CHOOSE_TABLE, Encoding, Scan, encoding_of, scan
-from engine.data.header import column_names, has_header
-from engine.data.table import Table, counted, shown, without_controls
+from engine.data.encoding import CHOOSE_TABLE, Encoding, Scan
+from engine.data.gather import About, Batches, Gather
+from engine.data.header import has_header
+from engine.data.table import Table, counted
+from engine.data.watch import Opening
 from engine.errors import Problem, Refused
 
 DELIMITERS = {",": "comma-separated", "\t": "tab-separated", ";": "semicolon-separated", "|": "pipe-separated"}
 UNUSED = "\x1f"  # stands for "no delimiter": csv wants one
 SAMPLE = 1 << 21  # characters in which delimiter and header are looked for
-BATCH = 4096  # rows turned into arrow columns at once
-MOST_COLUMNS = 1000
+LOOK_ROWS = 512  # between two tellings of how far it is
 MOST_BROKEN = 0.2  # share of rows that may have more cells than there are columns; they are left out and counted
 END = "\x00end of file\x00"  # a row of its own behind the last line: if it is swallowed, a quotation mark never closed
 
@@ -50,68 +47,43 @@ class Dialect:
 class Reading:
     """A file's rows as they are read."""
 
-    chunks: list[list[pa.Array]] = field(default_factory=list)
-    numbers: array[int] = field(default_factory=lambda: array("q"))
+    gather: Gather
     rows: int = 0  # read, those left out too
     blank: int = 0
     repeated_headers: int = 0
     broken: list[int] = field(default_factory=list)  # numbers of rows with more cells than columns
     short: int = 0
-    controls: int = 0
     unclosed: int | None = None  # the line in which a quotation mark opens that never closes
 
 
-def open_file(path: Path, limit_bytes: int, *, name: str | None = None, field: str = "data.source") -> Table:
-    """The file's rows. Raises Refused for what is no table: missing, too large, empty, a picture, rows that do not fit their header."""
-    name = name or path.name
-    if problem := _cannot_open(path, limit_bytes, name, field):
-        raise Refused(problem)
-    try:
-        found = scan(path)
-        encoding = encoding_of(path, found, name, field)
-        if isinstance(encoding, Problem):
-            raise Refused(encoding)
-        with _lines(path, encoding) as file:
-            sample = file.read(SAMPLE)
-            whole = not file.read(1)
-        if not sample.strip("\ufeff \t\r\n\x00"):
-            raise Refused(Problem(field, f"{name} is empty: it holds nothing but blanks.", CHOOSE_TABLE))
-        dialect = dialect_of(sample, whole=whole)
-        reading = _read(path, encoding, dialect)
-        if reading.unclosed is not None:
-            opened, dialect = reading.unclosed, replace(dialect, quoted=False)
-            reading = _read(path, encoding, dialect)
-            if len(reading.broken) + reading.short > reading.rows * 0.01:
-                raise Refused(_never_closed(opened, name, field))
-    except OSError as error:
-        words = error.strerror or type(error).__name__
-        raise Refused(Problem(field, f"{name} could not be read: {words}.", "Check the file and try again.")) from error
+def read(opening: Opening, found: Scan, encoding: Encoding) -> Table:
+    """The rows of a text file. Raises Refused for what is no table: blanks alone, rows that do not fit their header."""
+    name, field = opening.name, opening.field
+    with lines(opening.path, encoding) as file:
+        sample = file.read(SAMPLE)
+        whole = not file.read(1)
+    if not sample.strip("\ufeff \t\r\n\x00"):
+        raise Refused(Problem(field, f"{name} is empty: it holds nothing but blanks.", CHOOSE_TABLE))
+    dialect = dialect_of(sample, whole=whole, header=opening.header)
+    reading = _read(opening, encoding, dialect)
+    if reading.unclosed is not None:
+        opened, dialect = reading.unclosed, replace(dialect, quoted=False)
+        reading = _read(opening, encoding, dialect)
+        if len(reading.broken) + reading.short > reading.rows * 0.01:
+            raise Refused(_never_closed(opened, name, field))
     if problem := _cannot_use(reading, dialect, name, field):
         raise Refused(problem)
-    return _table(reading, dialect, encoding, found, name)
-
-
-def _cannot_open(path: Path, limit_bytes: int, name: str, field: str) -> Problem | None:
-    try:
-        if not path.exists():
-            return Problem(field, f"There is no file {shown(name)!r}.", "Check the path, or choose the file again.")
-        if not path.is_file():
-            return Problem(field, f"{shown(name)} is not a file but a folder or a device.", "Choose a CSV or TSV file.")
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        return Problem(field, f"{shown(name)!r} cannot be opened ({type(error).__name__}).", "Choose another file.")
-    if size == 0:
-        return Problem(field, f"{name} is empty: it has 0 bytes.", CHOOSE_TABLE)
-    if size > limit_bytes:
-        fix = "Choose a smaller file, or keep only the columns and rows that you need."
-        return Problem(field, f"{name} has {size / 1e6:,.1f} MB; the limit is {limit_bytes / 1e6:,.0f} MB.", fix)
-    return None
+    notes, later = _notes(reading, dialect, encoding, found)
+    left_out = {
+        "empty rows": reading.blank,
+        "repeated header rows": reading.repeated_headers,
+        "rows with more cells than columns": len(reading.broken),
+    }
+    about = About(found.sha256, tuple(notes), tuple(later), left_out, has_header=bool(dialect.header))
+    return reading.gather.table(dialect.header, about)
 
 
 def _cannot_use(reading: Reading, dialect: Dialect, name: str, field: str) -> Problem | None:
-    if dialect.width > MOST_COLUMNS:
-        fix = "Check that it is a table with one row for each text."
-        return Problem(field, f"{name} has {dialect.width:,} columns; the limit is {MOST_COLUMNS:,}.", fix)
     if len(reading.broken) > reading.rows * MOST_BROKEN:
         message = (
             f"In {name}, {len(reading.broken):,} of {counted(reading.rows, 'row')} have more cells than the "
@@ -132,8 +104,13 @@ def _named(delimiter: str) -> str:
     return {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a |"}.get(delimiter, "a delimiter")
 
 
-def _lines(path: Path, encoding: Encoding) -> io.TextIOWrapper:
+def lines(path: Path, encoding: Encoding) -> io.TextIOWrapper:
     return path.open(encoding=encoding.codec, errors="replace", newline="")  # "": lines end at \n, \r and \r\n alone, untranslated
+
+
+def place_in(file: io.TextIOWrapper) -> int:
+    """How many bytes of the file were read."""
+    return cast(io.BufferedReader, file.buffer).tell()
 
 
 def _rows(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
@@ -144,21 +121,21 @@ def _rows(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list[st
         yield reader.line_num, [UNUSED.join(row)] if not dialect.delimiter and row else row
 
 
-def dialect_of(sample: str, *, whole: bool) -> Dialect:
+def dialect_of(sample: str, *, whole: bool, header: bool | None = None) -> Dialect:
     """The delimiter and quoting under which the sample's rows are most even; one column where there is no such delimiter."""
     best, best_score = Dialect("", True, 1, ()), 0.0
     for delimiter in DELIMITERS:
         for quoted in (True, False):
-            dialect, score = _judged(sample, Dialect(delimiter, quoted, 0, ()), whole=whole)
+            dialect, score = _judged(sample, Dialect(delimiter, quoted, 0, ()), whole=whole, told=header)
             if score > best_score + 1e-9:
                 best, best_score = dialect, score
     if best_score == 0:
         rows = [row for _, row in _rows(io.StringIO(sample, newline=""), best) if row and row != [END]]
-        best = replace(best, header=tuple(rows[0]) if rows and has_header(rows[:1000]) else ())
+        best = replace(best, header=tuple(rows[0]) if rows and has_header(rows[:1000], header) else ())
     return best
 
 
-def _judged(sample: str, dialect: Dialect, *, whole: bool) -> tuple[Dialect, float]:
+def _judged(sample: str, dialect: Dialect, *, whole: bool, told: bool | None) -> tuple[Dialect, float]:
     """The dialect with its width and header, and how well the sample parses with it: 1 if every row is as wide as the first, 0 not at all.
 
     What counts against a quoted reading is the share of characters in cells torn over several lines: stray marks swallow rows. Against an
@@ -183,7 +160,7 @@ def _judged(sample: str, dialect: Dialect, *, whole: bool) -> tuple[Dialect, flo
         score -= 0.25 * torn
     else:
         score -= 0.001 + 0.25 * sum(any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row) for row in rows) / len(rows)
-    header = has_header(rows[:1000])
+    header = has_header(rows[:1000], told)
     filled = Counter(_filled(row) for row in rows[1:])
     width = max(first, max(filled, key=lambda width: (filled[width], width), default=0))
     return replace(dialect, width=width, header=tuple(rows[0]) if header else ()), max(score, 1e-6)
@@ -197,12 +174,12 @@ def _filled(row: list[str]) -> int:
     return width
 
 
-def _read(path: Path, encoding: Encoding, dialect: Dialect) -> Reading:
+def _read(opening: Opening, encoding: Encoding, dialect: Dialect) -> Reading:
     """The whole file, in batches of columns: at no time does more than one batch stand in Python's own memory."""
-    reading = Reading()
-    batch: list[list[str]] = []
+    reading = Reading(Gather(opening, dialect.width))
+    batches, size = Batches(reading.gather), opening.path.stat().st_size
     header, row_ended, row = list(dialect.header), 0, [END]
-    with _lines(path, encoding) as file:
+    with lines(opening.path, encoding) as file:
         awaiting_header = bool(header)
         for line, row in _rows(file, dialect):
             begins, row_ended = row_ended + 1, line
@@ -212,6 +189,8 @@ def _read(path: Path, encoding: Encoding, dialect: Dialect) -> Reading:
                 awaiting_header = False
                 continue
             reading.rows += 1
+            if reading.rows % LOOK_ROWS == 0:
+                opening.watch.at(place_in(file) / size)
             filled = len(row) if row and row[-1] else _filled(row)
             if filled == 0:
                 reading.blank += 1
@@ -221,53 +200,15 @@ def _read(path: Path, encoding: Encoding, dialect: Dialect) -> Reading:
                 reading.broken.append(reading.rows)
             else:
                 reading.short += len(row) < dialect.width
-                reading.numbers.append(reading.rows)
-                batch.append(row if len(row) == dialect.width else row[: dialect.width] + [""] * (dialect.width - len(row)))
-                if len(batch) == BATCH:
-                    _flush(batch, reading)
+                cells = row if len(row) == dialect.width else row[: dialect.width] + [""] * (dialect.width - len(row))
+                batches.add(cells, reading.rows)
         else:
             reading.unclosed = begins
-    _flush(batch, reading)
+    batches.flush()
     return reading
 
 
-def _flush(batch: list[list[str]], reading: Reading) -> None:
-    if not batch:
-        return
-    columns = []
-    for cells in zip(*batch, strict=True):
-        values, controls = without_controls(pa.array(cells, pa.string()))
-        reading.controls += controls
-        columns.append(pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values))
-    reading.chunks.append(columns)
-    batch.clear()
-
-
-def _table(reading: Reading, dialect: Dialect, encoding: Encoding, found: Scan, name: str) -> Table:
-    columns = [pa.chunked_array([chunk[place] for chunk in reading.chunks], pa.string()) for place in range(dialect.width)]
-    # A delimiter at the end of every line makes one more column, without name or value: it is none.
-    named = {place for place, cell in enumerate(dialect.header) if cell.strip()}
-    places = [place for place, column in enumerate(columns) if place in named or column.null_count < len(column)]
-    names, naming = column_names(dialect.header, places)
-    left_out = {
-        "empty rows": reading.blank,
-        "repeated header rows": reading.repeated_headers,
-        "rows with more cells than columns": len(reading.broken),
-    }
-    left_out = {reason: count for reason, count in left_out.items() if count}
-    return Table(
-        columns=names,
-        data=pa.table([columns[place] for place in places], names=list(names)),
-        sha256=found.sha256,
-        origin=name,
-        notes=tuple(_notes(reading, dialect, encoding, found) + naming),
-        left_out=left_out,
-        numbers=pa.chunked_array([pa.array(reading.numbers, pa.int64())]) if left_out else None,
-        has_header=bool(dialect.header),
-    )
-
-
-def _notes(reading: Reading, dialect: Dialect, encoding: Encoding, found: Scan) -> list[str]:
+def _notes(reading: Reading, dialect: Dialect, encoding: Encoding, found: Scan) -> tuple[list[str], list[str]]:
     notes = [f"{encoding.words}, {DELIMITERS.get(dialect.delimiter, 'one column')}"]
     if not dialect.header:
         notes.append("The first row is data already, so there is no header; the columns were numbered")
@@ -277,10 +218,9 @@ def _notes(reading: Reading, dialect: Dialect, encoding: Encoding, found: Scan) 
         notes.append(f"{counted(encoding.unreadable, 'character')} could not be read and became �")
     if len(found.line_ends) > 1 and not encoding.codec.startswith(("utf-16", "utf-32")):
         notes.append("Mixed line ends: " + ", ".join(f"{count:,} {kind}" for kind, count in found.line_ends.items()))
-    if reading.controls:
-        notes.append(f"{counted(reading.controls, 'control character')} became {'a space' if reading.controls == 1 else 'spaces'}")
+    later = []
     if reading.short:
-        notes.append(f"{counted(reading.short, 'row')} with fewer cells than columns: the missing ones are empty")
+        later.append(f"{counted(reading.short, 'row')} with fewer cells than columns: the missing ones are empty")
     if reading.broken:
-        notes.append(f"{counted(len(reading.broken), 'row')} with more cells than columns left out, the first is row {reading.broken[0]:,}")
-    return notes
+        later.append(f"{counted(len(reading.broken), 'row')} with more cells than columns left out, the first is row {reading.broken[0]:,}")
+    return notes, later

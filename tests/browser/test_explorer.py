@@ -1,4 +1,4 @@
-"""The whole way of a messy file: three fixes, training, the verdict, a wrong cell, labels put right, training again, both compared."""
+"""The whole way of a messy workbook: three fixes, training, the verdict, a wrong cell, labels put right, training again, both compared."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import re
 from pathlib import Path
 
+import openpyxl
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -36,7 +37,14 @@ def messy(path: Path) -> None:
         label = dice.choice([other for other in names if other != name]) if at % 10 == 0 else name
         rows.append((f"{dice.choice(SAYINGS[name])} number {at} {dice.choice(SAYINGS[name])}", label, dice.choice(("ঢাকা", "Pune"))))
     rows += [("It wasnâ€™t worth Â£5, I want it back", "Negative", "Pune"), ("as lovely as it can be", "positive", "Pune"), *rows[:14]]
-    path.write_text("review,label,city\n" + "".join(f'"{text}",{label},{city}\n' for text, label, city in rows), "utf-8")
+    book = openpyxl.Workbook()
+    notes = book.active
+    notes.title = "Notes"
+    notes.append(["What customers wrote this year"])
+    sheet = book.create_sheet("মতামত")
+    for row in (("review", "label", "city"), *rows):
+        sheet.append(row)
+    book.save(path)
 
 
 def shown_rows(page: Page) -> str:
@@ -58,13 +66,14 @@ def click_cell(page: Page, label: int, said: int) -> None:
 def test_from_a_messy_file_to_labels_put_right_and_a_run_that_learnt_from_them(
     app: App, open_page: Open, tmp_path: Path, seen: Seen
 ) -> None:
-    path = tmp_path / "messy.csv"
+    path = tmp_path / "messy.xlsx"
     messy(path)
     page = open_page(app.url)
     ready(page)
     page.get_by_label("Texts with labels").click()
     page.get_by_role("option", name="A file of mine").click()
     page.locator("#upload input[type=file]").set_input_files(path)
+    expect(page.locator("#sheet input")).to_have_value("মতামত · most rows", timeout=PATIENCE_MS)
     doctor = page.locator("#doctor")
     for at, button in enumerate(("Repair them", "Merge 1 label", "Keep the first of each")):
         expect(doctor.locator("ul.done li")).to_have_count(at)

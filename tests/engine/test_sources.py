@@ -180,15 +180,14 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + zlib.compress(os.urandom(100))
         (b"\xef\xbb\xbf", "empty"),
         (PNG, "PNG"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)), "JPEG"),
-        (b"PK\x03\x04\x14\x00" + bytes(100), "Excel"),
+        (b"PK\x03\x04\x14\x00" + bytes(100), "damaged zip archive or Excel"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "PDF"),
         (b"\x1f\x8b\x08" + bytes(range(200)), "compressed"),
         (bytes(range(256)) * 200, "binary"),
-        (b'{"text": "fine", "label": "good"}\n' * 30, "JSON"),
         (b"<!DOCTYPE html><html><body>404</body></html>", "web page"),
         ("текст,метка\nхороший фильм,да\nплохой фильм,нет\n".encode("cp1251") * 20, "encoding"),
     ],
-    ids=["no bytes", "blanks", "only a mark", "png", "jpeg", "xlsx", "pdf", "gzip", "binary", "json", "html", "cp1251"],
+    ids=["no bytes", "blanks", "only a mark", "png", "jpeg", "xlsx", "pdf", "gzip", "binary", "html", "cp1251"],
 )
 def test_what_is_no_table_is_refused_in_words(tmp_path: Path, content: bytes, words: str) -> None:
     assert words in refused(content, tmp_path).message
@@ -340,11 +339,6 @@ def test_the_real_ids_of_18_digits_are_not_rounded(shared_data: Path) -> None:
     assert table.column("id").to_pylist()[0] == "508461291028357120"
 
 
-def test_a_workbook_is_refused_with_the_way_to_a_csv_file(shared_data: Path) -> None:
-    with pytest.raises(Refused, match="save the sheet as CSV"):
-        open_file(shared_data / "messy/ABSA_Restaurant.xlsx", LIMIT_BYTES)
-
-
 def test_opening_holds_a_few_times_the_size_of_the_file_at_most(tmp_path: Path) -> None:
     path = written(tmp_path, csv_of([(f"{number} " + "some words of a review " * 40, "good") for number in range(10_000)]))
     size = path.stat().st_size
@@ -357,5 +351,5 @@ def test_opening_holds_a_few_times_the_size_of_the_file_at_most(tmp_path: Path) 
 
 
 def test_no_message_holds_a_path_of_this_machine(tmp_path: Path) -> None:
-    for content in (b"", PNG, b'{"a": 1}'):
+    for content in (b"", PNG, b'{"a": '):
         assert not re.search(r"/\w+/", refused(content, tmp_path).message)

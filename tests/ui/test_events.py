@@ -88,6 +88,17 @@ def test_a_new_file_forgets_the_second_one_that_belonged_to_the_last(studio: Stu
     assert train_events.on_upload(studio, 1, str(path))[-1] == ""
 
 
+def test_pasted_rows_become_a_file_of_the_home_and_none_are_refused(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, dispatch=False)
+    kept, box, problem, *_ = train_events.on_paste(studio, 4, "text\tlabel\nভালো পণ্য\tPositive\n")
+    assert (tmp_path / kept.removeprefix("file:")).read_text("utf-8") == "text\tlabel\nভালো পণ্য\tPositive\n"
+    assert (box, problem) == (None, "")
+    nothing = train_events.on_paste(studio, 4, "  \n")
+    assert nothing[0] == gr.skip()
+    assert "no rows yet" in nothing[2]
+    assert len(nothing) == 9
+
+
 def test_a_run_is_named_in_the_words_of_the_page(studio: Studio) -> None:
     assert train_events.run_name(studio, homes.SPEC) == "Film reviews · MiniLM-L6 · LoRA"
     mine = RunSpec(DataSpec("file:uploads/ab/my reviews.csv"), "owner/model", method="full")

@@ -23,6 +23,7 @@ SPECS = [
     RunSpec(DataSpec("hub:stanfordnlp/imdb", resplit=True), models.EMBEDDED, settings={"rank": 4, "epochs": 2.0}),
     RunSpec(DataSpec("hub:some/set", config="plain", train_split="train", test_split="test"), "owner/model", method="full", preset=None),
     RunSpec(DataSpec("file:uploads/ab/reviews.csv", group="author"), models.EMBEDDED),
+    RunSpec(DataSpec("file:uploads/ab/reviews.xlsx", sheet="মতামত", header=False), models.EMBEDDED),
     RunSpec(DataSpec("hub:stanfordnlp/imdb", time="তারিখ"), models.EMBEDDED),
     RunSpec(DataSpec("file:uploads/ab/reviews.csv", test="file:uploads/cd/test.csv"), "a/folder", name="রিভিউ"),
 ]

@@ -18,6 +18,7 @@ from ui.tabs import doctor_events, token_fit_events
 if TYPE_CHECKING:
     from engine.studio import Studio
 
+MOST_PASTED = 2_000_000  # characters; more is a file
 FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quick"
 PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
 CHANGE = "shur.apply = words => { props.value = words; trigger('click'); };"  # those of what makes it fit
@@ -69,6 +70,8 @@ class Train:
     upload: Any
     test_upload: Any
     upload_problem: Any
+    pasted: Any
+    paste: Any
     second: Any  # the name of the second file
     remove: Any  # takes it away again
     uncorrect: Any  # takes the corrections of labels away
@@ -128,16 +131,28 @@ def _slot(parts: dict[str, Any], name: str) -> None:
 def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
     fields, rows = parts.setdefault("fields", {}), parts.setdefault("rows", {})
     listed = [(f"{one.name} · {', '.join(one.languages)}", one.source) for one in studio.catalog.datasets]
-    more = [("A file of mine: CSV or TSV", UPLOAD), ("Another data set of the Hugging Face Hub", HUB)]
+    more = [("A file of mine, or rows that I paste", UPLOAD), ("Another data set of the Hugging Face Hub", HUB)]
     with gr.Column(elem_classes=["card"], elem_id="card-data"):
         _card(1, "Data")
         fields["data"] = gr.Dropdown([*listed, *more], value=FIRST_DATA, label="Texts with labels", filterable=False, elem_id="data")
         with gr.Row(visible=False, elem_id="upload-row") as rows["upload"]:
-            kinds = [".csv", ".tsv", ".txt"]
+            kinds = [".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".zip"]
             parts["upload"] = gr.File(label="Your file", file_types=kinds, height=112, elem_id="upload")
             parts["test_upload"] = gr.File(
                 label="A second file for testing, if you have one", file_types=kinds, height=112, elem_id="test-upload"
             )
+        with gr.Row(visible=False, elem_id="paste-row") as rows["paste"]:
+            parts["pasted"] = gr.Textbox(
+                label="Or paste rows", lines=3, max_lines=8, max_length=MOST_PASTED, placeholder="text,label\nভালো পণ্য,Positive", scale=4,
+                info="As copied from a spreadsheet, or with commas between; a line each.", elem_id="paste",
+            )  # fmt: skip
+            parts["paste"] = gr.Button("Take these rows", size="sm", min_width=120, elem_id="paste-take")
+        with gr.Row(visible=False, elem_id="file-row") as rows["file"]:
+            fields["sheet"] = gr.Dropdown(
+                [""], value="", label="Sheet or table", allow_custom_value=True, visible=False, min_width=200, elem_id="sheet"
+            )
+            ways = [("Judged by what it holds", ""), ("Names the columns", "names"), ("Is data already", "data")]
+            fields["header"] = gr.Dropdown(ways, value="", label="The first row", filterable=False, min_width=200, elem_id="header")
         with gr.Row(visible=False, elem_id="second-row") as rows["second"]:
             parts["second"] = gr.HTML("", elem_id="second")
             parts["remove"] = gr.Button("Remove", size="sm", min_width=0, elem_id="second-remove")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from engine.studies import Fit
     from engine.studio import Preview, Studio
 
+NOTHING_PASTED = Problem("data.source", "There are no rows yet.", "Paste some, with a text and its label in each line.")
 NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
 # The page numbers what it asks in the order of the changes, since the answers may come in another; for inputs that begin with a Newest.
 NUMBERED = "(newest, change, ...fields) => [newest, (shur.change = (shur.change || 0) + 1), ...fields]"
 SLOT_OF = {
     "data.source": "source",
     "data.test": "source",
+    "data.sheet": "source",
     "data.text": "columns",
     "data.label": "columns",
     "data.group": "split",
@@ -52,7 +55,16 @@ def wire(studio: Studio, train: Train) -> None:
     redraw = redrawing(studio, train)
     columns = [field["text"], field["label"]]
 
-    parts = [part["upload"], part["hub"], part["token"], *columns, field["resplit"], field["split_by"], field["split_column"]]
+    parts = [
+        part["upload"],
+        part["paste"],
+        part["hub"],
+        part["token"],
+        *columns,
+        field["resplit"],
+        field["split_by"],
+        field["split_column"],
+    ]
     parts.append(field["corrections"])
     field["data"].input(bind(on_source), [field["data"]], parts, **quiet).then(**redraw, **seen)
     splits = [field["config"], field["train_split"], field["test_split"]]
@@ -60,13 +72,16 @@ def wire(studio: Studio, train: Train) -> None:
         [field["hub_id"].submit, field["hub_id"].blur], bind(on_hub_id, studio), [field["hub_id"], train.token, train.asked],
         [train.asked, *splits, *columns], **quiet,
     ).then(**redraw, **seen)  # fmt: skip
-    of_file = [field["test_file"], field["corrections"]]
+    of_file = [field["test_file"], field["corrections"], field["sheet"], field["header"]]
     for upload, kept, forgotten in ((train.upload, field["file"], of_file), (train.test_upload, field["test_file"], [])):
         told = [kept, upload, train.upload_problem, *columns, *forgotten]
         upload.upload(bind(on_upload, studio, len(forgotten)), upload, told, **{**seen, "trigger_mode": "once"}).then(**redraw, **seen)
+    told = [field["file"], train.pasted, train.upload_problem, *columns, *of_file]
+    train.paste.click(bind(on_paste, studio, len(of_file)), train.pasted, told, **once).then(**redraw, **seen)
     train.remove.click(lambda: "", None, field["test_file"], **once).then(**redraw, **seen)
     train.uncorrect.click(lambda: "", None, field["corrections"], **once).then(**redraw, **seen)
-    gr.on([one.input for one in (*splits, *columns, field["resplit"], field["split_by"], field["split_column"])], **redraw, **seen)
+    looked = [field[name] for name in ("sheet", "header", "resplit", "split_by", "split_column")]
+    gr.on([one.input for one in (*splits, *columns, *looked)], **redraw, **seen)
 
     another: dict[str, Any] = {"fn": bind(on_model, studio), "inputs": field["model"], "outputs": [part["other_model"], part["token"]]}
     field["model"].input(**another, **quiet).then(**redraw, **quiet)
@@ -99,7 +114,7 @@ def redrawing(studio: Studio, train: Train) -> dict[str, Any]:
 
 def refill(train: Train) -> list[Any]:
     """What `refilled` fills, in its order."""
-    return [*train.inputs, *(train.rows[name] for name in ("upload", "hub", "other_model", "token"))]
+    return [*train.inputs, *(train.rows[name] for name in ("upload", "paste", "hub", "other_model", "token"))]
 
 
 def outputs(train: Train) -> list[Any]:
@@ -118,6 +133,7 @@ def outputs(train: Train) -> list[Any]:
     ]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
     columns += [train.fields["split_by"], train.fields["split_column"]]
+    columns += [train.rows["file"], train.fields["sheet"]]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["corrections"], train.rows["suggestion"]]
     return [
         *told,
@@ -134,7 +150,7 @@ def outputs(train: Train) -> list[Any]:
 def on_source(kind: str) -> tuple[Any, ...]:
     """Another kind of data: show its fields, and forget columns that belonged to the last."""
     token = gr.update(visible=True) if kind == request.HUB else gr.skip()
-    shown = gr.update(visible=kind == request.UPLOAD), gr.update(visible=kind == request.HUB)
+    shown = *(gr.update(visible=kind == request.UPLOAD) for _ in range(2)), gr.update(visible=kind == request.HUB)
     return *shown, token, None, None, False, request.CHANCE, None, ""
 
 
@@ -173,6 +189,16 @@ def on_upload(studio: Studio, forgotten: int, path: str) -> tuple[Any, ...]:
     finally:
         Path(path).unlink(missing_ok=True)
     return kept, None, "", None, None, *([""] * forgotten)
+
+
+def on_paste(studio: Studio, forgotten: int, text: str) -> tuple[Any, ...]:
+    """The rows that were pasted as a file in the home, as an uploaded one; refused where there are none."""
+    if not text.strip():
+        return gr.skip(), gr.skip(), words.problems([NOTHING_PASTED]), *(gr.skip() for _ in range(2 + forgotten))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "Pasted rows.txt"
+        path.write_text(text, "utf-8")
+        return on_upload(studio, forgotten, str(path))
 
 
 def on_hub_id(studio: Studio, hub_id: str, token: str, asked: str) -> tuple[Any, ...]:
@@ -253,6 +279,8 @@ def draw(
         *(column if data and not chosen else gr.skip() for column, chosen in guessed),
         gr.update(visible=len(columns) > 2 or told["split_by"] != request.CHANCE),  # of text and label alone there is no other way
         gr.update(choices=columns, visible=told["split_by"] != request.CHANCE),
+        gr.update(visible=told["data"] == request.UPLOAD and bool(spec.data.source)),
+        _sheets(data),
         gr.update(visible=bool(spec.data.test or spec.data.resplit or (data and data.given_test is not None))),
         gr.update(visible=bool(spec.data.test)),
         f"<p>Second file, for testing: <b>{escape(Path(spec.data.test).name)}</b></p>" if spec.data.test else "",
@@ -264,6 +292,14 @@ def draw(
         methods.table(fits, studio.methods, spec.method),
         *_knobs(train, spec.method, plan, problems),
     ]
+
+
+def _sheets(data: DataFacts | None) -> Any:
+    """The sheets to choose from, where there are several; the first is taken by itself."""
+    if data is None or len(data.sheets) < 2:
+        return gr.update(visible=False) if data is not None else gr.skip()
+    first, *others = data.sheets
+    return gr.update(choices=[(f"{first} · most rows", ""), *((one, one) for one in others)], visible=True)
 
 
 def _method_group(studio: Studio, train: Train, method: str) -> tuple[Any, Any]:
@@ -348,7 +384,8 @@ def refilled(told: dict[str, Any]) -> list[Any]:
     """The value of every input, then what is shown for it, in the order of `refill`."""
     hub, other = told["data"] == request.HUB, told["model"] == request.OTHER
     token = gr.update(visible=True) if hub or other else gr.skip()
-    return [*told.values(), gr.update(visible=told["data"] == request.UPLOAD), gr.update(visible=hub), gr.update(visible=other), token]
+    own = [gr.update(visible=told["data"] == request.UPLOAD)] * 2
+    return [*told.values(), *own, gr.update(visible=hub), gr.update(visible=other), token]
 
 
 def on_pressed() -> tuple[Any, str, str]:

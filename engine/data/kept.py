@@ -1,0 +1,138 @@
+"""Tables with many rows, found again by whoever opens the same file next: the page for another column, the run for its split.
+
+So a large file is read once. What is kept lies in Arrow files of the home's cache, a few at most; the oldest go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from engine.data.files import open_file
+from engine.data.gather import mapped
+from engine.data.table import Mapped, Table
+from engine.data.watch import Watch
+
+FOLDER = "tables"  # of the home's cache
+VERSION = 1  # of what is kept; another one is read anew
+MOST_FILES = 8
+MOST_BYTES = 4_000_000_000  # of all that is kept
+STALE_SECONDS = 3600.0  # after which a file that no table names was left by a reading that died
+
+
+def opened(
+    path: Path,
+    limit_bytes: int,
+    cache: Path,
+    *,
+    field: str = "data.source",
+    sheet: str | None = None,
+    header: bool | None = None,
+    watch: Watch | None = None,
+) -> Table:
+    """As `open_file`, from what was kept where the file is still the same: size, time of its last change, sheet and header."""
+    folder = cache / FOLDER
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):  # `open_file` tells it in words
+        return open_file(path, limit_bytes, field=field)
+    told = [VERSION, str(path.absolute()), stat.st_size, stat.st_mtime_ns, sheet, header]
+    key = hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    if stat.st_size <= limit_bytes and (found := _found(folder, key)):
+        return found
+    table = open_file(path, limit_bytes, field=field, sheet=sheet, header=header, watch=watch, folder=folder)
+    if table.mapped or (table.test and table.test.mapped):
+        with contextlib.suppress(OSError):  # a full disk: it is read again then
+            _keep(folder, key, table)
+    return table
+
+
+def _found(folder: Path, key: str) -> Table | None:
+    note = folder / f"{key}.json"
+    try:
+        told = json.loads(note.read_text("utf-8"))
+        table = _table(folder, told["table"])
+        test = _table(folder, told["test"]) if told["test"] else None
+        os.utime(note)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):  # none, or one that was swept away or cut short
+        return None
+    return replace(table, test=test)
+
+
+def _table(folder: Path, told: dict[str, Any]) -> Table:
+    path = folder / told["file"]
+    places, numbered, names = told["places"], told["numbered"], tuple(told["columns"])
+    data = mapped(path)
+    return Table(
+        columns=names,
+        data=pa.table([data.column(place) for place in places], names=list(names)),
+        numbers=data.column("number") if numbered else None,
+        mapped=Mapped(path, tuple(places)),
+        sha256=told["sha256"],
+        origin=told["origin"],
+        notes=tuple(told["notes"]),
+        left_out=told["left_out"],
+        has_header=told["has_header"],
+        sheets=tuple(told["sheets"]),
+        sheet=told["sheet"],
+    )
+
+
+def _keep(folder: Path, key: str, table: Table) -> None:
+    told = {"table": _told(folder, table), "test": _told(folder, table.test) if table.test else None}
+    beside = folder / f".{secrets.token_hex(8)}"
+    beside.write_text(json.dumps(told, ensure_ascii=False), "utf-8")
+    os.replace(beside, folder / f"{key}.json")
+    _sweep(folder)
+
+
+def _told(folder: Path, table: Table) -> dict[str, Any]:
+    """What the Table is besides its cells; those few that lie in memory are laid down."""
+    place = table.mapped
+    if place is None:
+        place = Mapped(folder / f"{secrets.token_hex(8)}.arrow", tuple(range(len(table.columns))))
+        names = [str(number) for number in place.places]
+        whole = pa.table([*table.data.columns, table.row_numbers()], names=[*names, "number"])
+        with pa.ipc.new_file(str(place.path), whole.schema) as file:
+            file.write_table(whole)
+    return {
+        "columns": table.columns,
+        "sha256": table.sha256,
+        "origin": table.origin,
+        "notes": table.notes,
+        "left_out": table.left_out,
+        "has_header": table.has_header,
+        "sheets": table.sheets,
+        "sheet": table.sheet,
+        "file": place.path.name,
+        "places": place.places,
+        "numbered": table.numbers is not None,
+    }
+
+
+def _sweep(folder: Path) -> None:
+    """Lets go of what was used longest ago, beyond the bounds, and of what no table names. What is open stays readable."""
+    notes = sorted(folder.glob("*.json"), key=lambda one: one.stat().st_mtime, reverse=True)
+    named: set[str] = set()
+    kept_bytes = 0
+    for number, note in enumerate(notes):
+        files = [folder / one["file"] for one in json.loads(note.read_text("utf-8")).values() if one]
+        kept_bytes += sum(one.stat().st_size for one in files if one.exists())
+        if number and (number >= MOST_FILES or kept_bytes > MOST_BYTES):
+            note.unlink(missing_ok=True)
+        else:
+            named |= {one.name for one in files}
+    old = time.time() - STALE_SECONDS
+    for one in folder.glob("*.arrow"):
+        if one.name not in named and one.stat().st_mtime < old:
+            with contextlib.suppress(OSError):  # it is open, on Windows
+                one.unlink()
