@@ -16,6 +16,7 @@ WAYS = (
     (390, 844, False),
 )  # width, height, dark; each differs from the last in one thing
 LOOK = """() => {
+  scrollTo(0, 0);  // the bar at the top stays in view: scrolled, it lies over whatever passes beneath
   const seen = (e) => {
     const box = e.getBoundingClientRect(), style = getComputedStyle(e);
     return box.width > 1 && box.height > 1 && style.visibility !== "hidden" && e.offsetParent !== null && e.checkVisibility();
