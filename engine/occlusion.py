@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.text_words import WITHOUT_BLANKS
+
 # A sign of a script that is written without blanks, with the marks that follow it; or what stands between blanks.
-WITHOUT_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
 WORD = re.compile(rf"[{WITHOUT_BLANKS}][\u0e31-\u0e3a\u0e47-\u0e4e\u102b-\u103e\u17b6-\u17d3\u3099\u309a]*|[^\s{WITHOUT_BLANKS}]+")
 MOST_ASKED = 60  # texts in a pass: about a second with MiniLM on two cores
 CLOSER = 3  # groups whose words are looked at one by one
