@@ -17,6 +17,7 @@ ORDER = (
     "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness",
+    "decoding", "generation",
     "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices",
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
