@@ -115,6 +115,21 @@ def test_the_repetition_penalty_is_transformers_own_and_does_not_count_padding(q
     assert told.texts != generate(model, tokenizer, prompts, SHORT).texts
 
 
+def test_padding_is_no_repetition(tmp_path: Path) -> None:
+    """The model ends the short text at once, just so; counted as said before, as padding would be, the ending token would lose."""
+    import torch
+
+    model, tokenizer = opened("qwen2", tmp_path)
+    prompts = ids_of(tokenizer, TEXTS[:2])
+    with torch.no_grad():
+        states = model.model(input_ids=torch.tensor([prompts[1]])).last_hidden_state[0, -1]
+        highest = float(model.lm_head(states).max())
+        model.lm_head.weight[tokenizer.eos_token_id] = states * (1.2 * highest / float(states @ states))
+    told = generate(model, tokenizer, prompts, Decoding(temperature=0.0, max_new_tokens=12, repetition_penalty=1.7)).texts[1]
+    assert told is not None
+    assert (told.tokens, told.ended) == (1, "end")
+
+
 def test_a_model_s_own_sampling_habits_are_left_out(qwen: tuple[Any, Any]) -> None:
     model, tokenizer = qwen
     prompts = ids_of(tokenizer, TEXTS)
