@@ -123,7 +123,7 @@ def _add_what_to_train(command: argparse.ArgumentParser) -> None:
         default=[],
         help="a fix that `inspect` names, such as drop-leaked; may be repeated",
     )
-    command.add_argument("--model", metavar="ID", help=f"a catalogue id, a Hub id or a folder; left out: {EMBEDDED}")
+    command.add_argument("--model", metavar="ID", help=f"a catalogue id, a Hub id, a folder or a GGUF file; left out: {EMBEDDED}")
     command.add_argument("--method", metavar="ID", help="full, lora, …; left out: the preset's")
     command.add_argument("--preset", metavar="ID", help="quick, balanced, …; left out: balanced")
     command.add_argument("--set", metavar="KNOB=VALUE", action="append", default=[], help="one setting over the preset; may be repeated")

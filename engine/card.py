@@ -12,7 +12,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from engine.evaluate import Evaluation
-from engine.loading import HUB, Finished, base_id, example, quoted
+from engine.loading import HUB, Finished, base_id, example, is_on_hub, quoted
 from engine.models import EMBEDDED
 from engine.verdict import p_words, percent, with_interval
 
@@ -35,7 +35,7 @@ def model_card(finished: Finished) -> str:
 
 def _front_matter(finished: Finished) -> str:
     facts, evaluation = finished.plan.model, finished.evaluation
-    on_hub = facts.source != "folder"
+    on_hub = is_on_hub(finished)
     licence = facts.licence or ""
     source = finished.spec.data.source
     known_set = [source.removeprefix("hub:")] if source.startswith("hub:") else []
@@ -92,7 +92,7 @@ def _stands_beside(finished: Finished) -> bool:
 
 def _about(finished: Finished) -> str:
     base = base_id(finished)
-    link = f"[{_plain(base)}]({HUB}{base})" if finished.plan.model.source != "folder" else f"{_code(base)}, a folder of its maker's,"
+    link = f"[{_plain(base)}]({HUB}{base})" if is_on_hub(finished) else f"{_code(base)}, a folder of its maker's,"
     labels = ", ".join(f"**{_plain(label)}**" for label in finished.plan.labels)
     if _stands_beside(finished):
         what = "An adapter: it needs that model beside it."
@@ -203,7 +203,12 @@ def _use(finished: Finished) -> str:
     if finished.adapter:
         brings = "delta.safetensors" if finished.delta else "the adapter"
         told.append(f"That the base comes without a trained head (transformers reports it as missing) is right: {brings} brings it.")
-    if finished.adapter and finished.plan.model.source == "folder":
+    if finished.adapter and finished.plan.model.source == "gguf":
+        told.append(
+            "It was trained over the weights of a GGUF file, which keeps them in fewer bits: over the original's weights its answers "
+            "differ a little."
+        )
+    if finished.adapter and not is_on_hub(finished):
         told.append(f"Put the folder of the base model, {_code(base_id(finished))}, beside the lines first.")
     return "\n\n".join(told)
 

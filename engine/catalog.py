@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine import packaged
 from engine.errors import Problem, Refused
 from engine.knobs import Value
 
@@ -92,11 +93,11 @@ ORDER = ("quick", "balanced", "best", "imdb-t4", "bengali")  # as the page offer
 
 
 def load(presets: Path = PRESETS) -> Catalog:
-    """The catalogue of a presets folder. Raises ValueError naming the file and entry that is wrong."""
+    """The catalogue of a presets folder, without the models of packages that are missing. Raises ValueError naming what is wrong."""
     recipes = [_recipe(path) for path in sorted((presets / "recipes").glob("*.json"))]
     place = {name: at for at, name in enumerate(ORDER)}
     return Catalog(
-        models=_entries(Model, presets / "models.json"),
+        models=tuple(one for one in _entries(Model, presets / "models.json") if not packaged.is_missing(one.id)),
         datasets=_entries(Dataset, presets / "datasets.json"),
         recipes=tuple(sorted(recipes, key=lambda one: (place.get(one.id, len(ORDER)), one.id))),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from engine import hardware as machine
-from engine import models
+from engine import models, packaged
 from engine.data import corrected
 from engine.data.doctor import Checkup, examine
 from engine.data.profile import DataFacts, inspect
@@ -181,7 +181,14 @@ class Facts:
             raise Refused(Problem("model", "No model is chosen yet.", "Choose a model."))
         if self.share and model != models.EMBEDDED and (model.startswith((".", "/", "~", "\\")) or models.is_folder(model)):
             raise Refused(Problem("model", "In a shared app a folder cannot be used as a model.", "Choose one of the list, or a Hub id."))
-        return self._models.get((model, _mark(token)), lambda: models.find(model, token=token, home=self.home))
+        if self.share and model.endswith(packaged.GGUF) and not self._is_uploaded(model):
+            raise Refused(Problem("model", "In a shared app only uploaded GGUF files can be used.", "Upload the file on this page."))
+        key = (model, models.converted(model, self.home), _mark(token))
+        return self._models.get(key, lambda: models.find(model, token=token, home=self.home))
+
+    def _is_uploaded(self, model: str) -> bool:
+        pieces = packaged.pieces(model, self.home)
+        return bool(pieces) and all(one.is_relative_to((self.home / "uploads").resolve()) for one in pieces)
 
     def tokens(self, model: ModelFacts, data: DataFacts, token: str | None) -> TokenFacts | None:
         """How the model's tokenizer cuts this data; None where it cannot be known beforehand."""

@@ -43,12 +43,17 @@ class Finished:
 def base_id(finished: Finished) -> str:
     """What the base is called outside this machine: its id on the Hub, or the name of its folder."""
     facts = finished.plan.model
-    if facts.source == "folder":
-        return PureWindowsPath(facts.id).name or "base"  # takes / and \ alike
     entry = finished.catalog.model(facts.id)
     if entry and entry.source_url.startswith(HUB):
         return entry.source_url.removeprefix(HUB)
+    if facts.source in ("folder", "gguf"):
+        return PureWindowsPath(facts.id).name or "base"  # takes / and \ alike
     return facts.id
+
+
+def is_on_hub(finished: Finished) -> bool:
+    """Whether others find the base by its name."""
+    return finished.plan.model.source in ("hub", "package") or finished.catalog.model(finished.plan.model.id) is not None
 
 
 def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:

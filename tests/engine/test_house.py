@@ -14,7 +14,8 @@ ENGINE = ROOT / "engine"
 # Each may import only from those before it, also inside functions. A folder counts as one.
 ORDER = (
     "errors", "fix", "knobs", "events", "spec", "store", "limits", "hardware", "held",
-    "families", "wordpieces", "conversion", "hub", "data", "models", "methods", "tasks", "catalog",
+    "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub", "model_files", "data", "models",
+    "methods", "tasks", "catalog",
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness",
     "decoding", "generation",

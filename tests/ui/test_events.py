@@ -14,7 +14,7 @@ from engine.spec import DataSpec, RunSpec
 from engine.studio import Preview, Studio
 from tests.ui import homes
 from ui import request, shell
-from ui.tabs import runs_events, train, train_events, try_
+from ui.tabs import model_upload, runs_events, train, train_events, try_
 from ui.tabs.train import Newest, Train
 
 
@@ -97,6 +97,21 @@ def test_pasted_rows_become_a_file_of_the_home_and_none_are_refused(tmp_path: Pa
     assert nothing[0] == gr.skip()
     assert "no rows yet" in nothing[2]
     assert len(nothing) == 9
+
+
+def test_a_gguf_file_that_is_handed_over_becomes_the_model_and_another_file_is_refused(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "home", dispatch=False)
+    path = tmp_path / "Tiny.GGUF"
+    path.write_bytes(b"GGUF")
+    kept, field, problem = model_upload.on_upload(studio, str(path))
+    assert (studio.home / kept).read_bytes() == b"GGUF"
+    assert (kept.startswith("uploads/"), kept.endswith("/Tiny.gguf"), field, problem) == (True, True, None, "")
+    with pytest.raises(Refused, match="damaged or is no GGUF file"):
+        studio.model(kept)
+    path.write_bytes(b"x")
+    path = path.rename(tmp_path / "weights.bin")
+    assert "no GGUF file" in model_upload.on_upload(studio, str(path))[2]
+    assert not path.exists()
 
 
 def test_a_run_is_named_in_the_words_of_the_page(studio: Studio) -> None:

@@ -13,7 +13,7 @@ from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form, methods
 from ui.request import CHANCE, FIELDS, GROUP, HUB, OTHER, TASK, TIME, UPLOAD, Offer
-from ui.tabs import doctor_events, token_fit_events
+from ui.tabs import doctor_events, model_upload, token_fit_events
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -53,6 +53,7 @@ class Train:
     facts: Any
     doctor: Any  # what stands out in the rows
     mended: Any  # the button that was pressed there, as JSON
+    model_upload: dict[str, Any]  # a GGUF file
     token_fit: dict[str, Any]  # how each model reads the texts
     model_line: Any
     recipe_line: Any
@@ -214,20 +215,20 @@ def _model_card(studio: Studio, parts: dict[str, Any]) -> None:
     with gr.Column(elem_classes=["card"], elem_id="card-model"):
         _card(2, "Model")
         fields["model"] = gr.Dropdown(
-            [*listed, ("Another model: of the Hub, or in a folder", OTHER)],
+            [*listed, ("Another model: of the Hub, in a folder, or a GGUF file", OTHER)],
             value=EMBEDDED,
             label="What is tuned",
             filterable=True,
             elem_id="model",
         )
-        fields["other_model"] = gr.Textbox(
-            label="Its id on the Hub, or a folder on this machine",
-            placeholder="owner/name",
-            max_lines=1,
-            visible=False,
-            elem_id="other-model",
-        )
-        rows["other_model"] = fields["other_model"]
+        with gr.Column(visible=False) as rows["other_model"]:
+            fields["other_model"] = gr.Textbox(
+                label="Its id on the Hub, or a folder or GGUF file on this machine",
+                placeholder="owner/name",
+                max_lines=1,
+                elem_id="other-model",
+            )
+            parts |= model_upload.build()
         parts["token"] = gr.Textbox(
             label="Hub token", type="password", max_lines=1, visible=False, elem_id="token",
             info="Only for models and data sets that ask for one. Kept in memory while Shur runs; never written down.",

@@ -20,7 +20,7 @@ from engine.facts import FILE
 from engine.fitting import applied, from_json
 from ui import cards, form, methods, request, words
 from ui.border import bind
-from ui.tabs import doctor_events, fit_events, token_fit_events
+from ui.tabs import doctor_events, fit_events, model_upload, token_fit_events
 from ui.tabs.train import SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def wire(studio: Studio, train: Train) -> None:
     train.change_picked.click(bind(on_change_picked, train), picked, refill(train), **once).then(**redraw, **quiet)
     fit_events.wire(studio, train, everything, once)
     doctor_events.wire(train, everything, refill(train), {**redraw, **quiet}, once)
+    model_upload.wire(studio, train, {**redraw, **seen}, once)
     token_fit_events.wire(studio, train, everything, another, {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
