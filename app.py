@@ -106,7 +106,7 @@ def serve(told: Options, *, dispatch: bool = True) -> None:
     from ui import shell
 
     told.home.mkdir(parents=True, exist_ok=True)
-    studio = Studio(told.home, share=told.reachable, dispatch=dispatch)
+    studio = Studio(told.home, share=told.reachable, dispatch=dispatch, reads_apart=True)
     try:
         page = shell.build(studio, page_files)
         look = shell.launch_options(studio)

@@ -30,6 +30,7 @@ from engine.held import Held, once_free
 from engine.knobs import Value, knobs_of, read
 from engine.models import ModelFacts, TokenFacts
 from engine.spec import DataSpec
+from engine.taking_in import Arriving, StillReadingError, TakingIn
 
 REFUSAL_SECONDS = 15.0
 HARDWARE_SECONDS = 5.0  # free memory and disk are asked for again after this
@@ -81,8 +82,11 @@ class Remembered(Generic[K, V]):
 class Facts:
     """What is known of the machine and of everything that was asked for. In share mode only uploads and Hub ids are let through."""
 
-    def __init__(self, home: Path, *, share: bool, limit_bytes: int, ours: Callable[[], Held] = Held) -> None:
+    def __init__(
+        self, home: Path, *, share: bool, limit_bytes: int, ours: Callable[[], Held] = Held, taking_in: TakingIn | None = None
+    ) -> None:
         self.home = home
+        self._taking_in = taking_in  # where large files are not read by whoever asks
         self._ours = ours  # what our own processes hold of the memory, now
         self.share = share
         self.limit_bytes = limit_bytes
@@ -110,7 +114,7 @@ class Facts:
 
     def look(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> tuple[DataFacts, tuple[Problem, ...]]:
         """What is in the data as far as it can be told, and what is wrong with it. Raises Refused where it cannot be opened."""
-        data = self.located(data)
+        data = self._arrived(data)
         clean_html = _clean_html(settings)
 
         def look() -> tuple[DataFacts, tuple[Problem, ...]]:
@@ -121,7 +125,7 @@ class Facts:
 
     def checkup(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> Checkup:
         """What the doctor finds in the rows, and the fixes made. Raises Refused where they cannot be opened."""
-        data = self.located(data)
+        data = self._arrived(data)
         clean_html, weighted = _clean_html(settings), settings.get("class_weights") == "balanced"
 
         def look() -> Checkup:
@@ -132,7 +136,7 @@ class Facts:
 
     def columns(self, data: DataSpec, token: str | None) -> tuple[str, ...]:
         """The names of the data's columns, whether or not it can be used. Raises Refused where it cannot be opened."""
-        return self._opened(self.located(data), token)[0].columns
+        return self._opened(self._arrived(data), token)[0].columns
 
     def hub_layout(self, dataset_id: str, token: str | None) -> dict[str, tuple[str, ...]]:
         """A Hub data set's subsets with their splits. Raises Refused."""
@@ -140,7 +144,37 @@ class Facts:
 
     def tables(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
         """The data's rows as they came, and those of a given test set. Raises Refused where they cannot be opened."""
-        return self._opened(self.located(data), token)
+        return self._opened(self._arrived(data), token)
+
+    def arriving(self, data: DataSpec) -> Arriving | None:
+        """How far the reading of the data's file is; None where its rows are there, or cannot be had."""
+        try:
+            self._arrived(data)
+        except StillReadingError as error:
+            return error.arriving
+        except Refused:
+            pass
+        return None
+
+    def cancel_reading(self, data: DataSpec) -> None:
+        """Ends the reading of the data's files."""
+        located = self.located(data)
+        for source, sheet in ((located.source, located.sheet), (located.test, None)):
+            if self._taking_in is not None and source and source.startswith(FILE):
+                self._taking_in.cancel(Path(source.removeprefix(FILE)), sheet=sheet, header=data.header)
+
+    def chosen_again(self, source: str) -> None:
+        """A file that was cancelled a moment ago, or could not be read for want of memory or room, is read when it is asked for next."""
+        if self._taking_in is not None and source.startswith(FILE):
+            self._taking_in.forget(Path(source.removeprefix(FILE)))
+
+    def _arrived(self, data: DataSpec) -> DataSpec:
+        """The data located, its files at hand. Raises StillReadingError while a large one is read, and as `located` does."""
+        located = self.located(data)
+        for source, place, sheet in ((located.source, "data.source", located.sheet), (located.test, "data.test", None)):
+            if self._taking_in is not None and source and source.startswith(FILE):
+                self._taking_in.ready(Path(source.removeprefix(FILE)), self.limit_bytes, field=place, sheet=sheet, header=data.header)
+        return located
 
     def _opened(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:
         tables = self._tables

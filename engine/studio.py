@@ -47,6 +47,7 @@ from engine.studies import Fit, Proposal, Studies
 from engine.study import Budget, Study, subject
 from engine.study_result import Result
 from engine.supervisor import WORKER, Supervisor
+from engine.taking_in import Arriving, StillReadingError, TakingIn
 from engine.tasks import Task, all_tasks
 from engine.token_fit import TokenFit
 from engine.varied import Variants
@@ -69,6 +70,7 @@ class Preview:
     model: ModelFacts | None
     too_large: Plan | None = None  # the plan where nothing but memory keeps it from being made; it can be measured
     changes: tuple[Change, ...] = ()  # that make it fit, or quicker; empty where it fits and is quick
+    arriving: Arriving | None = None  # how far the reading of the data is; a problem tells it too
 
     @property
     def is_ready(self) -> bool:
@@ -76,11 +78,15 @@ class Preview:
 
 
 class Studio:
-    """Everything that a person can do, on one home folder. Without `dispatch` it only looks: nothing that waits is started."""
+    """Everything that a person can do, on one home folder. Without `dispatch` it only looks: nothing that waits is started.
+
+    `reads_apart`: a large file is read by a process of its own, and until its rows are there a preview tells how far it is.
+    """
 
     def __init__(
-        self, home: Path, *, share: bool = False, limit_bytes: int | None = None, dispatch: bool = True, worker: Sequence[str] = WORKER
-    ) -> None:
+        self, home: Path, *, share: bool = False, limit_bytes: int | None = None, dispatch: bool = True, worker: Sequence[str] = WORKER,
+        reads_apart: bool = False,
+    ) -> None:  # fmt: skip
         self.home = Path(home).resolve()
         keep_caches_in(self.home)
         self.share = share
@@ -89,10 +95,11 @@ class Studio:
         self.methods: Mapping[str, Method] = all_methods()
         self.tasks: Mapping[str, Task] = all_tasks()
         self.store = Store(self.home)
-        self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes, ours=self._held)
         self.reader = Reader(self.store)
         self.judged = Judged(self.store)
         self._supervisor = Supervisor(self.store, worker, share=share)
+        self._taking_in = TakingIn(self.home, lambda: self._supervisor.environment(None)) if reads_apart else None
+        self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes, ours=self._held, taking_in=self._taking_in)
         self._predictor = Predictor(self.home)
         self._measuring = Measuring(self.home, self._supervisor.environment, self._machine, lambda: bool(self._supervisor.workers()))
         self._probing = Probing(self.store, self._supervisor.environment, lambda: bool(self._supervisor.workers()))
@@ -148,6 +155,14 @@ class Studio:
             return told
         length, keep = int(plan.settings["max_length"]), str(plan.settings.get("keep", "ends"))
         return told.beside(doctor_texts.cut(tokens.lengths, length, plan.model.max_tokens, keep, sum(plan.rows.values())))
+
+    def arriving(self, data: DataSpec) -> Arriving | None:
+        """How far the reading of a large file is; None where its rows are there, or cannot be had."""
+        return self.facts.arriving(data)
+
+    def cancel_reading(self, data: DataSpec) -> None:
+        """Ends the reading of the data's files, if it goes on."""
+        self.facts.cancel_reading(data)
 
     def columns(self, data: DataSpec, token: str | None = None) -> tuple[str, ...]:
         """The names of the data's columns, also where it cannot be used as it is. Raises Refused where it cannot be opened."""
@@ -211,13 +226,14 @@ class Studio:
         problems: list[Problem] = []
         data: DataFacts | None = None
         model: ModelFacts | None = None
-        tokens = None
+        tokens = arriving = None
         try:
             found, told = self.facts.look(spec.data, spec.settings, token)
             problems += told
             data = None if any(problem.severity == "error" for problem in told) else found
         except Refused as error:
             problems += error.problems
+            arriving = error.arriving if isinstance(error, StillReadingError) else None
         try:
             model = self.facts.model(spec.model, token)
             if data is not None:
@@ -236,7 +252,7 @@ class Studio:
                 problems += [problem for problem in error.problems if problem not in problems]
         if any(problem.severity == "error" for problem in problems):
             made, unsure = None, made
-        return Preview(tuple(problems), made, data, model, unsure)
+        return Preview(tuple(problems), made, data, model, unsure, arriving=arriving)
 
     # The fit, measured
 
@@ -471,6 +487,8 @@ class Studio:
         """Ends the background work of this process. Runs go on."""
         self._measuring.cancel()
         self._probing.cancel()
+        if self._taking_in is not None:
+            self._taking_in.close()
         self._predictor.close()
         self._supervisor.close()
 

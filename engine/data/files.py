@@ -42,9 +42,10 @@ def open_file(
         raise Refused(Problem(field, f"{opening.name} could not be read: {words}.", "Check the file and try again.")) from error
     finally:
         used = {one.mapped.path for one in (table, table and table.test) if one and one.mapped}
-        for one in opening.laid:
+        for one, close in opening.laid.items():
             if one not in used:
                 with contextlib.suppress(OSError):
+                    close()
                     one.unlink()
 
 

@@ -66,6 +66,7 @@ class Gather:
             cleaned.append(pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values))
         batch = pa.record_batch([*cleaned, numbers], schema=self._schema)
         self.rows += batch.num_rows
+        self._opening.watch.rows += batch.num_rows
         self._bytes += batch.nbytes
         if self._bytes > self._opening.most_text_bytes + 1_000_000:
             raise too_much(self._opening)
@@ -79,8 +80,9 @@ class Gather:
     def _lay_down(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{secrets.token_hex(8)}.arrow"
-        self._opening.laid.append(self._path)
-        self._writer = pa.ipc.new_file(str(self._path), self._schema)
+        file = pa.OSFile(str(self._path), "wb")
+        self._writer = pa.ipc.new_file(file, self._schema)
+        self._opening.laid[self._path] = file.close
         for batch in self._batches:
             self._writer.write_batch(batch)
         self._batches = []
@@ -89,6 +91,7 @@ class Gather:
         """The Table. A column without name or value is none: it came from a delimiter at the end of every line."""
         if self._writer is not None and self._path:
             self._writer.close()
+            self._opening.laid[self._path]()
             data = mapped(self._path)
         else:
             data = pa.Table.from_batches(self._batches, self._schema)

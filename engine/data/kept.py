@@ -38,22 +38,37 @@ def opened(
     sheet: str | None = None,
     header: bool | None = None,
     watch: Watch | None = None,
+    always: bool = False,
 ) -> Table:
-    """As `open_file`, from what was kept where the file is still the same: size, time of its last change, sheet and header."""
+    """As `open_file`, from what was kept where the file is still the same: size, time of its last change, sheet and header.
+
+    `always`: few rows are kept too.
+    """
     folder = cache / FOLDER
     try:
-        stat = path.stat()
+        key = key_of(path, sheet, header)
+        large = path.stat().st_size > limit_bytes
     except (OSError, ValueError):  # `open_file` tells it in words
         return open_file(path, limit_bytes, field=field)
-    told = [VERSION, str(path.absolute()), stat.st_size, stat.st_mtime_ns, sheet, header]
-    key = hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    if stat.st_size <= limit_bytes and (found := _found(folder, key)):
+    if not large and (found := _found(folder, key)):
         return found
     table = open_file(path, limit_bytes, field=field, sheet=sheet, header=header, watch=watch, folder=folder)
-    if table.mapped or (table.test and table.test.mapped):
+    if always or table.mapped or (table.test and table.test.mapped):
         with contextlib.suppress(OSError):  # a full disk: it is read again then
             _keep(folder, key, table)
     return table
+
+
+def key_of(path: Path, sheet: str | None, header: bool | None) -> str:
+    """Names a file as it is now, and how it is read. Raises OSError or ValueError where it cannot be looked at."""
+    stat = path.stat()
+    told = [VERSION, str(path.absolute()), stat.st_size, stat.st_mtime_ns, sheet, header]
+    return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def is_kept(cache: Path, key: str) -> bool:
+    """Whether `opened` finds the rows of this key without reading the file."""
+    return (cache / FOLDER / f"{key}.json").exists()
 
 
 def _found(folder: Path, key: str) -> Table | None:
@@ -88,6 +103,7 @@ def _table(folder: Path, told: dict[str, Any]) -> Table:
 
 
 def _keep(folder: Path, key: str, table: Table) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     told = {"table": _told(folder, table), "test": _told(folder, table.test) if table.test else None}
     beside = folder / f".{secrets.token_hex(8)}"
     beside.write_text(json.dumps(told, ensure_ascii=False), "utf-8")

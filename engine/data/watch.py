@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +15,12 @@ class Cancelled(Refused):
 
 
 class Watch:
-    """One thread reads and tells how far it is; others look, and may cancel."""
+    """One thread reads and tells how far it is; others look, and may cancel. `told(watch)` is called whenever it tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[Watch], None] | None = None) -> None:
         self.share = 0.0  # of the file, 0 to 1
+        self.rows = 0
+        self._told = told
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -26,6 +29,8 @@ class Watch:
     def at(self, share: float) -> None:
         """Called by the reader many times a second. Raises Cancelled once that was asked for."""
         self.share = min(1.0, share)
+        if self._told is not None:
+            self._told(self)
         if self._cancelled:
             raise Cancelled(Problem("data.source", "Reading the file was cancelled.", "Choose a file again."))
 
@@ -42,7 +47,7 @@ class Opening:
     header: bool | None = None  # whether the first row names the columns; None: judged by what it holds
     watch: Watch = dataclasses.field(default_factory=Watch)
     folder: Path | None = None  # where rows are laid down once they are many; None: they stay in memory
-    laid: list[Path] = dataclasses.field(default_factory=list)  # what was laid down there, also what is of no use
+    laid: dict[Path, Callable[[], object]] = dataclasses.field(default_factory=dict)  # what was laid down there, and what closes it
 
     @property
     def most_text_bytes(self) -> int:

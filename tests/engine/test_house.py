@@ -14,7 +14,7 @@ ENGINE = ROOT / "engine"
 # Each may import only from those before it, also inside functions. A folder counts as one.
 ORDER = (
     "errors", "fix", "knobs", "events", "spec", "store", "limits", "hardware", "held",
-    "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub", "model_files", "data", "models",
+    "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub", "model_files", "data", "intake", "models",
     "methods", "tasks", "catalog",
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness",
@@ -22,7 +22,7 @@ ORDER = (
     "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices",
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "facts", "reading", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
+    "uploads", "taking_in", "facts", "reading", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
     "comparison", "varied", "findings", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
     "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "__main__",
 )  # fmt: skip
@@ -102,6 +102,7 @@ def test_there_is_one_border_where_any_exception_is_caught_in_each_process() -> 
         "engine/merge.py",
         "engine/measure.py",
         "engine/probe.py",
+        "engine/intake.py",
         "engine/wordpieces.py",
         "ui/border.py",
     }

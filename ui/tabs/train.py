@@ -13,7 +13,7 @@ from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form, methods
 from ui.request import CHANCE, FIELDS, GROUP, HUB, OTHER, TASK, TIME, UPLOAD, Offer
-from ui.tabs import doctor_events, model_upload, token_fit_events
+from ui.tabs import arriving, doctor_events, model_upload, own_path, token_fit_events
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -71,6 +71,8 @@ class Train:
     upload: Any
     test_upload: Any
     upload_problem: Any
+    arriving: dict[str, Any]  # how far the reading of a large file is
+    own_path: dict[str, Any]
     pasted: Any
     paste: Any
     second: Any  # the name of the second file
@@ -136,12 +138,14 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
     with gr.Column(elem_classes=["card"], elem_id="card-data"):
         _card(1, "Data")
         fields["data"] = gr.Dropdown([*listed, *more], value=FIRST_DATA, label="Texts with labels", filterable=False, elem_id="data")
-        with gr.Row(visible=False, elem_id="upload-row") as rows["upload"]:
-            kinds = [".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".zip"]
-            parts["upload"] = gr.File(label="Your file", file_types=kinds, height=112, elem_id="upload")
-            parts["test_upload"] = gr.File(
-                label="A second file for testing, if you have one", file_types=kinds, height=112, elem_id="test-upload"
-            )
+        with gr.Column(visible=False, elem_id="upload-row") as rows["upload"]:
+            with gr.Row():
+                kinds = [".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".zip"]
+                parts["upload"] = gr.File(label="Your file", file_types=kinds, height=112, elem_id="upload")
+                parts["test_upload"] = gr.File(
+                    label="A second file for testing, if you have one", file_types=kinds, height=112, elem_id="test-upload"
+                )
+            parts |= own_path.build(studio)
         with gr.Row(visible=False, elem_id="paste-row") as rows["paste"]:
             parts["pasted"] = gr.Textbox(
                 label="Or paste rows", lines=3, max_lines=8, max_length=MOST_PASTED, placeholder="text,label\nভালো পণ্য,Positive", scale=4,
@@ -174,6 +178,7 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
                     [""], value="", label="Split to test on", info="Empty: test, if it is there.", **any_split
                 )
         parts["upload_problem"] = gr.HTML("", elem_classes=["slot"], elem_id="problems-upload")
+        parts |= arriving.build()
         _slot(parts, "source")
         parts["facts"] = gr.HTML("", elem_id="facts")
         with gr.Row():

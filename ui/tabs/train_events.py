@@ -20,7 +20,7 @@ from engine.facts import FILE
 from engine.fitting import applied, from_json
 from ui import cards, form, methods, request, words
 from ui.border import bind
-from ui.tabs import doctor_events, fit_events, model_upload, token_fit_events
+from ui.tabs import arriving, doctor_events, fit_events, model_upload, own_path, token_fit_events
 from ui.tabs.train import SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def wire(studio: Studio, train: Train) -> None:
         upload.upload(bind(on_upload, studio, len(forgotten)), upload, told, **{**seen, "trigger_mode": "once"}).then(**redraw, **seen)
     told = [field["file"], train.pasted, train.upload_problem, *columns, *of_file]
     train.paste.click(bind(on_paste, studio, len(of_file)), train.pasted, told, **once).then(**redraw, **seen)
+    told = [field["file"], train.upload_problem, *columns, *of_file]
+    own_path.wire(studio, train.own_path, told, {**redraw, **seen}, once)
     train.remove.click(lambda: "", None, field["test_file"], **once).then(**redraw, **seen)
     train.uncorrect.click(lambda: "", None, field["corrections"], **once).then(**redraw, **seen)
     looked = [field[name] for name in ("sheet", "header", "resplit", "split_by", "split_column")]
@@ -93,6 +95,7 @@ def wire(studio: Studio, train: Train) -> None:
     fit_events.wire(studio, train, everything, once)
     doctor_events.wire(train, everything, refill(train), {**redraw, **quiet}, once)
     model_upload.wire(studio, train, {**redraw, **seen}, once)
+    arriving.wire(studio, train, everything, {**redraw, **quiet}, once)
     token_fit_events.wire(studio, train, everything, another, {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
@@ -131,6 +134,7 @@ def outputs(train: Train) -> list[Any]:
         train.fit_timer,
         train.check_fit,
         train.start,
+        *arriving.outputs(train),
     ]
     columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
     columns += [train.fields["split_by"], train.fields["split_column"]]
@@ -263,6 +267,8 @@ def draw(
     """Every output of a change, in the order of `outputs`. `checked`: what the doctor says."""
     plan, problems, recipe = found.plan, found.problems, _recipe(studio, spec)
     label, ready = cards.start_label(problems, chosen=bool(spec.data.source))
+    if found.arriving is not None:
+        label, problems = "Reading the data …", tuple(one for one in problems if one.field not in ("data.source", "data.test"))
     columns = [(f"{one.name} · {_about(one)}", one.name) for one in data.columns] if data else []
     guessed = ((data.text, spec.data.text), (data.label, spec.data.label)) if data else (("", ""),) * 2
     slots = {name: [one for one in problems if _slot(one) == name] for name in SLOTS}
@@ -271,12 +277,13 @@ def draw(
         checked,
         cards.model_line(studio.catalog.model(spec.model), found.model),
         cards.recipe_line(recipe),
-        cards.preview(plan, problems),
+        cards.preview(plan, problems) if found.arriving is None else arriving.WAITING,
         cards.changes(found.changes, plan),
         *fit_events.shown(studio, found),
         gr.update(value=label, interactive=ready),
-        gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=(data.text_why if data else "") or None),
-        gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=(data.label_why if data else "") or None),
+        *arriving.shown(found),
+        gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=data.text_why if data else ""),
+        gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=data.label_why if data else ""),
         *(column if data and not chosen else gr.skip() for column, chosen in guessed),
         gr.update(visible=len(columns) > 2 or told["split_by"] != request.CHANCE),  # of text and label alone there is no other way
         gr.update(choices=columns, visible=told["split_by"] != request.CHANCE),
