@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.header import NAMES_OF_ID, NAMES_OF_LABEL, NAMES_OF_TEXT, NUMBER, WEAK_NAMES_OF_LABEL
+from engine.data.repeats import count_distinct
+from engine.data.rows import is_written
 from engine.data.table import Table, counted, listed, shown
 from engine.errors import Problem
 
@@ -43,12 +45,14 @@ def look_at(table: Table) -> tuple[ColumnFacts, ...]:
 
 
 def _facts(table: Table, name: str) -> ColumnFacts:
-    values = table.column(name).drop_null()
-    values = values.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0))
+    values = table.column(name)
+    written = is_written(values)
+    if not pc.all(written).as_py():  # else they stay where they are
+        values = values.filter(written)
     filled = len(values)
     if filled == 0:
         return ColumnFacts(name, 0, 0, 0.0, 0.0, (), "other", "It is empty.")
-    distinct = pc.count_distinct(values).as_py()
+    distinct = count_distinct(values)
     sampled = evenly(values, SAMPLED).to_pylist()
     chars = sum(map(len, sampled)) / len(sampled)
     words = sum(len(value.split()) for value in sampled) / len(sampled)

@@ -141,11 +141,12 @@ def _rows(rows: Usable, given: Usable | None) -> Iterator[Finding]:
 
 
 def _leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, rows: Usable, given: Usable) -> Iterator[Finding]:
-    both = pc.is_in(tested, pc.unique(texts))
+    leaked = pc.is_in(texts, pc.unique(tested))
+    both = pc.is_in(tested, pc.unique(texts.filter(leaked)))
     count = _count(both)
     if not count:
         return
-    dropped = _count(pc.is_in(texts, pc.unique(tested)))
+    dropped = _count(leaked)
     yield Finding(
         "leakage", "Test texts that stand in the training rows too", count, _harm(count, len(tested), 3),
         f"{count:,} of the {counted(len(tested), 'test text')} were seen in training, so the result looks better than it will be on "

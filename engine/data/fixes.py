@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.data import repeats
 from engine.data.repairs import OF_LABELS, REPAIRS, column_as_fixed
 from engine.data.rows import is_there
-from engine.data.table import Table, shown, without_tags
+from engine.data.table import Table, by_chunk, shown, without_tags
 from engine.fix import DELIMITERS, Fix, read_all
 from engine.spec import DataSpec
 
@@ -185,13 +186,17 @@ def _merged(parts: list[Table], fix: Fix, label: str) -> tuple[list[Table], int]
 
 def compared(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts as they are compared: without line-break tags, and blanks around them."""
-    return pc.utf8_trim_whitespace(without_tags(texts)[0])
+    return by_chunk(without_tags(texts)[0], pc.utf8_trim_whitespace)
 
 
 def nearly(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts as near copies are compared: neither case, nor punctuation, nor blanks count. One without any letter stays as it is."""
-    told = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(texts), UNSPOKEN, " "))
-    return pc.if_else(pc.equal(told, ""), texts, told)
+
+    def plain(chunk: pa.Array) -> pa.Array:
+        told = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(chunk), UNSPOKEN, " "))
+        return pc.if_else(pc.equal(told, ""), chunk, told)
+
+    return by_chunk(texts, plain)
 
 
 def _drops(parts: list[Table], fix: Fix, text: str, label: str, *, pooled: bool) -> list[pa.ChunkedArray]:
@@ -221,20 +226,12 @@ def _drops(parts: list[Table], fix: Fix, text: str, label: str, *, pooled: bool)
 
 def later_copies(texts: pa.ChunkedArray, labels: pa.ChunkedArray) -> pa.ChunkedArray:
     """Which rows have the text and the label of an earlier one."""
-    places = pa.array(range(len(texts)), pa.int64())
-    whole = _whole(texts, labels)
-    rows = pa.table({"text": texts, "label": labels, "place": places}).filter(whole)
-    first = rows.group_by(["text", "label"]).aggregate([("place", "min")]).column("place_min")
-    return pc.and_(whole, pc.invert(pc.is_in(pa.chunked_array([places]), first)))
+    return repeats.later_copies(texts, labels, among=_whole(texts, labels))
 
 
 def conflicting(texts: pa.ChunkedArray, labels: pa.ChunkedArray) -> pa.ChunkedArray:
     """Which rows have a text that stands elsewhere with another label."""
-    whole = _whole(texts, labels)
-    rows = pa.table({"text": texts, "label": labels}).filter(whole)
-    told = rows.group_by("text").aggregate([("label", "count_distinct")])
-    several = told.column("text").filter(pc.greater(told.column("label_count_distinct"), 1))
-    return pc.and_(whole, _true(pc.is_in(texts, several)))
+    return repeats.with_several(texts, labels, _whole(texts, labels))
 
 
 def _whole(texts: pa.ChunkedArray, labels: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.data.table import Table, counted, without_tags
+from engine.data.table import Table, by_chunk, counted, without_tags
 
 # What programs write for "nothing here". "None" and "NA" may be meant as class names and stay.
 MISSING = ("nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A")
@@ -35,10 +35,10 @@ def usable(table: Table, text: str, label: str, *, clean_html: bool, beside: str
     """The rows of this table that have a text and a label. `beside`: a column that is kept with them where the table has it."""
     texts, tagged = without_tags(table.column(text)) if clean_html else (table.column(text), 0)
     told = table.column(label)
-    labels = pc.utf8_trim_whitespace(told)
+    labels = by_chunk(told, pc.utf8_trim_whitespace)
     trimmed = pc.sum(pc.not_equal(labels, told)).as_py() or 0
     labelled = is_there(labels)
-    written = pc.greater(_length(pc.utf8_trim_whitespace(texts)), 0)
+    written = is_written(texts)
     keep = pc.and_(labelled, written)
     dropped = dict(table.left_out)
     for reason, rows in (
@@ -52,8 +52,11 @@ def usable(table: Table, text: str, label: str, *, clean_html: bool, beside: str
         notes.append(f"<br /> became a space in {counted(tagged, 'text')}")
     if trimmed:
         notes.append(f"Blanks around {counted(trimmed, 'label')} were removed")
-    kept = table.column(beside).filter(keep) if beside in table.columns else None
-    return Usable(texts.filter(keep), labels.filter(keep), table.row_numbers().filter(keep), dropped, tuple(notes), kept)
+    kept = table.column(beside) if beside in table.columns else None
+    columns = texts, labels, table.row_numbers(), kept
+    if not pc.all(keep).as_py():  # else they stay where they are
+        columns = texts.filter(keep), labels.filter(keep), table.row_numbers().filter(keep), None if kept is None else kept.filter(keep)
+    return Usable(*columns[:3], dropped, tuple(notes), columns[3])
 
 
 def is_there(labels: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -61,7 +64,12 @@ def is_there(labels: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.and_(pc.greater(_length(labels), 0), pc.invert(pc.is_in(labels, pa.array(MISSING))))
 
 
-def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def is_written(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which of these values are more than blanks."""
+    return pa.chunked_array([pc.greater(_length(pc.utf8_trim_whitespace(chunk)), 0) for chunk in texts.chunks], pa.bool_())
+
+
+def _length(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return pc.fill_null(pc.utf8_length(values), 0)
 
 

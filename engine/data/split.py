@@ -298,6 +298,18 @@ def prepare(
 
 
 def _rows(rows: Usable, places: list[int], ids: dict[str, int]) -> Rows:
+    """The rows at these places, which ascend."""
     at = pa.array(places, pa.int64())
     labels = [ids[name] for name in rows.labels.take(at).to_pylist()]
-    return Rows(rows.texts.take(at).to_pylist(), labels, rows.numbers.take(at).to_pylist())
+    return Rows(_taken(rows.texts, places), labels, rows.numbers.take(at).to_pylist())
+
+
+def _taken(texts: pa.ChunkedArray, places: list[int]) -> list[str]:
+    """Chunk by chunk: taken at once, all texts would be copied into one array first."""
+    wanted, begin = np.array(places, dtype=np.int64), 0
+    taken: list[str] = []
+    for chunk in texts.chunks:
+        first, end = np.searchsorted(wanted, (begin, begin + len(chunk)))
+        taken += chunk.take(pa.array(wanted[first:end] - begin)).to_pylist()
+        begin += len(chunk)
+    return taken

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,10 +76,16 @@ def without_controls(values: pa.Array) -> tuple[pa.Array, int]:
     return values, found
 
 
+def by_chunk(values: pa.ChunkedArray, change: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
+    """The values changed, chunk by chunk: one that stays as it was is no copy, so that what is mapped from disk stays there."""
+    made = (change(chunk) for chunk in values.chunks)
+    return pa.chunked_array([old if new.equals(old) else new for old, new in zip(values.chunks, made, strict=True)], values.type)
+
+
 def without_tags(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
     """The values with `<br />` as a space, and in how many of them it stood."""
     found = pc.sum(pc.match_substring_regex(values, LINE_BREAK_TAG)).as_py() or 0
-    return (pc.replace_substring_regex(values, LINE_BREAK_TAG, " ") if found else values), found
+    return (by_chunk(values, lambda chunk: pc.replace_substring_regex(chunk, LINE_BREAK_TAG, " ")) if found else values), found
 
 
 def shown(value: str, length: int = 60) -> str:
