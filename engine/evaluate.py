@@ -26,6 +26,7 @@ __all__ = ["BaselineScore", "ClassScore", "Evaluation", "Interval", "Sample", "e
 
 VERSION = 1
 UNEVEN_SHARE = 0.6  # of the largest class: above it accuracy alone flatters a model that ignores the others
+FEWEST_TO_MISS = 5  # rows of a class on which its absence from the answers says something
 SAMPLES = 12
 SAMPLE_CHARACTERS = 1000
 
@@ -126,6 +127,13 @@ def scores(labels: Sequence[int], probabilities: Chances, classes: Sequence[str]
     scoring.check(probabilities)
     matrix = scoring.confusion_matrix(truth, scoring.predicted_classes(probabilities), len(classes))
     return {**scoring.figures_of(matrix), "loss": scoring.loss_of(truth, probabilities)}
+
+
+def never_predicted(labels: Sequence[int], probabilities: Chances, classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes with at least FEWEST_TO_MISS rows here that are the model's answer to no row at all."""
+    rows = np.bincount(np.asarray(labels, dtype=np.int64), minlength=len(classes))
+    given = np.bincount(scoring.predicted_classes(probabilities), minlength=len(classes))
+    return tuple(name for name, has, got in zip(classes, rows, given, strict=True) if has >= FEWEST_TO_MISS and not got)
 
 
 def evaluate(

@@ -68,6 +68,7 @@ class Evaluated:
     step: int
     metrics: dict[str, float]
     best: bool = False
+    never: tuple[str, ...] = ()  # classes that have rows in the split, and that the model gave as its answer to none
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import catalog as presets
-from engine import fitting, token_fit, trained, uploads
+from engine import coach, fitting, token_fit, trained, uploads
 from engine import plan as planning
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.checks import gigabytes
+from engine.coach import Finding
 from engine.data import doctor_texts
 from engine.data.doctor import Checkup
 from engine.data.profile import DataFacts
@@ -310,6 +311,31 @@ class Studio:
     def stop(self, run_id: str) -> None:
         """Asks a run to save and end at its next step; takes a waiting one out of the queue."""
         self._supervisor.stop(run_id)
+
+    def enough(self, run_id: str) -> None:
+        """Asks a run to end its training at its next step, and to keep and judge the best so far."""
+        self._supervisor.enough(run_id)
+
+    def coached(self, run_id: str) -> tuple[Finding, ...]:
+        """What the coach sees in the run's curves, the gravest first. Raises Refused for no run."""
+        return coach.findings(self.record(run_id), coach.lesson(self.plan(run_id)))
+
+    def follow(self, run_id: str, kind: str, choice: int, token: str | None = None) -> str:
+        """Does what the coach advises: the id of the run that was started, or "" where this one was asked to keep its best.
+
+        `choice` counts the advice of the finding of this kind from 0. Raises Refused where the coach says something else by now.
+        """
+        told = {one.kind: one.advice for one in self.coached(run_id)}.get(kind, ())  # type: ignore[call-overload]
+        if not 0 <= choice < len(told):
+            raise Refused(Problem("coach", "The coach says something else of this run by now.", "Read it anew, and press again."))
+        if not told[choice].settings:
+            self.enough(run_id)
+            return ""
+        spec = self.clone(run_id)
+        begun = self.start(replace(spec, settings={**spec.settings, **told[choice].settings}), token)
+        if not self.record(run_id).is_over:
+            self.stop(run_id)
+        return begun
 
     def kill(self, run_id: str) -> None:
         """Ends a run's process at once. What was saved before stays."""

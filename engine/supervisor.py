@@ -82,6 +82,10 @@ class Supervisor:
         """Asks a run to save and end at its next step, or takes it out of the queue."""
         self._ask(run_id, "stop")
 
+    def enough(self, run_id: str) -> None:
+        """Asks a run to end its training at its next step, and to keep and judge the best so far."""
+        self._ask(run_id, "enough")
+
     def kill(self, run_id: str) -> None:
         """Ends a run's process at once; what was saved before stays."""
         self._ask(run_id, "kill")
@@ -99,7 +103,7 @@ class Supervisor:
             if token:
                 self._tokens[run_id] = token
             folder = self.store.folder(run_id)
-            for asked in ("stop", "kill"):
+            for asked in ("stop", "kill", "enough"):
                 (folder / asked).unlink(missing_ok=True)
             self.store.append(run_id, Queued(self.clock(), resume=True))
         self._ring()

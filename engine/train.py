@@ -63,6 +63,7 @@ class Work:
     clock: Callable[[], float]
     pieces: int = 1  # in which each batch is computed, one after the other: the same step in less memory
     along: Along | None = None  # what the method does besides
+    is_enough: Callable[[], bool] = lambda: False  # asked to end here and keep the best so far, as if all steps were done
     present: Callable[[str, Sequence[int]], None] | None = None  # (split, row numbers): called before those rows go through the model
 
 
@@ -264,6 +265,8 @@ def _check(work: Work, going: Going) -> str:
     """Scores the validation rows when it is time, and returns a sentence when training is done, else ""."""
     if _is_due(work, going):
         _evaluate(work, going)
+    if going.step > 0 and work.is_enough():
+        return f"Ended at step {going.step} of {work.steps}, as you asked."
     checks_without_gain = sum(1 for one in going.history if going.best_step is not None and one["step"] > going.best_step)
     if going.step >= work.steps:
         return f"All {work.steps} steps are done."
@@ -297,7 +300,8 @@ def _evaluate(work: Work, going: Going) -> None:
     figure, sign = work.training.select_by, -1 if work.training.select_by == "loss" else 1
     best = max(going.history, key=lambda one: (sign * one["metrics"][figure], -one["step"]))
     going.best_step = best["step"]
-    work.emit(Evaluated(work.clock(), "validation", going.step, metrics, best=going.best_step == going.step))
+    never = evaluate.never_predicted(work.validation.labels, chances, work.classes)
+    work.emit(Evaluated(work.clock(), "validation", going.step, metrics, best=going.best_step == going.step, never=never))
     work.emit(Progress(work.clock(), "training", "Training", going.step, work.steps))
 
 

@@ -114,6 +114,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         plan, prepared, model, tokenizer, ids,
         checkpoints=folder / "checkpoints", emit=emit, should_stop=should_stop, clock=time.time,
     )  # fmt: skip
+    work = dataclasses.replace(work, is_enough=(folder / "enough").exists)
     telling = partial(tell, "training")
     baselines.get_ready()
     with opening.feeding(plan, model, model_folder, tokenizer, ids, home=home, tell=telling, emit=emit) as present:

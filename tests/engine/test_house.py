@@ -22,7 +22,7 @@ ORDER = (
     "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices",
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "taking_in", "facts", "reading", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
+    "uploads", "taking_in", "facts", "reading", "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
     "comparison", "varied", "findings", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
     "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "__main__",
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.tabs import closer, explorer
+from ui.tabs import closer, coach_events, explorer
 
 TICK_SECONDS = 1.0  # with the drawing after it a change is seen within 2 s
 CHARTS = {"loss": "Loss", "metric": "Quality on held-out rows", "memory": "Memory", "rate": "Learning rate", "norm": "Gradient norm"}
@@ -53,6 +53,9 @@ class Runs:
     no: Any
     figures: Any
     plotly: Any
+    coach: Any
+    followed: Any  # the pressed button of the coach
+    begun: Any  # the run that it began
     warnings: Any
     verdict: Any
     tables: Any
@@ -87,6 +90,7 @@ def build() -> Runs:
         parts["now"] = gr.HTML("", elem_id="run-now")
         parts["verdict"] = gr.HTML("", elem_id="verdict", elem_classes=["slot"])
         _buttons(parts)
+        parts |= coach_events.build()
         parts["warnings"] = gr.HTML("", elem_id="run-warnings", elem_classes=["slot"])
         _evidence(parts)
         parts["explorer"] = explorer.build()

@@ -18,7 +18,7 @@ from gradio.components.plot import PlotData
 from engine.errors import Refused
 from ui import figures, result, words
 from ui.border import bind
-from ui.tabs import closer_events, explorer_events, train_events
+from ui.tabs import closer_events, coach_events, explorer_events, train_events
 from ui.tabs.runs import ASK, COST, Runs
 from ui.tabs.train import Train
 
@@ -54,12 +54,13 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
     shown = {**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
     button["export"].click(bind(on_export, studio, page_files, False), opened, runs.file, **shown)
     button["merged"].click(bind(on_export, studio, page_files, True), opened, runs.file, **shown)
+    coach_events.wire(studio, runs, train, look)
     closer_events.wire(studio, runs, train)
     explorer_events.wire(studio, runs, train)
 
 
 def _live(runs: Runs) -> list[Any]:
-    return [runs.listing, runs.heading, runs.now, *runs.buttons.values(), runs.cost, runs.warnings, runs.figures, runs.log]
+    return [runs.listing, runs.heading, runs.now, *runs.buttons.values(), runs.cost, runs.coach, runs.warnings, runs.figures, runs.log]
 
 
 def _verdict(runs: Runs) -> list[Any]:
@@ -95,10 +96,10 @@ def _size(path: Path) -> int:
 def on_news(studio: Studio, run_id: str) -> list[Any]:
     """Everything that moves while a run goes; for the list, the list."""
     if not run_id:
-        return [result.runs_table(studio.runs(), studio.studies()), *(gr.skip() for _ in range(BUTTONS + 6))]
+        return [result.runs_table(studio.runs(), studio.studies()), *(gr.skip() for _ in range(BUTTONS + 7))]
     summary = next((one for one in studio.runs() if one.id == run_id), None)
     if summary is None:
-        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(BUTTONS)), "", "", {}, ""]
+        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(BUTTONS)), "", "", "", {}, ""]
     record = studio.record(run_id)
     log = f'<pre tabindex="0">{escape(studio.log_tail(run_id)) or "Nothing yet."}</pre>'
     live = figures.curves(record, _metric(studio, run_id))
@@ -108,6 +109,7 @@ def on_news(studio: Studio, run_id: str) -> list[Any]:
         result.progress(record, time.time()),
         *_shown(studio, summary, record),
         f'<p class="soft">{COST.get(summary.state, "")}</p>',
+        coach_events.shown(studio, run_id, record),
         result.warnings(record),
         live,
         log,

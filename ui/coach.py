@@ -1,0 +1,41 @@
+"""What the coach sees in a run's curves, each with a button for what it advises. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+from engine.coach import Advice, Finding
+from ui import words
+
+TITLES = {
+    "diverged": "Training came apart",
+    "rate_high": "Learning rate too high",
+    "rate_low": "Learning rate too low",
+    "overfitting": "Overfitting",
+    "plateau": "No more gain",
+    "never_predicted": "A class it never gives",
+}
+
+
+def card(findings: Sequence[Finding], *, is_over: bool) -> str:
+    """The findings, the gravest first; empty text where the coach has nothing to say."""
+    listed = "".join(_finding(one, is_over) for one in findings)
+    return f'<div class="coach doctor"><p class="lead">The coach</p><ul>{listed}</ul></div>' if listed else ""
+
+
+def _finding(one: Finding, is_over: bool) -> str:
+    offered = [(at, advice) for at, advice in enumerate(one.advice) if advice.settings or not is_over]
+    buttons = "".join(_button(one, at, advice, is_over) for at, advice in offered)
+    return (
+        f'<li data-coach="{one.kind}"><div><b>{TITLES[one.kind]}</b> <span class="soft">since step {words.count(one.since)}</span>'
+        f"<p>{escape(one.message)}</p></div><div>{buttons}</div></li>"
+    )
+
+
+def _button(one: Finding, at: int, advice: Advice, is_over: bool) -> str:
+    told = advice.words[0].upper() + advice.words[1:] if is_over else f"Stop, and {advice.words}"
+    held = escape(json.dumps({"kind": one.kind, "choice": at}))
+    name = escape(f"{TITLES[one.kind]}: {told}")
+    return f'<button type="button" class="pick" data-as="follow" data-pick="{held}" aria-label="{name}">{escape(told)}</button>'
