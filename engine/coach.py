@@ -33,7 +33,8 @@ GAIN = 0.005  # of the figure that is kept by: half a point
 QUIET = 0.02  # of the held-out loss, within which it stands still
 LEFT = 0.15  # of all steps that must be left for a stop to be worth it
 WASTED = 0.4  # of all steps without gain, from which a run that is over is told; a rate that falls to zero always ends in a quiet part
-EARLY = 0.5  # of all steps, before which a class that is never given says nothing
+EARLY = 2 / 3  # of all steps, before which neither a class that is never given nor a standstill without learning says anything
+LEARNT_WELL = 0.75  # of the loss of guessing, that the training loss has fallen below
 TOO_HIGH, TOO_LOW = 5.0, 10.0  # the rate is divided by the one, or multiplied by the other
 
 
@@ -241,7 +242,7 @@ def _training_loss(steps: Sequence[Step], upto: int) -> float | None:
 
 def _plateau(record: RunRecord, checks: Sequence[Evaluated], lesson: Lesson) -> Finding | None:
     """Neither the figure that is kept by nor the held-out loss has gained for CHECKS checks, and much of the run is, or was, left."""
-    if len(checks) <= CHECKS or not record.total_steps:
+    if len(checks) <= CHECKS or not record.total_steps or _has_hardly_begun(record, lesson):
         return None
     name = str(lesson.settings.get("select_by") or "macro_f1")
     figure = "macro_f1" if name == "loss" else name
@@ -266,6 +267,14 @@ def _plateau(record: RunRecord, checks: Sequence[Evaluated], lesson: Lesson) -> 
         epochs = max(0.01, round(float(passes) * share, 2))
         fewer = (Advice(f"train again with {epochs:g} {'pass' if epochs == 1 else 'passes'}", {"epochs": epochs}),)
     return Finding("plateau", since, message, (KEEP, *fewer))
+
+
+def _has_hardly_begun(record: RunRecord, lesson: Lesson) -> bool:
+    """Whether the run goes on, is in its first part, and has not learnt its own rows yet: many find their way only then."""
+    windows = means(record.steps)
+    if record.is_over or record.step >= EARLY * record.total_steps or not windows:
+        return False
+    return windows[-1][1] > LEARNT_WELL * (guessing_loss(lesson.class_rows) or _began(record.steps))
 
 
 def _never_predicted(record: RunRecord, checks: Sequence[Evaluated], lesson: Lesson, slow: bool) -> Finding | None:

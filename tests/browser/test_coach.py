@@ -14,7 +14,7 @@ from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open, press_start
 
 pytestmark = pytest.mark.browser
-SETTINGS = {"learning_rate": "0.5", "max_length": "32", "max_steps": "60", "batch_size": "8", "warmup_steps": "1", "patience": "0"}
+SETTINGS = {"learning_rate": "0.5", "max_length": "32", "max_steps": "40", "batch_size": "8", "warmup_steps": "1", "patience": "0"}
 
 
 def test_a_rate_that_is_too_high_is_told_and_put_right_by_a_button(app: App, open_page: Open, seen: Seen) -> None:
@@ -23,7 +23,7 @@ def test_a_rate_that_is_too_high_is_told_and_put_right_by_a_button(app: App, ope
     page.locator("#detail input").check()
     for name, value in SETTINGS.items():
         page.locator(f"#knob-{name}").get_by_role("textbox").fill(value)
-    expect(page.locator("#preview")).to_contain_text("60 steps", timeout=PATIENCE_MS)
+    expect(page.locator("#preview")).to_contain_text("40 steps", timeout=PATIENCE_MS)
     press_start(page)
     first = page.url
     told = page.locator("#coach [data-coach]").first

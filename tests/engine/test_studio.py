@@ -332,6 +332,32 @@ def test_deleting_a_run_ends_the_process_that_tries_its_model(looking: Studio) -
     assert looking._predictor.processes() == []
 
 
+def test_what_the_coach_advises_begins_the_run_with_its_settings_and_ends_this_one(looking: Studio) -> None:
+    run_id = started(looking, [1.0] * 8 + [9.0] * 90)
+    (told,) = looking.coached(run_id)
+    begun = looking.follow(run_id, told.kind, 0)
+    assert looking.clone(begun).settings == {**looking.clone(run_id).settings, **told.advice[0].settings}
+    assert (looking.folder(run_id) / "stop").exists()
+
+
+def test_what_the_coach_no_longer_says_is_not_done(looking: Studio) -> None:
+    run_id = started(looking, [0.5] * 90)
+    assert looking.coached(run_id) == ()
+    for kind, choice in (("rate_high", 0), ("no-such", 0), ("rate_high", -1)):
+        with pytest.raises(Refused, match="says something else"):
+            looking.follow(run_id, kind, choice)
+    assert [one.id for one in looking.runs()] == [run_id]
+
+
+def started(studio: Studio, losses: list[float]) -> str:
+    """A planned run under way, with these training losses."""
+    run_id = studio.start(SAMPLE)
+    studio.store.append(run_id, Started(1.0, os.getpid(), 1.0, {}, "CPU"))
+    for at, loss in enumerate(losses, 1):
+        studio.store.append(run_id, Step(1.0, at, 200, 0.1, loss, 0.0, 1.0, 1.0))
+    return run_id
+
+
 @pytest.mark.parametrize("run_id", ["", "../..", "no-such-run"])
 def test_no_question_about_an_unknown_run_leads_anywhere(looking: Studio, run_id: str) -> None:
     asks = [looking.record, looking.read, looking.plan, looking.evaluation, looking.log_tail, looking.stop, looking.kill]

@@ -224,6 +224,16 @@ def test_patience_counts_from_before_a_stop(tmp_path: Path) -> None:
     assert fit(work(tmp_path, [], steps=100, training=training)).step == 6
 
 
+def test_a_run_that_is_asked_to_end_keeps_the_best_it_had(tmp_path: Path) -> None:
+    events: list[Event] = []
+    asked = dataclasses.replace(work(tmp_path, events, steps=100), is_enough=lambda: len(losses(events)) >= 7)
+    outcome = fit(asked)
+    assert outcome.finished
+    assert outcome.step == 7
+    assert outcome.best_step == 5, "the check that came before"
+    assert outcome.why.startswith("Ended at step 7 of 100, as you asked.")
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_ends_the_run_before_it_reaches_the_weights(tmp_path: Path, bad: float) -> None:
     events: list[Event] = []
