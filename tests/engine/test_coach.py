@@ -92,8 +92,8 @@ def test_readme_states_how_often_it_cries_wolf() -> None:
     unwell = sum(bool(FALSE[name]) for name in healthy)
     spread = wilson(unwell, len(healthy))
     stated = (
-        f"on {len(CURVES)} recorded runs it named 21 of the 24 faults made on purpose; {wrong} of the {told} things it said were refuted by "
-        f"the rest of the run, and {unwell} of {len(healthy)} healthy runs heard a false alarm "
+        f"on {len(CURVES)} recorded runs it named 21 of the 24 faults made on purpose; {wrong} of the {told} things it said were refuted "
+        f"by the rest of the run, and {unwell} of {len(healthy)} healthy runs heard a false alarm "
         f"({100 * spread.low:.0f} to {100 * spread.high:.0f} %)"
     )
     assert stated in " ".join((ROOT / "README.md").read_text("utf-8").split())

@@ -337,7 +337,7 @@ def test_what_the_coach_advises_begins_the_run_with_its_settings_and_ends_this_o
     (told,) = looking.coached(run_id)
     begun = looking.follow(run_id, told.kind, 0)
     assert looking.clone(begun).settings == {**looking.clone(run_id).settings, **told.advice[0].settings}
-    assert (looking.folder(run_id) / "stop").exists()
+    assert (looking.store.folder(run_id) / "stop").exists()
 
 
 def test_what_the_coach_no_longer_says_is_not_done(looking: Studio) -> None:
