@@ -84,6 +84,11 @@ CATALOGUE: dict[str, dict[str, Any]] = {
         "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256,
     },
 }  # fmt: skip
+# The same models, as packages bring them
+CATALOGUE |= {
+    "SmolLM2-135M-Instruct": CATALOGUE["HuggingFaceTB/SmolLM2-135M"],
+    "gemma-3-270m": CATALOGUE["google/gemma-3-270m"],
+}
 
 
 def classifier(architecture: str, settings: dict[str, Any], labels: int) -> tuple[torch.nn.Module, dict[str, Any]]:
