@@ -1,4 +1,4 @@
-"""`python -m engine train | inspect | fit | compare | judge | runs | catalog`: the same code as behind the page, for the shell.
+"""`python -m engine train | inspect | fit | compare | judge | report | runs | catalog`: the same code as behind the page, for the shell.
 
 `train` tells its progress on stderr and ends stdout with one JSON object. Exit code 0: done; 1: the run did not finish; 2: what
 was asked cannot be done, with every problem listed. Ctrl-C stops the run and saves it; a second Ctrl-C kills it.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine import catalog as presets
-from engine import compare_command, evaluate, fit_command, inspect_command, judge_command
+from engine import compare_command, evaluate, fit_command, inspect_command, judge_command, report_command
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.data.split import Split
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _compare(told)
             case "judge":
                 return _judge(told)
+            case "report":
+                return _report(told)
             case "runs":
                 return _runs(told)
             case _:
@@ -79,7 +81,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m engine", description="Shur without its page.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | inspect | fit | compare | judge | runs | catalog")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="train | inspect | fit | compare | judge | report | runs | catalog"
+    )
     train = commands.add_parser("train", help="train a model and judge it", allow_abbrev=False)
     compare = commands.add_parser("compare", help="train with several methods, and say which is best", allow_abbrev=False)
     compare_command.add_options(compare)
@@ -89,11 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     fit_command.add_options(fit)
     judge = commands.add_parser("judge", help="look closer at a finished run: confidence, edge cases, speed", allow_abbrev=False)
     judge_command.add_options(judge)
+    report = commands.add_parser("report", help="all that is known of a finished run, as one HTML file or Markdown", allow_abbrev=False)
+    report_command.add_options(report)
     for command in (train, inspect, fit, compare):
         _add_what_to_train(command)
     runs = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     runs.add_argument("--json", action="store_true", help="one JSON object a line")
-    for command in (train, inspect, fit, compare, judge, runs):
+    for command in (train, inspect, fit, compare, judge, report, runs):
         home = Path(os.environ.get("SHUR_HOME") or "workspace")
         command.add_argument("--home", type=Path, default=home, help="where runs, uploads and caches lie (workspace/)")
     commands.add_parser("catalog", help="methods, tasks, models, presets and their settings, as JSON", allow_abbrev=False)
@@ -175,6 +181,14 @@ def _judge(told: argparse.Namespace) -> int:
     studio = Studio(told.home, dispatch=False)
     try:
         return judge_command.judge(told, studio, _interrupts(), _say)
+    finally:
+        studio.close()
+
+
+def _report(told: argparse.Namespace) -> int:
+    studio = Studio(told.home, dispatch=False)
+    try:
+        return report_command.tell(told, studio)
     finally:
         studio.close()
 

@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from engine.drawing import COLOURS, DASHES
 from engine.evaluate import Evaluation
 from engine.events import Step
 from engine.store import RunRecord
-from engine.study_report import COLOURS, DASHES
 from engine.study_result import Result
 
 Figure = dict[str, Any]

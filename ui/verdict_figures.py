@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.calibration import Confidence
-from engine.study_report import COLOURS
+from engine.drawing import COLOURS
 from ui.confidence import FEW, shown
 from ui.figures import BLUE, GREY, ORANGE, Figure, framed, line, shortened
 

@@ -23,8 +23,9 @@ ORDER = (
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
     "uploads", "taking_in", "facts", "reading", "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
-    "comparison", "varied", "findings", "study", "study_result", "studies", "study_report", "token_fit", "explorer",
-    "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "__main__",
+    "comparison", "varied", "findings", "study", "study_result", "studies", "drawing", "study_report", "document", "token_fit", "explorer",
+    "studio", "compare_command", "fit_command", "inspect_command", "judge_command",
+    "readiness", "gathered", "report", "report_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from engine import evaluate, study, study_report
+from engine import drawing, evaluate, study, study_report
 from engine import spec as specs
 from engine.errors import Refused
 from engine.events import Ended, Resources, Saved, Started, Step
@@ -498,12 +498,12 @@ def test_a_study_without_a_result_goes_out_too(looking: Studio) -> None:
 
 
 def test_a_picture_has_round_ticks_and_every_name() -> None:
-    assert study_report.ticks(0.13, 0.97) == [0.2, 0.4, 0.6, 0.8]
-    drawn = study_report.plot(
-        [study_report.Series("A & B", 0, ((1.0, 90.0),)), study_report.Series("ক", 1, ((1.0, 90.0),)),
-         study_report.Series("gone", 2, ((1.0, float("nan")),))], "x", "y",
+    assert drawing.ticks(0.13, 0.97) == [0.2, 0.4, 0.6, 0.8]
+    drawn = drawing.plot(
+        [drawing.Series("A & B", 0, ((1.0, 90.0),)), drawing.Series("ক", 1, ((1.0, 90.0),)),
+         drawing.Series("gone", 2, ((1.0, float("nan")),))], "x", "y",
     )  # fmt: skip
     assert "A &amp; B" in drawn
     assert "ক" in drawn
     assert "gone" not in drawn
-    assert study_report.plot([], "x", "y") == ""
+    assert drawing.plot([], "x", "y") == ""

@@ -25,7 +25,7 @@ COST = {
     "failed": AGAIN,
     "killed": AGAIN,
     "finished": "Take it home: the model, its card and ten lines of Python, as a zip; whole: merged into one model that needs no base "
-    "beside it and answers no slower. Clone takes the same settings to Train.",
+    "beside it and answers no slower. Report: all that is known of it, and what is not, in one file. Clone takes its settings to Train.",
 }
 ASK = {
     "kill": ("Kill the run now?", "Its process ends at once. What it saved last stays, and you can resume from there.", "Kill it"),
@@ -44,7 +44,7 @@ class Runs:
     listing: Any
     heading: Any
     now: Any
-    buttons: dict[str, Any]  # "stop", "resume", "kill", "clone", "export", "merged", "try", "delete"
+    buttons: dict[str, Any]  # "stop", "resume", "kill", "clone", "export", "merged", "report", "try", "delete"
     cost: Any  # what the buttons do
     ask: Any
     question: Any
@@ -115,6 +115,7 @@ def _buttons(parts: dict[str, Any]) -> None:
             "try": gr.Button("Try it", variant="primary", visible=False, elem_id="run-try"),
             "export": gr.Button("Take it home", visible=False, elem_id="run-export"),
             "merged": gr.Button("Take it home whole", visible=False, elem_id="run-export-merged"),
+            "report": gr.Button("Report", visible=False, elem_id="run-report"),
             "clone": gr.Button("Clone", elem_id="run-clone"),
             "kill": gr.Button("Kill", visible=False, elem_id="run-kill"),
             "delete": gr.Button("Delete", visible=False, elem_id="run-delete"),

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components.plot import PlotData
 
+from engine import document, gathered, report
 from engine.errors import Refused
+from engine.store import write_whole
 from ui import figures, result, words
 from ui.border import bind
 from ui.tabs import closer_events, coach_events, explorer_events, train_events
@@ -23,10 +25,10 @@ from ui.tabs.runs import ASK, COST, Runs
 from ui.tabs.train import Train
 
 if TYPE_CHECKING:
-    from engine.store import RunRecord
+    from engine.store import RunRecord, write_whole
     from engine.studio import RunSummary, Studio
 
-BUTTONS = 8  # of a run's page
+BUTTONS = 9  # of a run's page
 NO_FIGURE = PlotData(type="plotly", plot=json.dumps({"data": [], "layout": {"height": 10}}))  # brings Gradio's own copy of Plotly
 FOLDER_KEY = secrets.token_bytes(32)  # the name of a download's folder cannot be guessed from the run's id
 
@@ -54,6 +56,7 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
     shown = {**quiet, "show_progress": "full", "show_progress_on": [runs.file]}
     button["export"].click(bind(on_export, studio, page_files, False), opened, runs.file, **shown)
     button["merged"].click(bind(on_export, studio, page_files, True), opened, runs.file, **shown)
+    button["report"].click(bind(on_report, studio, page_files), opened, runs.file, **shown)
     coach_events.wire(studio, runs, train, look)
     closer_events.wire(studio, runs, train)
     explorer_events.wire(studio, runs, train)
@@ -140,6 +143,7 @@ def _shown(studio: Studio, summary: RunSummary, record: RunRecord) -> list[Any]:
         gr.update(visible=finished and kept),
         gr.update(visible=finished and kept),
         gr.update(visible=finished and kept and _can_merge(studio, summary.id)),
+        gr.update(visible=studio.evaluation(summary.id) is not None),
         gr.update(visible=True),
         gr.update(visible=summary.state == "running"),
         gr.update(visible=not going),
@@ -204,8 +208,19 @@ def on_clone(studio: Studio, train: Train, run_id: str) -> list[Any]:
 
 
 def on_export(studio: Studio, page_files: Path, merged: bool, run_id: str) -> Any:
-    """The zip, linked into the one folder that Gradio may serve from: one for each run, however often it is asked for."""
-    made = studio.export(run_id, merged=merged)
+    """The zip, for download."""
+    return _ready(studio.export(run_id, merged=merged), page_files, run_id)
+
+
+def on_report(studio: Studio, page_files: Path, run_id: str) -> Any:
+    """The report as one HTML file, for download."""
+    made = studio.store.folder(run_id) / f"report-{run_id}.html"
+    write_whole(made, document.to_html(report.document(gathered.known(studio, run_id))).encode("utf-8", "replace"))
+    return _ready(made, page_files, run_id)
+
+
+def _ready(made: Path, page_files: Path, run_id: str) -> Any:
+    """The file, linked into the one folder that Gradio may serve from: one for each run, however often it is asked for."""
     folder = page_files / hashlib.blake2b(run_id.encode(), key=FOLDER_KEY, digest_size=16).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / secrets.token_hex(8)

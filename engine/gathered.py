@@ -1,0 +1,76 @@
+"""All that is known of a judged run in one place, for its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine import spec as specs
+from engine.answers import Answer
+from engine.calibration import Confidence
+from engine.data.doctor import Checkup
+from engine.errors import Problem, Refused
+from engine.evaluate import Evaluation
+from engine.plan import Plan
+from engine.probed import Probed
+from engine.slices import Slice
+from engine.spec import RunSpec
+from engine.store import RunRecord
+from engine.studio import Studio
+from engine.study_result import Result
+from engine.verdict import Rival
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is known of a judged run."""
+
+    run_id: str
+    spec: RunSpec
+    spec_json: str
+    plan: Plan
+    record: RunRecord
+    evaluation: Evaluation
+    beside: tuple[Rival, ...]
+    confidence: Confidence | None
+    look: Probed | None
+    answers: tuple[Answer, ...]
+    slices: tuple[Slice, ...]
+    doubted: int | None  # rows whose labels are likely wrong; None where nobody has looked
+    corrected: int  # labels put right by hand
+    checkup: Checkup | None  # None where the data cannot be opened any more
+    studies: tuple[Result, ...]  # of the same data, model and method
+
+
+def known(studio: Studio, run_id: str) -> Known:
+    """Everything about the run. Raises Refused for a run that is not judged."""
+    evaluation = studio.evaluation(run_id)
+    if evaluation is None:
+        raise Refused(Problem("run", "This run is not judged yet, so there is nothing to report.", "Let it finish, or resume it."))
+    text = studio.spec_json(run_id)
+    spec, explorer = specs.from_json(text), studio.explorer
+    has_answers = explorer.has_answers(run_id)
+    return Known(
+        run_id, spec, text, studio.plan(run_id), studio.record(run_id), evaluation, studio.beside(run_id), studio.judged.confidence(run_id),
+        studio.look(run_id).found,
+        explorer.answers(run_id) if has_answers else (),
+        explorer.slices(run_id) if has_answers else (),
+        len(explorer.doubted(run_id)) if has_answers and explorer.was_looked_through(run_id) else None,
+        len(explorer.all_corrections(run_id)) if has_answers else 0,
+        _checkup(studio, spec),
+        tuple(_studies(studio, spec)),
+    )  # fmt: skip
+
+
+def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:
+    try:
+        return studio.checkup(spec, studio.preview(spec))
+    except Refused:
+        return None
+
+
+def _studies(studio: Studio, spec: RunSpec) -> list[Result]:
+    mine = [
+        one for one in studio.studies()
+        if one.base.data.source == spec.data.source and one.base.model == spec.model and spec.method in (one.base.method, *one.methods)
+    ]  # fmt: skip
+    return [studio.study(one.id) for one in mine]

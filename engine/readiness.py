@@ -1,0 +1,123 @@
+"""What should be known of a model before it is put to use (background.md section 6), each ticked by evidence or open. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.document import Check
+from engine.evaluate import Evaluation
+from engine.methods import all_methods
+from engine.plan import Plan
+from engine.probed import Probed
+from engine.study_result import Result
+from engine.verdict import percent
+
+FEWEST_OF_A_CLASS = 10  # test rows, below which a label's own figures say next to nothing
+FOLDS_UNDER = 5000  # rows
+
+
+def checks(
+    evaluation: Evaluation, plan: Plan, look: Probed | None, studies: Sequence[Result], doubted: int | None, corrected: int
+) -> tuple[Check, ...]:
+    """The items, in the order in which they are best done. `doubted`: None where nobody looked for wrong labels."""
+    finished = {one.study.varies: one for one in studies if one.state == "finished"}
+    return (
+        _split(evaluation),
+        Check(
+            "Several figures", True,
+            f"Accuracy {percent(evaluation.accuracy.value)}, macro F1 {percent(evaluation.macro_f1.value)}, weighted F1 "
+            f"{percent(evaluation.weighted_f1)}, loss {evaluation.loss:.3f}.",
+        ),
+        _per_class(evaluation),
+        _untuned(look),
+        _mistakes(doubted, corrected),
+        _edge_cases(look),
+        _folds(plan, finished.get("folds")),
+        _curve(finished.get("shares")),
+        _speed(look),
+        Check(
+            "Reviewed by people", False,
+            "Not recorded here. Let two people or more judge 100 to 200 varied rows, and see whether they agree.",
+        ),
+        _taken_home(plan, look),
+    )  # fmt: skip
+
+
+def _split(one: Evaluation) -> Check:
+    if one.seen_rows:
+        told = (
+            f"{one.seen_rows:,} of {one.rows:,} test texts stand among the training texts: let the doctor take them out, and train again."
+        )
+        return Check("A strict split", False, told)
+    return Check("A strict split", True, f"{one.rows:,} test rows; the text of none stands among the training rows.")
+
+
+def _per_class(one: Evaluation) -> Check:
+    few = [each for each in one.per_class if each.rows < FEWEST_OF_A_CLASS]
+    if few:
+        names = ", ".join(f"{each.label} ({each.rows})" for each in few[:5])
+        return Check("Figures of every label", False, f"Too few test rows of: {names}. Collect more rows of these, or leave them out.")
+    weakest = min(one.per_class, key=lambda each: each.f1)
+    return Check("Figures of every label", True, f"The weakest is {weakest.label} with an F1 of {percent(weakest.f1)}.")
+
+
+def _untuned(look: Probed | None) -> Check:
+    name = "Compared with the untuned model"
+    if look is None or look.untuned is None:
+        return Check(name, False, "Press “Look closer” on the run's page.")
+    return Check(name, True, f"{look.untuned.name}: accuracy {percent(look.untuned.accuracy)} on {look.untuned_rows:,} rows.")
+
+
+def _mistakes(doubted: int | None, corrected: int) -> Check:
+    name = "Mistakes read"
+    if doubted is None:
+        return Check(name, False, "Read the wrong rows below the matrix, and look for wrong labels there.")
+    return Check(name, True, f"All rows were looked through for wrong labels: {doubted:,} are doubted, {corrected:,} were put right.")
+
+
+def _edge_cases(look: Probed | None) -> Check:
+    steady = [one for one in look.edge_cases if one.stays and one.changed] if look else []
+    if not steady:
+        return Check("Edge cases", False, "Press “Look closer” on the run's page.")
+    worst = max(steady, key=lambda one: one.changed.value if one.changed else 0.0)
+    assert worst.changed is not None
+    return Check(
+        "Edge cases", True, f"{len(steady)} kinds tried; the worst, “{worst.name}”, changes {percent(worst.changed.value)} of the answers."
+    )
+
+
+def _folds(plan: Plan, study: Result | None) -> Check:
+    rows = sum(plan.rows.values())
+    if study is not None:
+        return Check("Cross-validated", True, " ".join(study.advice.sentences))
+    if rows >= FOLDS_UNDER:
+        return Check("Cross-validated", True, f"Not needed: {rows:,} rows; it is under {FOLDS_UNDER:,} that one split may mislead.")
+    return Check("Cross-validated", False, f"{rows:,} rows are few enough for one split to mislead: cross-validate under Compare.")
+
+
+def _curve(study: Result | None) -> Check:
+    if study is None:
+        return Check("Learning curve", False, "Whether more rows would help is not known: train on shares of the rows under Compare.")
+    return Check("Learning curve", True, " ".join(study.advice.sentences))
+
+
+def _speed(look: Probed | None) -> Check:
+    mine = next((one for one in look.speed if one.id == "tuned"), None) if look else None
+    if look is None or mine is None:
+        return Check("Speed where it will run", False, "Press “Look closer” on the run's page, on the machine where it will run.")
+    told = f"One text takes {1000 * mine.median_seconds:.3g} ms, 95 of 100 under {1000 * mine.slow_seconds:.3g} ms, on {look.device}."
+    return Check("Speed where it will run", True, f"{told} Measure again if it will run elsewhere.")
+
+
+def _taken_home(plan: Plan, look: Probed | None) -> Check:
+    name, method = "Merged, or kept as an adapter", all_methods().get(plan.method)
+    if method is None or not method.freezes_body or method.merge is None:
+        return Check(name, True, "Nothing to merge: the model is whole.")
+    merged = next((one for one in look.speed if one.id == "merged"), None) if look else None
+    if merged is None:
+        return Check(
+            name, False, "“Take it home whole” merges it into one model that answers no slower; one adapter beside the base is smaller."
+        )
+    return Check(
+        name, True, f"Merged, one text takes {1000 * merged.median_seconds:.3g} ms. As an adapter it takes {plan.save_bytes / 1e6:,.1f} MB."
+    )

@@ -1,0 +1,316 @@
+"""The report on one run: what it is good for, with evidence, what is not known yet and how to get to know it, and how to repeat it.
+
+`document` tells in sections what `gathered.known` knows; `document.to_html` and `to_markdown` write them. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from engine import evaluate, readiness
+from engine.comparison import minutes, size
+from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
+from engine.drawing import Series, plot
+from engine.evaluate import Evaluation
+from engine.events import Step
+from engine.gathered import Known
+from engine.store import RunRecord
+from engine.verdict import p_words, percent, with_interval
+
+MOST_CLASSES = 20  # in the matrix; of more, the pairs that are confused most
+MOST_PAIRS, MOST_MISTAKES, MOST_SLICES, MOST_POINTS = 20, 20, 12, 400
+TEXT_SHOWN = 300  # characters
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+SPEEDS = {"tuned": "This model", "untuned": "The model before its training", "merged": "Merged into one model"}
+LACKS_LOOK = "Not known yet. Press “Look closer” on the run's page, or run: python -m engine judge {run}"
+
+
+def document(told: Known) -> Document:
+    """The report, from the sentence that counts to how to repeat it."""
+    sentence, _ = evaluate.headline(told.evaluation, told.beside)
+    ended = told.record.ended
+    when = time.strftime("%Y-%m-%d", time.gmtime(ended.time)) if ended else ""
+    of = f"{told.plan.model.id}, {told.plan.method}, on {told.spec.data.known_as}"
+    under = f"{of}. Run {told.run_id}{f', {when}' if when else ''}. Made with Shur."
+    return Document(told.spec.name or told.run_id, sentence, under, tuple(Section(title, tuple(tell(told))) for title, tell in SECTIONS))
+
+
+# The sections
+
+
+def _verdict(told: Known) -> list[Block]:
+    one = told.evaluation
+    _, more = evaluate.headline(one, told.beside)
+    figures = (
+        ("Accuracy", with_interval(one.accuracy)),
+        ("Macro F1", with_interval(one.macro_f1)),
+        ("Macro precision, recall", f"{percent(one.macro_precision)}, {percent(one.macro_recall)}"),
+        ("Weighted precision, recall, F1", ", ".join(map(percent, (one.weighted_precision, one.weighted_recall, one.weighted_f1)))),
+        ("Loss", f"{one.loss:.3f} nats a row"),
+        ("Test rows", f"{one.rows:,}"),
+    )
+    blocks: list[Block] = [Grid(("Figure", "On the test rows"), figures)]
+    blocks.append(Words("In brackets the 95 % interval, by drawing the test rows again (bootstrap).", "soft"))
+    if notes := (*more, *one.warnings):
+        blocks.append(Listed(notes))
+    return blocks
+
+
+def _baselines(told: Known) -> list[Block]:
+    one = told.evaluation
+    scores = [*one.baselines, *(rival.score for rival in told.beside)]
+    rows = tuple(
+        (score.name, percent(score.accuracy), percent(score.macro_f1), f"{score.only_model_right:,}", f"{score.only_baseline_right:,}",
+         p_words(score.p_value), score.note)
+        for score in scores
+    )  # fmt: skip
+    head = ("Beside it", "Accuracy", "Macro F1", "Only the model right", "Only the other right", "McNemar's test", "How it was made")
+    mine = ("This model", percent(one.accuracy.value), percent(one.macro_f1.value), "", "", "", "")
+    blocks: list[Block] = [Grid(head, (mine, *rows))]
+    if told.look is None or told.look.untuned is None:
+        blocks.append(Words("The untuned model: " + LACKS_LOOK.format(run=told.run_id), "soft"))
+    return blocks
+
+
+def _classes(told: Known) -> list[Block]:
+    one = told.evaluation
+    rows = tuple(
+        (each.label, percent(each.precision), percent(each.recall), percent(each.f1), f"{each.rows:,}", f"{each.predicted:,}")
+        for each in one.per_class
+    )
+    blocks: list[Block] = [Grid(("Label", "Precision", "Recall", "F1", "Test rows", "Given by the model"), rows)]
+    return [*blocks, *_confusion(one)]
+
+
+def _confusion(one: Evaluation) -> list[Block]:
+    if len(one.classes) <= MOST_CLASSES:
+        lines = []
+        for label, counts in zip(one.classes, one.confusion, strict=True):
+            of = sum(counts)
+            lines.append((label, *(f"{count:,} ({percent(count / of)})" if of else "0" for count in counts)))
+        return [Words("Rows: the label; columns: what the model said; in brackets the share of the label's rows."),
+                Grid(("", *one.classes), tuple(lines))]  # fmt: skip
+    pairs = [
+        (count, label, said)
+        for label, counts in zip(one.classes, one.confusion, strict=True)
+        for said, count in zip(one.classes, counts, strict=True)
+        if count and said != label
+    ]
+    pairs.sort(key=lambda pair: -pair[0])
+    rows = tuple((label, said, f"{count:,}") for count, label, said in pairs[:MOST_PAIRS])
+    return [Words(f"The pairs that are confused most, of {len(one.classes)} labels."), Grid(("Label", "The model said", "Rows"), rows)]
+
+
+def _confidence(told: Known) -> list[Block]:
+    one = told.confidence
+    if one is None:
+        return [Words("Not known: the answers to the test rows were not kept.", "soft")]
+    believed = "within" if one.error <= one.error_by_chance else "above"
+    first = (
+        f"On average it is {percent(one.mean_confidence)} sure and {percent(one.accuracy)} right. The expected calibration error is "
+        f"{percent(one.error)}, {believed} what chance alone gives on {one.rows:,} rows (up to {percent(one.error_by_chance)})."
+    )
+    if one.temperature != 1:
+        first += f" Its answers are cooled by a temperature of {one.temperature:.2f}."
+    last = len(one.silence) - 1
+    steps = [one.silence[round(threshold * last)] for threshold in THRESHOLDS]
+    silence = tuple(
+        (f"{step.threshold:.2f}", percent(step.share), with_interval(step.right), f"{step.answered:,}") for step in steps if step.right
+    )
+    bins = plot(
+        [
+            Series("Rightly sure", 6, ((0.0, 0.0), (1.0, 1.0))),
+            Series("This model", 0, tuple((bin_.confidence, bin_.right) for bin_ in one.bins)),
+        ],
+        "Confidence",
+        "Share right",
+    )
+    weakest = sorted(one.curves, key=lambda curve: curve.average_precision)[:5]
+    curves = [Series(curve.label, place, tuple(zip(curve.recall, curve.precision, strict=True))) for place, curve in enumerate(weakest)]
+    precision = tuple((curve.label, percent(curve.average_precision), f"{curve.rows:,}") for curve in one.curves)
+    return [
+        Words(first), Picture("Share right by confidence", bins),
+        Words("If it only answers where it is sure enough:"),
+        Grid(("If at least so sure", "It answers", "Right of those", "Rows"), silence),
+        Picture("Precision against recall, the weakest labels", plot(curves, "Recall", "Precision")),
+        Grid(("Label", "Average precision", "Test rows"), precision),
+    ]  # fmt: skip
+
+
+def _mistakes(told: Known) -> list[Block]:
+    wrong = sorted((one for one in told.answers if not one.is_right), key=lambda one: -one.confidence)
+    if not told.answers:
+        return [Words("Not known: the answers to the test rows were not kept.", "soft")]
+    rows = tuple((f"{one.row:,}", _cut(one.text), one.label, one.predicted, percent(one.confidence)) for one in wrong[:MOST_MISTAKES])
+    first = f"{len(wrong):,} of {len(told.answers):,} test rows are wrong{'; the surest of them' if len(wrong) > MOST_MISTAKES else ''}:"
+    blocks: list[Block] = (
+        [Words(first), Grid(("Row", "Text", "Label", "The model said", "Sure"), rows)] if wrong else [Words("No test row is wrong.")]
+    )
+    if told.doubted is None:
+        blocks.append(Words("Labels that are likely wrong: not looked for yet. Press “Look for wrong labels” on the run's page.", "soft"))
+    else:
+        blocks.append(Words(f"{told.doubted:,} labels are likely wrong; {told.corrected:,} were put right by hand."))
+    weak = [one for one in told.slices if one.is_weak]
+    shown = tuple(
+        (f"{one.by}: {one.name}", with_interval(one.accuracy), percent(one.rest), f"{len(one.places):,}", p_words(one.p_value))
+        for one in (weak or told.slices)[:MOST_SLICES]
+    )
+    blocks.append(
+        Words(
+            "Where it is weaker than elsewhere, by more than chance:"
+            if weak
+            else "No part of the test rows is weaker than the rest by more than chance:"
+        )
+    )
+    blocks.append(Grid(("Part", "Right", "Right elsewhere", "Rows", "Fisher's test"), shown))
+    return blocks
+
+
+def _edge_cases(told: Known) -> list[Block]:
+    if told.look is None:
+        return [Words(LACKS_LOOK.format(run=told.run_id), "soft")]
+    rows = tuple(
+        (
+            one.name,
+            with_interval(one.changed),
+            f"{one.right_before:,}" if one.stays else "–",
+            f"{one.right_after:,}" if one.stays else "may rightly change",
+            f"{one.rows:,}",
+        )
+        for one in told.look.edge_cases
+        if one.changed is not None
+    )
+    examples = tuple(
+        (one.name, _cut(shown.after), shown.said_before, shown.said_after) for one in told.look.edge_cases for shown in one.examples[:1]
+    )
+    return [
+        Words(f"Made from {told.look.edge_rows:,} of the {told.look.test_rows:,} test rows: how often the answer changes."),
+        Grid(("The text is changed", "Answer changes", "Right before", "Right after", "Texts"), rows),
+        Grid(("Change", "The text then", "It said", "It says then"), examples),
+    ]
+
+
+def _speed(told: Known) -> list[Block]:
+    if told.look is None:
+        return [Words(LACKS_LOOK.format(run=told.run_id), "soft")]
+    rows = tuple(
+        (
+            SPEEDS[one.id],
+            f"{1000 * one.median_seconds:.3g} ms",
+            f"{1000 * one.slow_seconds:.3g} ms",
+            f"{one.rows_per_second:,.0f}",
+            str(one.best_batch),
+        )
+        for one in told.look.speed
+    )
+    return [
+        Grid(("", "One text, usually (p50)", "95 of 100 below (p95)", "Texts a second", "In batches of"), rows),
+        Words(f"The same texts for all, from text to probabilities, on {told.look.device}.", "soft"),
+    ]
+
+
+def _studied(told: Known) -> list[Block]:
+    if not told.studies:
+        return [Words("None of this data, model and method. Under Compare: methods beside each other, folds, or a learning curve.", "soft")]
+    blocks: list[Block] = []
+    for one in told.studies:
+        blocks += [Words(f"{one.study.name} ({one.state})"), Listed(one.advice.sentences or ("Nothing is known yet.",))]
+    return blocks
+
+
+def _data(told: Known) -> list[Block]:
+    plan, seen = told.plan, told.evaluation.seen_rows
+    parts = ", ".join(f"{rows:,} {part}" for part, rows in plan.rows.items())
+    counts = tuple((label, f"{plan.class_counts.get(label, 0):,}") for label in plan.labels)
+    blocks: list[Block] = [
+        Words(f"{told.spec.data.known_as}: text from “{plan.text}”, label from “{plan.label}”. Rows: {parts}. SHA-256 {plan.data_sha256}."),
+        Words(f"{seen:,} test texts stand among the training texts too." if seen else "No test text stands among the training texts."),
+        Grid(("Label", "Usable rows"), counts),
+    ]
+    if told.checkup is None:
+        return [*blocks, Words("The data cannot be opened any more, so the doctor was not asked.", "soft")]
+    if told.checkup.applied:
+        made = tuple((one.words, f"{one.rows:,}") for one in told.checkup.applied)
+        blocks += [Words("What was put right before training; the file itself stays as it came:"), Grid(("Fix", "Rows"), made)]
+    found = tuple((one.title, f"{one.rows:,}", one.effect) for one in told.checkup.findings)
+    if not found:
+        return [*blocks, Words("The doctor finds nothing wrong with the rows as they are now.")]
+    return [
+        *blocks,
+        Words("What the doctor finds in the rows as they are now:"),
+        Grid(("Finding", "Rows", "What it does to the result"), found),
+    ]
+
+
+def _training(told: Known) -> list[Block]:
+    record, plan = told.record, told.plan
+    checks = [one for one in record.evaluations if one.split == "validation"]
+    loss = [Series("training", 0, _thinned(record.steps)), Series("held out", 1, tuple((one.step, one.metrics["loss"]) for one in checks))]
+    quality = [
+        Series("macro F1", 0, tuple((float(one.step), 100 * one.metrics["macro_f1"]) for one in checks if "macro_f1" in one.metrics))
+    ]
+    peak, gpu = (max((value or 0 for value in of), default=0) for of in _memory(record))
+    facts = [
+        ("Steps", f"{record.step:,} of {record.total_steps:,}; the weights of step {told.evaluation.step:,} are kept"),
+        ("Time", minutes(record.seconds)),
+        ("Peak memory", size(peak) + (f", GPU {size(gpu)}" if gpu else "")),
+        ("Parameters", f"{plan.trainable_parameters:,} of {plan.parameters:,} trained ({percent(plan.trainable_share)})"),
+        ("Machine", record.started.device if record.started else plan.device_words),
+        ("Ended", record.ended.reason if record.ended else ""),
+    ]
+    return [
+        Grid(("Training", ""), tuple(facts)), Picture("Loss", plot([one for one in loss if one.points], "Steps", "Loss (nats a row)")),
+        Picture("Quality on held-out rows", plot([one for one in quality if one.points], "Steps", "Macro F1 (%)")),
+        *([Listed(tuple(one.message for one in record.warnings))] if record.warnings else []),
+    ]  # fmt: skip
+
+
+def _memory(record: RunRecord) -> tuple[list[int | None], list[int | None]]:
+    return [one.ram_peak_bytes for one in record.resources], [one.vram_peak_bytes for one in record.resources]
+
+
+def _thinned(steps: Sequence[Step]) -> tuple[tuple[float, float], ...]:
+    """At most MOST_POINTS means of steps that stand together."""
+    width = max(1, math.ceil(len(steps) / MOST_POINTS))
+    parts = [steps[at : at + width] for at in range(0, len(steps), width)]
+    return tuple((float(part[-1].step), sum(one.loss for one in part) / len(part)) for part in parts)
+
+
+def _checklist(told: Known) -> list[Block]:
+    items = readiness.checks(told.evaluation, told.plan, told.look, told.studies, told.doubted, told.corrected)
+    done = sum(one.done for one in items)
+    return [Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."), Checks(items)]
+
+
+def _repeat(told: Known) -> list[Block]:
+    versions = told.record.started.versions if told.record.started else {}
+    settings = tuple((name.replace("_", " "), str(value), told.plan.reason(name) or "") for name, value in told.plan.settings.items())
+    blocks: list[Block] = [
+        Words("Save this as spec.json beside the data, and run: python -m engine train --spec spec.json"), Code(told.spec_json.strip()),
+        Words("Every setting, and why it was chosen where it was chosen automatically:"), Grid(("Setting", "Value", "Why"), settings),
+    ]  # fmt: skip
+    if versions:
+        blocks.append(Words("Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "soft"))
+    return blocks
+
+
+SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
+    ("How good it is", _verdict),
+    ("Against others", _baselines),
+    ("Label by label", _classes),
+    ("Can its confidence be believed", _confidence),
+    ("Mistakes, and where it is weakest", _mistakes),
+    ("Edge cases", _edge_cases),
+    ("Speed", _speed),
+    ("Studies", _studied),
+    ("Before it is put to use", _checklist),
+    ("The data", _data),
+    ("The training", _training),
+    ("To repeat it", _repeat),
+)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
