@@ -84,8 +84,10 @@ class Document:
 # HTML
 
 OWN_STYLE = """
-p, li, h1 { overflow-wrap: anywhere; } h2 { border-top: 1px solid var(--line); padding-top: 20px; } h3 { font-size: 13px; color: var(--soft); margin: 20px 0 4px; }
-td { max-width: 460px; overflow-wrap: anywhere; } pre { overflow-x: auto; font-size: 12px; padding: 12px; border: 1px solid var(--line); }
+p, li, h1 { overflow-wrap: anywhere; } h3 { font-size: 13px; color: var(--soft); margin: 20px 0 4px; }
+h2 { border-top: 1px solid var(--line); padding-top: 20px; } .scroll { margin: 12px 0; }
+td, th { max-width: 460px; min-width: 52px; overflow-wrap: break-word; } td:nth-child(2) { min-width: 96px; }
+pre { overflow-x: auto; font-size: 12px; padding: 12px; border: 1px solid var(--line); }
 ul.checks { list-style: none; padding: 0; } ul.checks li { margin: 10px 0; padding-left: 32px; position: relative; }
 ul.checks .box { position: absolute; left: 0; top: 2px; width: 15px; height: 15px; border: 2px solid var(--soft); border-radius: 4px; }
 ul.checks .done .box { background: #0072b2; border-color: #0072b2; }
