@@ -149,7 +149,11 @@ def _mistakes(told: Known) -> list[Block]:
         [Words(first), Grid(("Row", "Text", "Label", "The model said", "Sure"), rows)] if wrong else [Words("No test row is wrong.")]
     )
     if told.doubted is None:
-        blocks.append(Words("Labels that are likely wrong: not looked for yet. Press “Look for wrong labels” on the run's page.", "soft"))
+        blocks.append(
+            Words(
+                "Labels that are likely wrong: not looked for yet. Press “Look for wrong labels in the training rows” on its page.", "soft"
+            )
+        )
     else:
         blocks.append(Words(f"{told.doubted:,} labels are likely wrong; {told.corrected:,} were put right by hand."))
     weak = [one for one in told.slices if one.is_weak]
