@@ -28,8 +28,7 @@ from engine.intake import PASSING, Request
 from engine.store import write_whole
 
 LARGE_BYTES = 8_000_000  # from which reading takes so long that it is worth a process, which itself takes half a second to begin
-LARGE_PACKED_BYTES = 100_000  # the same for zips, workbooks and Parquet, which hold far more than they weigh
-PACKED = (b"PK", b"PAR1")
+PACKED = (b"PK", b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")  # zips, workbooks, Parquet and Arrow can hold far more than they weigh
 FILES = ("data.source", "data.test")  # the fields that hold one
 AT_ONCE = 2
 SECONDS = 1800.0  # at most; a sheet of a million rows takes 4 minutes on a busy core
@@ -174,12 +173,12 @@ class TakingIn:
 def is_large(path: Path, limit_bytes: int) -> bool:
     """Whether reading this file takes long. One above the limit does not: it is refused at once. Raises OSError."""
     size = path.stat().st_size
-    if size > limit_bytes or size < LARGE_PACKED_BYTES or not path.is_file():
+    if size > limit_bytes or not path.is_file():
         return False
     if size >= LARGE_BYTES:
         return True
     with path.open("rb") as file:
-        return file.read(4).startswith(PACKED)
+        return file.read(6).startswith(PACKED)
 
 
 def _state(job: _Job) -> Arriving:

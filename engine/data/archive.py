@@ -25,6 +25,7 @@ from engine.errors import Problem, Refused
 
 FIRST = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 CHUNK = 1 << 20
+DEEPEST = 50  # folders within folders
 MOST_DIRECTORY = 30_000_000  # bytes of the list of entries; Python takes ten times as much. aclImdb's 100,000 files take 11 MB
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx")
 JUNK = re.compile(r"(^|/)(__MACOSX/|\.|Thumbs\.db$|desktop\.ini$)")
@@ -80,6 +81,8 @@ def _read(opening: Opening, archive: zipfile.ZipFile, sha256: str, open_inside: 
         if one.path.startswith("/") or ".." in one.path.split("/") or re.match(r"[A-Za-z]:", one.path):
             message = f"{opening.name} holds a path that leads out of it: {shown(one.path)!r}."
             raise opening.refused(message, "Pack it again with plain folders.")
+    if any(one.path.count("/") > DEEPEST for one in entries):
+        raise opening.refused(f"{opening.name} holds folders within folders, more than {DEEPEST} deep.", INSIDE)
     entries = [one for one in entries if not JUNK.search(one.path)]
     tables = [one for one in entries if one.ending in TABLES]
     texts = folders.sorted_in(entries)

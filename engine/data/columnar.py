@@ -21,6 +21,8 @@ from engine.data.table import Table, listed
 from engine.data.watch import Opening
 
 ROWS = 2048  # turned into text at once
+LISTS = 64  # the same of rows with lists
+VALUES, MOST_VALUES = 50_000, 50_000_000  # in the lists of rows that are read at once, and of a column
 PARQUET, ARROW, STREAM, FEATHER_1 = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff", b"FEA1"
 INDEX = "__index_level_0__"  # pandas' own row numbers
 SAVE_AGAIN = "Save it again; the file may have been cut off or damaged on its way."
@@ -58,9 +60,21 @@ def _parquet(opening: Opening, stack: ExitStack) -> tuple[pa.Schema, Batches, in
     }  # fmt: skip
     file = stack.enter_context(pq.ParquetFile(opening.path, **told))
     # Texts stay packed until their size is known: ten bytes on disk can stand for a text of ten megabytes in every row.
-    packed = [one.name for one in file.schema_arrow if _is_text(one.type)]
+    leaves = [file.schema.column(place) for place in range(len(file.schema))]
+    packed = [one.path for one in leaves if one.physical_type == "BYTE_ARRAY"]
+    at_once = _rows_at_once(opening, file.metadata, [place for place, one in enumerate(leaves) if one.max_repetition_level])
     file = stack.enter_context(pq.ParquetFile(opening.path, read_dictionary=packed, **told))
-    return file.schema_arrow, file.iter_batches(batch_size=ROWS, use_threads=False), file.metadata.num_rows
+    return file.schema_arrow, file.iter_batches(batch_size=at_once, use_threads=False), file.metadata.num_rows
+
+
+def _rows_at_once(opening: Opening, told: pq.FileMetaData, lists: list[int]) -> int:
+    """Rows that are read together: fewer where they hold lists, each of which a few bytes can make long."""
+    groups = [told.row_group(number) for number in range(told.num_row_groups)] if lists else []
+    values = max((sum(group.column(place).num_values for group in groups) for place in lists), default=0)
+    if values > MOST_VALUES:
+        message = f"{opening.name} has a column of lists with {values:,} values; the limit is {MOST_VALUES:,}."
+        raise opening.refused(message, "Keep only columns with one value for each row, and save it again.")
+    return max(1, min(ROWS, VALUES * int(told.num_rows) // max(1, values)))
 
 
 def _arrow(opening: Opening, head: bytes, stack: ExitStack) -> tuple[pa.Schema, Batches, int]:
@@ -92,10 +106,11 @@ def _table(opening: Opening, sha256: str, kind: str, schema: pa.Schema, batches:
     if not columns:
         raise opening.refused(f"{opening.name} has no column that holds text.", "Choose a file with a column of texts and one of labels.")
     gather, done = Gather(opening, len(columns)), 0
+    step = LISTS if any(pa.types.is_nested(one.type) for one in schema) else ROWS
     for batch in batches:
         batch.validate(full=True)
-        for begin in range(0, batch.num_rows, ROWS):
-            part = batch.slice(begin, ROWS)
+        for begin in range(0, batch.num_rows, step):
+            part = batch.slice(begin, step)
             gather.add([_text(part.column(one.place), one, opening) for one in columns], pa.array(range(done + 1, done + 1 + len(part))))
             done += len(part)
             opening.watch.at(done / rows if rows else 0.0)

@@ -19,6 +19,7 @@ from engine.errors import Problem
 ANY_LABEL = (*NAMES_OF_LABEL, *WEAK_NAMES_OF_LABEL)
 Role = Literal["text", "label", "id", "number", "date", "other"]
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]+\d{1,2}:\d{2}.*)?|\w{3} \w{3} \d{1,2} \d{2}:\d{2}:\d{2}.*")
+LONGEST_LOOKED = 500  # characters of a value that can be a number, a date or an address: patterns take minutes for "@a" 100,000 times
 ADDRESS = re.compile(r"(https?://|www\.)\S+|\S+@\S+\.\w+")
 MOST_CLASSES = 1000
 SAMPLED = 2000  # values looked at one by one, evenly spread; counts are over all
@@ -71,7 +72,8 @@ def _role(
     name: str, filled: int, distinct: int, words: float, chars: float, sampled: Sequence[str], values: pa.ChunkedArray
 ) -> tuple[Role, str]:
     def share(pattern: re.Pattern[str]) -> float:
-        return sum(pattern.fullmatch(value.strip()) is not None for value in sampled) / len(sampled)
+        told = (value.strip() for value in sampled)
+        return sum(len(value) <= LONGEST_LOOKED and pattern.fullmatch(value) is not None for value in told) / len(sampled)
 
     if distinct == 1:
         return "other", f"Every value is the same: {shown(sampled[0], 40)}."

@@ -25,6 +25,8 @@ from engine.errors import Problem, Refused
 WORKBOOK, BINARY, MACROS = "xl/workbook.xml", "xl/workbook.bin", "xl/vbaProject.bin"
 CHUNK = 1 << 20
 MOST_ROWS = 1_048_576  # that a sheet can have
+MOST_TIMES, MUCH = 200, 50_000_000  # a workbook that is so much, and so many times its size once unpacked, was made to do harm
+LONGEST_ROW = 1 << 24  # bytes of XML: openpyxl takes 60 times as much for it
 MOST_MERGED = 100_000  # cells that are filled from the first of their merged range
 LOOK = 1000  # rows in which header and title rows are looked for
 MOST_TITLES = 5
@@ -58,6 +60,10 @@ def read(opening: Opening, archive: zipfile.ZipFile, sha256: str) -> Table:
         raise opening.refused(f"{opening.name} is a workbook with macros, which are not opened.", "Save it as .xlsx, without macros.")
     if BINARY in names:
         raise opening.refused(f"{opening.name} is a binary Excel workbook (.xlsb).", "Save it as .xlsx.")
+    unpacked = sum(one.file_size for one in archive.infolist())
+    if unpacked > max(MUCH, MOST_TIMES * opening.path.stat().st_size):
+        message = f"{opening.name} holds {unpacked / 1e6:,.0f} MB in {opening.path.stat().st_size / 1e6:,.1f} MB, which no table does."
+        raise opening.refused(message, SAVE_AGAIN)
     try:
         return _read(opening, archive, sha256)
     except Refused:
@@ -106,8 +112,9 @@ def _look(archive: zipfile.ZipFile, part: str, title: str, opening: Opening) -> 
             *whole, rest = ROW_END.split(rest + chunk)
             rows += sum(VALUE.search(one) is not None for one in whole)
             merged += MERGED.findall(rest) if not whole else []
-            if len(rest) > 4 * CHUNK:
-                rest = rest[-CHUNK:]
+            if len(rest) > LONGEST_ROW:
+                limit = f"{LONGEST_ROW / 1e6:,.0f} MB"
+                raise opening.refused(f"The sheet {shown(title)!r} of {opening.name} has a row of more than {limit}.", SAVE_AGAIN)
     merged += MERGED.findall(rest)
     ranges = {(int(top) - 1, int(bottom) - 1, _column(left), _column(right)) for left, top, right, bottom in merged}
     return _Sheet(title, rows, tuple(sorted(ranges)))

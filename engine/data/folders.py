@@ -47,7 +47,8 @@ def sorted_in(entries: Sequence[Entry]) -> list[Placed]:
     paths = [(one, PurePosixPath(one.path)) for one in entries if one.ending in ENDINGS or one.ending[1:].isdecimal()]
     above = {folder for _, path in paths for folder in path.parent.parents}
     paths = [(one, path) for one, path in paths if len(path.parts) > 1 and path.parent not in above]
-    return [placed for one, path in paths if (placed := _placed(one, path, alone=len({path.parent for _, path in paths}) == 1))]
+    alone = len({path.parent for _, path in paths}) == 1
+    return [placed for one, path in paths if (placed := _placed(one, path, alone=alone))]
 
 
 def _placed(entry: Entry, path: PurePosixPath, *, alone: bool) -> Placed | None:

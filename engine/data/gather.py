@@ -22,6 +22,7 @@ BATCH = 4096  # rows turned into arrow columns at once
 BATCH_CHARACTERS = 8_000_000  # or as soon as they hold so many
 KEPT_BYTES = 32_000_000  # that stay in memory; with more than that, and a folder to lie in, all are laid down
 MOST_COLUMNS = 1000
+MOST_ROWS = 10_000_000  # each costs some bytes to whoever looks at all of them; of no more than a letter, 500 MB would hold 250 million
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class Gather:
         self._bytes += batch.nbytes
         if self._bytes > self._opening.most_text_bytes + 1_000_000:
             raise too_much(self._opening)
+        if self.rows > MOST_ROWS:
+            fix = "Keep only the rows that you need, and save it again."
+            raise self._opening.refused(f"{self._opening.name} has more than {MOST_ROWS:,} rows.", fix)
         if self._writer is None and self._opening.folder and self._bytes > KEPT_BYTES:
             self._lay_down(self._opening.folder)
         if self._writer is not None:

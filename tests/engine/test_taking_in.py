@@ -32,7 +32,6 @@ CSV = "text,label\n" + "\n".join(f"words of row {at} and {at * 7 % 91},{('good',
 @pytest.fixture
 def every_file_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taking_in, "LARGE_BYTES", 1)
-    monkeypatch.setattr(taking_in, "LARGE_PACKED_BYTES", 1)
 
 
 @pytest.fixture

@@ -35,9 +35,8 @@ def place(studio: Studio) -> Train:
 
 
 def test_while_a_large_file_is_read_the_page_says_so_and_start_is_refused_with_the_reason(
-    studio: Studio, place: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, place: Train, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(taking_in, "LARGE_PACKED_BYTES", 1)
     path = tmp_path / "rows.csv"
     path.write_text("text,label\none two,good\n" * 30, "utf-8")
     spec = replace(homes.SPEC, data=DataSpec(f"file:{path}"))
