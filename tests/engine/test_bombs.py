@@ -80,6 +80,9 @@ def workbook(sheet: str, shared: str = "") -> bytes:
         files = {name: whole.read(name) for name in whole.namelist()}
     files["xl/worksheets/sheet1.xml"] = sheet.encode()
     if shared:
+        kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+        part = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'.encode()
+        files["[Content_Types].xml"] = files["[Content_Types].xml"].replace(b"</Types>", part)
         files["xl/sharedStrings.xml"] = shared.encode()
     return zipped(files)
 
