@@ -103,14 +103,17 @@ def serve(told: Options, *, dispatch: bool = True) -> None:
     silence(os.environ)
 
     from engine.studio import Studio
-    from ui import shell
+    from ui import review_page, shell
 
     told.home.mkdir(parents=True, exist_ok=True)
     studio = Studio(told.home, share=told.reachable, dispatch=dispatch, reads_apart=True)
     try:
         page = shell.build(studio, page_files)
         look = shell.launch_options(studio)
-        page.launch(server_name=told.host, server_port=told.port, share=told.share, auth=told.auth, prevent_thread_lock=True, **look)
+        served, _, _ = page.launch(
+            server_name=told.host, server_port=told.port, share=told.share, auth=told.auth, prevent_thread_lock=True, **look
+        )
+        review_page.add(served.router, studio.reviews)
         print(f"Shur listens on http://{told.host}:{told.port} and keeps its runs in {told.home}", flush=True)
         if told.made_password and told.auth:
             print(f"Others can reach this page, so it asks for a login: user {told.auth[0]}, password {told.auth[1]}", flush=True)

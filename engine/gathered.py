@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine import reviews
 from engine import spec as specs
 from engine.answers import Answer
 from engine.calibration import Confidence
@@ -12,6 +13,7 @@ from engine.errors import Problem, Refused
 from engine.evaluate import Evaluation
 from engine.plan import Plan
 from engine.probed import Probed
+from engine.reviews import Outcome
 from engine.slices import Slice
 from engine.spec import RunSpec
 from engine.store import RunRecord
@@ -39,6 +41,7 @@ class Known:
     corrected: int  # labels put right by hand
     checkup: Checkup | None  # None where the data cannot be opened any more
     studies: tuple[Result, ...]  # of the same data, model and method
+    reviewed: Outcome | None  # what people said of some rows; None where nobody was asked
 
 
 def known(studio: Studio, run_id: str) -> Known:
@@ -58,6 +61,7 @@ def known(studio: Studio, run_id: str) -> Known:
         len(explorer.all_corrections(run_id)) if has_answers else 0,
         _checkup(studio, spec),
         tuple(_studies(studio, spec)),
+        _reviewed(studio, run_id),
     )  # fmt: skip
 
 
@@ -66,6 +70,11 @@ def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:
         return studio.checkup(spec, studio.preview(spec))
     except Refused:
         return None
+
+
+def _reviewed(studio: Studio, run_id: str) -> Outcome | None:
+    sheet = studio.reviews.newest(run_id)
+    return reviews.outcome(sheet, [studio.reviews.said(sheet, place) for place in range(len(sheet.people))]) if sheet else None
 
 
 def _studies(studio: Studio, spec: RunSpec) -> list[Result]:

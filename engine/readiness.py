@@ -9,15 +9,23 @@ from engine.evaluate import Evaluation
 from engine.methods import all_methods
 from engine.plan import Plan
 from engine.probed import Probed
+from engine.reviews import Outcome
 from engine.study_result import Result
 from engine.verdict import percent
 
 FEWEST_OF_A_CLASS = 10  # test rows, below which a label's own figures say next to nothing
 FOLDS_UNDER = 5000  # rows
+FEWEST_REVIEWED = 100  # rows
 
 
 def checks(
-    evaluation: Evaluation, plan: Plan, look: Probed | None, studies: Sequence[Result], doubted: int | None, corrected: int
+    evaluation: Evaluation,
+    plan: Plan,
+    look: Probed | None,
+    studies: Sequence[Result],
+    doubted: int | None,
+    corrected: int,
+    reviewed: Outcome | None,
 ) -> tuple[Check, ...]:
     """The items, in the order in which they are best done. `doubted`: None where nobody looked for wrong labels."""
     finished = {one.study.varies: one for one in studies if one.state == "finished"}
@@ -35,10 +43,7 @@ def checks(
         _folds(plan, finished.get("folds")),
         _curve(finished.get("shares")),
         _speed(look),
-        Check(
-            "Reviewed by people", False,
-            "Not recorded here. Let two people or more judge 100 to 200 varied rows, and see whether they agree.",
-        ),
+        _reviewed(reviewed),
         _taken_home(plan, look),
     )  # fmt: skip
 
@@ -107,6 +112,15 @@ def _speed(look: Probed | None) -> Check:
         return Check("Speed where it will run", False, "Press “Look closer” on the run's page, on the machine where it will run.")
     told = f"One text takes {1000 * mine.median_seconds:.3g} ms, 95 of 100 under {1000 * mine.slow_seconds:.3g} ms, on {look.device}."
     return Check("Speed where it will run", True, f"{told} Measure again if it will run elsewhere.")
+
+
+def _reviewed(told: Outcome | None) -> Check:
+    name = "Reviewed by people"
+    agreed = next((each for question, each in told.agreements if question == "label"), None) if told else None
+    if told is None or agreed is None or agreed.rows < FEWEST_REVIEWED:
+        return Check(name, False, f"Ask two people or more, on the run's page, to judge {FEWEST_REVIEWED} to 200 varied rows.")
+    beside = f" The model says the same as most of them in {percent(told.model.same)}." if told.model else ""
+    return Check(name, True, f"{agreed.people} people, {agreed.rows:,} rows. {agreed.words}{beside}")
 
 
 def _taken_home(plan: Plan, look: Probed | None) -> Check:

@@ -224,6 +224,21 @@ def _studied(told: Known) -> list[Block]:
     return blocks
 
 
+def _reviewed(told: Known) -> list[Block]:
+    found = told.reviewed
+    if found is None or not any(one.judged for one in found.people):
+        return [Words("Nobody has judged rows yet. Under “Ask people” on the run's page links are made for those who shall.", "soft")]
+    rows = tuple(
+        (one.name, f"{one.judged:,}", *(percent(like / one.judged) if one.judged else "–" for like in (one.like_file, one.like_model)))
+        for one in found.people
+    )
+    said = [f"{question.capitalize()}: {each.words}" for question, each in found.agreements]
+    if found.model is not None:
+        beside = f"it says the same in {percent(found.model.same)}, agreement beyond chance {found.model.level} ({found.model.figure})"
+        said.append(f"The model beside the label that most gave: {beside}.")
+    return [Grid(("Person", "Labels given", "Like the file", "Like the model"), rows), *([Listed(tuple(said))] if said else [])]
+
+
 def _data(told: Known) -> list[Block]:
     plan, seen = told.plan, told.evaluation.seen_rows
     parts = ", ".join(f"{rows:,} {part}" for part, rows in plan.rows.items())
@@ -283,7 +298,7 @@ def _thinned(steps: Sequence[Step]) -> tuple[tuple[float, float], ...]:
 
 
 def _checklist(told: Known) -> list[Block]:
-    items = readiness.checks(told.evaluation, told.plan, told.look, told.studies, told.doubted, told.corrected)
+    items = readiness.checks(told.evaluation, told.plan, told.look, told.studies, told.doubted, told.corrected, told.reviewed)
     done = sum(one.done for one in items)
     return [Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."), Checks(items)]
 
@@ -309,6 +324,7 @@ SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
     ("Edge cases", _edge_cases),
     ("Speed", _speed),
     ("Studies", _studied),
+    ("What people say", _reviewed),
     ("Before it is put to use", _checklist),
     ("The data", _data),
     ("The training", _training),

@@ -42,6 +42,7 @@ from engine.plan import Plan
 from engine.predict import Prediction, Predictor
 from engine.probing import Look, Probing
 from engine.reading import Reader, RunSummary
+from engine.reviews import Reviews
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, write_whole
 from engine.studies import Fit, Proposal, Studies
@@ -106,6 +107,7 @@ class Studio:
         self._probing = Probing(self.store, self._supervisor.environment, lambda: bool(self._supervisor.workers()))
         self._studies = Studies(self.home, self)
         self.explorer = Explorer(self.reader, self.facts, self.predict)
+        self.reviews = Reviews(self.store)
         if dispatch:
             self._supervisor.start()
 

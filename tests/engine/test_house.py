@@ -19,7 +19,7 @@ ORDER = (
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness",
     "decoding", "generation",
-    "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices",
+    "calibration", "enough", "verdict", "evaluate", "answers", "mislabelled", "slices", "agreement", "reviews",
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
     "worker", "predict", "obituary", "processes", "supervisor", "measuring",
     "uploads", "taking_in", "facts", "reading", "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",

@@ -15,6 +15,7 @@ from engine import document, gathered, readiness, report, report_command
 from engine.document import Check, Checks, Code, Document, Grid, Listed, Section, Words
 from engine.errors import Refused
 from engine.gathered import Known
+from engine.reviews import Asked, Person, Sheet, outcome
 from engine.store import Store
 from engine.studio import Studio
 from tests import looks
@@ -44,7 +45,7 @@ def looked(tmp_path: Path) -> Known:
 
 
 def checks(told: Known) -> dict[str, Check]:
-    made = readiness.checks(told.evaluation, told.plan, told.look, told.studies, told.doubted, told.corrected)
+    made = readiness.checks(told.evaluation, told.plan, told.look, told.studies, told.doubted, told.corrected, told.reviewed)
     return {one.name: one for one in made}
 
 
@@ -80,6 +81,16 @@ def test_few_rows_ask_for_folds_and_many_do_not(looked: Known) -> None:
     for rows, done in ((4999, False), (5000, True)):
         planned = replace(looked.plan, rows={"train": rows - 1000, "validation": 500, "test": 500})
         assert checks(replace(looked, plan=planned))["Cross-validated"].done is done
+
+
+@pytest.mark.parametrize(("rows", "people", "done"), [(100, 2, True), (99, 2, False), (120, 1, False)])
+def test_only_a_hundred_rows_judged_by_two_are_a_review(looked: Known, rows: int, people: int, done: bool) -> None:
+    asked = tuple(Asked(at, f"text {at}", "good", "good") for at in range(rows))
+    sheet = Sheet("run", 1, ("good", "bad"), ("label",), tuple(Person(str(at), "") for at in range(people)), asked)
+    said = [{at: {"label": ("good", "bad")[at % 2]} for at in range(rows)}] * people
+    reviewed = replace(looked, reviewed=outcome(sheet, said))
+    assert checks(reviewed)["Reviewed by people"].done is done
+    assert "Like the model" in document.to_markdown(report.document(reviewed))
 
 
 def test_the_page_needs_nothing_else_and_shows_labels_and_curves(looked: Known) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.tabs import closer, coach_events, explorer
+from ui.tabs import closer, coach_events, explorer, review
 
 TICK_SECONDS = 1.0  # with the drawing after it a change is seen within 2 s
 CHARTS = {"loss": "Loss", "metric": "Quality on held-out rows", "memory": "Memory", "rate": "Learning rate", "norm": "Gradient norm"}
@@ -64,6 +64,7 @@ class Runs:
     samples: Any
     closer: closer.Closer
     explorer: explorer.Explorer
+    review: review.Review
     settings: Any
     log: Any
     file: Any
@@ -95,6 +96,7 @@ def build() -> Runs:
         _evidence(parts)
         parts["explorer"] = explorer.build()
         parts["closer"] = closer.build()
+        parts["review"] = review.build()
         parts["figures"] = gr.HTML(None, html_template="", js_on_load=DRAW, elem_id="figures")
         boxes = "".join(FIGURE.format(name=name, title=title) for name, title in CHARTS.items())
         hint = '<p class="soft">Drag to zoom, double-click to see all.</p>'

@@ -20,7 +20,7 @@ from engine.errors import Refused
 from engine.store import write_whole
 from ui import figures, result, words
 from ui.border import bind
-from ui.tabs import closer_events, coach_events, explorer_events, train_events
+from ui.tabs import closer_events, coach_events, explorer_events, review, train_events
 from ui.tabs.runs import ASK, COST, Runs
 from ui.tabs.train import Train
 
@@ -60,6 +60,7 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
     coach_events.wire(studio, runs, train, look)
     closer_events.wire(studio, runs, train)
     explorer_events.wire(studio, runs, train)
+    review.wire(studio, runs)
 
 
 def _live(runs: Runs) -> list[Any]:
