@@ -130,6 +130,7 @@ def _add_what_to_train(command: argparse.ArgumentParser) -> None:
         help="a fix that `inspect` names, such as drop-leaked; may be repeated",
     )
     command.add_argument("--model", metavar="ID", help=f"a catalogue id, a Hub id, a folder or a GGUF file; left out: {EMBEDDED}")
+    command.add_argument("--task", metavar="ID", help="what is learnt: classify, label_by_writing, …; left out: classify")
     command.add_argument("--method", metavar="ID", help="full, lora, …; left out: the preset's")
     command.add_argument("--preset", metavar="ID", help="quick, balanced, …; left out: balanced")
     command.add_argument("--set", metavar="KNOB=VALUE", action="append", default=[], help="one setting over the preset; may be repeated")
@@ -228,7 +229,7 @@ def _spec(told: argparse.Namespace) -> RunSpec:
     header = None if told.header is None else told.header == "yes"
     of_file = _given(**sources, sheet=told.sheet, header=header)
     data = replace(spec.data, **of_file, **_given(text=told.text, label=told.label, group=told.group, time=told.time))
-    fields = _given(model=told.model, method=told.method, preset=told.preset, name=told.name)
+    fields = _given(model=told.model, task=told.task, method=told.method, preset=told.preset, name=told.name)
     data = replace(data, fixes=(*data.fixes, *told.fix))
     return replace(spec, **fields, data=data, settings={**spec.settings, **settings})
 

@@ -43,7 +43,9 @@ def check(
     problems += _optimizer(told, hardware)
     problems += _checkpointing(told)
     problems += _terms(spec, catalog)
-    if model is not None:
+    if model is not None and told.task is not None:
+        problems += told.task.check(settle(told.task.knobs, told.values), model)
+        model = told.task.facts(model)
         problems += _model_limits(told, model)
     if data is not None:
         problems += _data(data)

@@ -47,6 +47,7 @@ class Shape:
     embedding_size: int = 0  # width of the word embeddings; ELECTRA's and some DeBERTas' are narrower than the blocks
     norm_parameters: int = 0  # of every layer norm in the body
     block_parameters: int = 0  # of one block; ModernBERT's first has one norm less
+    ties_embeddings: bool = True  # a decoder writes with the table that it reads with
     final_norm_parameters: int = 0  # of the norm between the last block and the head, where there is one
     bias_parameters: int = 0  # of the body: what is added and not multiplied, in matrices and norms
 
@@ -55,7 +56,8 @@ class Shape:
 _BERT = {"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
          "max_position_embeddings": 512, "type_vocab_size": 2}  # fmt: skip
 _DECODER = {"vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
-            "num_key_value_heads": 32, "max_position_embeddings": 32768, "attention_bias": False, "mlp_bias": False}  # fmt: skip
+            "num_key_value_heads": 32, "max_position_embeddings": 32768, "attention_bias": False, "mlp_bias": False,
+            "tie_word_embeddings": False}  # fmt: skip
 DEFAULTS: dict[str, Config] = {
     "bert": _BERT,
     "distilbert": {"vocab_size": 30522, "dim": 768, "n_layers": 6, "n_heads": 12, "hidden_dim": 3072, "max_position_embeddings": 512},
@@ -73,7 +75,8 @@ DEFAULTS: dict[str, Config] = {
     "llama": {**_DECODER, "vocab_size": 32000, "intermediate_size": 11008, "num_key_value_heads": None, "max_position_embeddings": 2048},
     "mistral": {**_DECODER, "vocab_size": 32000, "intermediate_size": 14336, "num_key_value_heads": 8, "max_position_embeddings": 131072},
     "gemma3_text": {**_DECODER, "vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
-                    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "max_position_embeddings": 131072},
+                    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "max_position_embeddings": 131072,
+                    "tie_word_embeddings": True},
 }  # fmt: skip
 SUPPORTED = tuple(DEFAULTS)
 CLASS_PREFIX = {
@@ -269,7 +272,7 @@ def _decoder(family: str, config: Config) -> Shape:
         embedding_parameters=hidden * vocab, body_parameters=hidden * vocab + layers * block + hidden,
         head=("score",), head_fixed=0, head_per_label=hidden, linears=linears,
         embedding_size=hidden, norm_parameters=layers * (norms + head_norms) + hidden,
-        block_parameters=block, final_norm_parameters=hidden,
+        block_parameters=block, final_norm_parameters=hidden, ties_embeddings=bool(config["tie_word_embeddings"]),
         bias_parameters=layers * sum(one.outputs for one in linears if biased[one.role]),
     )  # fmt: skip
 

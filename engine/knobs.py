@@ -15,12 +15,12 @@ from engine.errors import Problem
 
 Value = bool | int | float | str
 T = TypeVar("T")
-Kind = Literal["whole", "number", "switch", "choice"]
+Kind = Literal["whole", "number", "switch", "choice", "text"]
 
 
 @dataclass(frozen=True)
 class Knob:
-    """One setting as the page, the shell and the JSON see it. `low` and `high` are inclusive."""
+    """One setting as the page, the shell and the JSON see it. `low` and `high` are inclusive; of a text `high` bounds the characters."""
 
     name: str
     kind: Kind
@@ -65,7 +65,7 @@ def _kind(hint: Any, choices: tuple[tuple[str, str], ...]) -> Kind:
     if choices:
         return "choice"
     members = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    kinds: dict[type, Kind] = {bool: "switch", int: "whole", float: "number"}
+    kinds: dict[type, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
     return next(kinds[member] for member in members if member in kinds)
 
 
@@ -79,6 +79,9 @@ def read(knob: Knob, raw: Value) -> tuple[Value | None, Problem | None]:
     if knob.kind == "choice":
         words = [value for value, _ in knob.choices]
         return (str(raw), None) if str(raw) in words else bad("one of " + ", ".join(words))
+    if knob.kind == "text":
+        too_long = knob.high is not None and len(str(raw)) > knob.high
+        return bad(f"at most {knob.high:,.0f} characters long") if too_long else (str(raw), None)
     if knob.kind == "switch":
         truth = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
         known = truth.get(str(raw).strip().lower())

@@ -184,7 +184,7 @@ def _checks(work: Work, split: str, cached: bool) -> float:
     if not rows:
         return 0.0
     begun = time.perf_counter()
-    work.probabilities(
+    work.answers(
         work.model, work.tokenizer, rows, batch_size=max(1, 2 * (work.training.batch_size or 1) // work.pieces), autocast=work.autocast,
         present=(lambda numbers: work.present(split, numbers)) if cached and work.present else None,
     )  # fmt: skip

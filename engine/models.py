@@ -62,6 +62,7 @@ class ModelFacts:
     norm_parameters: int = 0  # of every layer norm in the body; likewise
     block_parameters: int = 0  # of one block; ModernBERT's first has one norm less
     final_norm_parameters: int = 0  # of the norm between the last block and the head, where there is one
+    ties_embeddings: bool = True  # a decoder writes with the table that it reads with
     bias_parameters: int = 0  # of the body: what is added and not multiplied, in matrices and norms
 
     def head_parameters(self, labels: int) -> int:

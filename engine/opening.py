@@ -85,7 +85,7 @@ def tokens(plan: Plan, prepared: split.Prepared, model_folder: Path, *, home: Pa
     ids: Ids = {}
     for name, part in {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}.items():
         told = partial(said, total=len(part.texts))
-        ids[name] = encoded(task, tokenizer, part.texts, knobs, model_folder=model_folder, cache=home / "cache", said=told)
+        ids[name] = encoded(task, tokenizer, part.spelt(), knobs, model_folder=model_folder, cache=home / "cache", said=told)
     return tokenizer, ids
 
 
@@ -151,13 +151,13 @@ def work(
     """All that the training loop needs."""
     task, training = all_tasks()[plan.task], settle(Training, plan.settings)
     most = int(plan.settings["max_length"])
-    collate, probabilities = partial(task.collate, most=most), partial(task.probabilities, most=most)
-    loss = task.loss
+    learn = partial(task.learn, classes=prepared.classes, most=most)
+    answers = partial(task.answers, classes=prepared.classes, most=most)
     if task.balanced is not None and plan.settings.get("class_weights") == "balanced":
-        loss = partial(task.loss, weights=task.balanced(prepared.train.labels, len(prepared.classes)))
+        learn = partial(learn, weights=task.balanced(prepared.train.labels, len(prepared.classes)))
     return Work(
-        checkpoints, opened, tokenizer, collate, loss, probabilities, training, plan.steps, prepared.classes,
+        checkpoints, opened, tokenizer, learn, task.counted, answers, task.scores, training, plan.steps, prepared.classes,
         Encoded(ids["train"], prepared.train.labels), Encoded(ids["validation"], prepared.validation.labels),
         trained.autocast_of(training.precision or "fp32"), emit, should_stop, clock,
-        pieces=plan.pieces, along=all_methods()[plan.method].along,
+        pieces=plan.pieces, along=all_methods()[plan.method].along, sorts=task.target == "class",
     )  # fmt: skip

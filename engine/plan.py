@@ -101,7 +101,7 @@ def plan(
     if errors:
         raise Refused(*errors)
     settings, needed = work.settings, work.memory()
-    timing = speed.seconds(model, load(work), hardware)
+    timing = speed.seconds(work.model, load(work), hardware)
     return Plan(
         task=spec.task,
         method=spec.method,
@@ -128,7 +128,7 @@ def plan(
         save_bytes=work.save_bytes,
         device=work.device,
         device_words=device_words(hardware),
-        model=model,
+        model=work.model,
         data_sha256=data.sha256,
         tokens_per_word=tokens.tokens_per_word if tokens else None,
         cut_share=cut_share(work) if tokens else None,

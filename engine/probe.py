@@ -26,6 +26,7 @@ from engine import plan as planning
 from engine.baselines import Guess
 from engine.calibration import Answers
 from engine.data.split import Prepared
+from engine.data.texts import Texts
 from engine.errors import Problem, Refused, RunFailed, explain, redact
 from engine.knobs import settle
 from engine.methods import all_methods
@@ -201,7 +202,7 @@ def _by_neighbours(base: Trained, answers: Answers, prepared: Prepared) -> tuple
     knobs: Any = settle(task.knobs, base.kept.settings)
 
     def placed(texts: list[str], seconds: float) -> np.ndarray:
-        ids = task.encode(base.tokenizer, texts, knobs)
+        ids = task.encode(base.tokenizer, Texts(texts), knobs)
         return untuned.embeddings(base.model, lambda rows: task.collate(base.tokenizer, rows), ids, base.autocast, _until(seconds))
 
     learnt = _by_chance(len(prepared.train.texts))[:KNOWN_ROWS]

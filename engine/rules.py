@@ -36,6 +36,7 @@ def decide(
 ) -> Deciding:
     """Every setting with a value, in an order in which each rests only on those before it."""
     settings: dict[str, Any] = {name: knob.default for name, knob in asked.knobs.items()} | asked.values
+    model = asked.task.facts(model) if asked.task else model
     work = Deciding(method, asked, data, model, tokens, hardware, settings, notes=list(asked.notes))
     given = None if data_spec.resplit else data.given_test
     work.rows = split_sizes(data.classes, given, settle(Split, settings), data_spec.resplit, data.layout)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.data.texts import Texts
 from engine.store import write_whole_with
 from engine.tasks import Task
 
@@ -31,7 +32,7 @@ FORMAT = 1  # raise when encoding changes
 
 
 def encoded(
-    task: Task, tokenizer: Any, texts: Sequence[str], knobs: Any, *, model_folder: Path, cache: Path, said: Callable[[int], None]
+    task: Task, tokenizer: Any, texts: Texts, knobs: Any, *, model_folder: Path, cache: Path, said: Callable[[int], None]
 ) -> list[list[int]]:
     """The token ids of each text, from the cache where they are there. `said(rows done)` is called now and then."""
     path = cache / "tokens" / f"{_key(task, texts, knobs, model_folder)}.npz"
@@ -41,7 +42,7 @@ def encoded(
     else:
         rows: list[list[int]] = []
         for start in range(0, len(texts), ROWS_AT_ONCE):
-            rows += task.encode(tokenizer, texts[start : start + ROWS_AT_ONCE], knobs)
+            rows += task.encode(tokenizer, texts.part(start, start + ROWS_AT_ONCE), knobs)
             said(len(rows))
         ids = np.fromiter((one for row in rows for one in row), dtype=np.int32)
         ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
@@ -52,12 +53,12 @@ def encoded(
     return [flat[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
 
 
-def _key(task: Task, texts: Sequence[str], knobs: Any, model_folder: Path) -> str:
+def _key(task: Task, texts: Texts, knobs: Any, model_folder: Path) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, task.id, dataclasses.asdict(knobs)], sort_keys=True).encode())
     for name in TOKENIZER_FILES:
         if (model_folder / name).is_file():
             digest.update((model_folder / name).read_bytes())
-    for text in texts:
+    for text in (text for column in (texts.first, texts.second, texts.answers) for text in (*(column or ()), "\n")):
         part = text.encode("utf-8", "surrogatepass")
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()

@@ -36,10 +36,10 @@ MOST_SKIPPED = 20  # fp16 steps in a row whose gradient overflowed; the scaler h
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows ready for the model: token ids and the class of each."""
+    """Rows ready for the model: token ids and the label of each, a class or what else the task learns."""
 
     ids: list[list[int]]
-    labels: list[int]
+    labels: list[Any]
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ class Work:
     checkpoints: Path
     model: torch.nn.Module
     tokenizer: Any
-    collate: Callable[[Any, Sequence[Sequence[int]]], dict[str, torch.Tensor]]
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    probabilities: Callable[..., Any]
+    learn: Callable[..., torch.Tensor]  # (model, tokenizer, rows, labels) -> the mean loss
+    counted: Callable[[Sequence[Sequence[int]]], int]  # of so many things
+    answers: Callable[..., Any]
+    scores: Callable[..., dict[str, float]]
     training: Training
     steps: int
     classes: tuple[str, ...]
@@ -62,6 +63,7 @@ class Work:
     should_stop: Callable[[], bool]
     clock: Callable[[], float]
     pieces: int = 1  # in which each batch is computed, one after the other: the same step in less memory
+    sorts: bool = True  # into classes: each answer is a chance for every class
     along: Along | None = None  # what the method does besides
     is_enough: Callable[[], bool] = lambda: False  # asked to end here and keep the best so far, as if all steps were done
     present: Callable[[str, Sequence[int]], None] | None = None  # (split, row numbers): called before those rows go through the model
@@ -196,24 +198,23 @@ def take_step(
     rate: float,
     number: int,
 ) -> tuple[float, float]:
-    """One optimiser step over all its batches. Returns (mean loss over its rows, gradient norm before clipping)."""
+    """One optimiser step over all its batches. Returns (mean loss over all that it learns from, gradient norm before clipping)."""
     import torch
 
     device = next(iter(trained.values())).device
-    rows = sum(map(len, step_batches))
+    whole = max(1, sum(work.counted([work.train.ids[row] for row in one]) for one in step_batches))
     total = 0.0
-    for batch in (piece for whole in step_batches for piece in cut_in(whole, work.pieces)):
+    for batch in (piece for one in step_batches for piece in cut_in(one, work.pieces)):
         if work.present is not None:
             work.present("train", batch)
-        inputs = {name: tensor.to(device) for name, tensor in work.collate(work.tokenizer, [work.train.ids[row] for row in batch]).items()}
-        labels = torch.tensor([work.train.labels[row] for row in batch], device=device)
+        rows = [work.train.ids[row] for row in batch]
         with torch.autocast(device.type, dtype=getattr(torch, work.autocast or "bfloat16"), enabled=work.autocast is not None):
-            logits = work.model(**inputs).logits
-        loss = work.loss(logits, labels)
-        total += loss.item() * len(batch) / rows
+            loss = work.learn(work.model, work.tokenizer, rows, [work.train.labels[row] for row in batch])
+        share = work.counted(rows) / whole
+        total += loss.item() * share
         if work.along is not None:  # learnt from, but not told: the loss on validation rows has no penalty either
             loss = loss + work.along.penalty(work.model)
-        scaler.scale(loss * (len(batch) / rows)).backward()
+        scaler.scale(loss * share).backward()
     if not math.isfinite(total):
         raise RunFailed(_not_finite("loss", number, rate))
     scaler.unscale_(optimizer)
@@ -285,7 +286,7 @@ def _evaluate(work: Work, going: Going) -> None:
             raise StopAskedError
         work.emit(Progress(work.clock(), "training", "Checking on the validation rows", done, rows))
 
-    chances = work.probabilities(
+    answers = work.answers(
         work.model,
         work.tokenizer,
         work.validation.ids,
@@ -295,12 +296,12 @@ def _evaluate(work: Work, going: Going) -> None:
         present=partial(work.present, "validation") if work.present else None,
     )
     work.model.train()
-    metrics = evaluate.scores(work.validation.labels, chances, work.classes)
+    metrics = work.scores(work.validation.labels, answers, work.classes)
     going.history.append({"step": going.step, "metrics": metrics})
     figure, sign = work.training.select_by, -1 if work.training.select_by == "loss" else 1
     best = max(going.history, key=lambda one: (sign * one["metrics"][figure], -one["step"]))
     going.best_step = best["step"]
-    never = evaluate.never_predicted(work.validation.labels, chances, work.classes)
+    never = evaluate.never_predicted(work.validation.labels, answers, work.classes) if work.sorts else ()
     work.emit(Evaluated(work.clock(), "validation", going.step, metrics, best=going.best_step == going.step, never=never))
     work.emit(Progress(work.clock(), "training", "Training", going.step, work.steps))
 

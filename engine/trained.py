@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from engine import calibration, models
 from engine.data.repairs import text_as_fixed
 from engine.data.table import clean
+from engine.data.texts import Texts
 from engine.errors import Problem, Refused
 from engine.fix import read_all
 from engine.knobs import settle
@@ -116,8 +117,8 @@ class Trained:
         task = all_tasks()[self.kept.task]
         fixes, html = read_all(self.kept.fixes)[0], bool(self.kept.settings["clean_html"])
         cleaned = [clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html) for text in texts]
-        ids = task.encode(self.tokenizer, cleaned, settle(task.knobs, self.kept.settings))
-        found = task.probabilities(self.model, self.tokenizer, ids, batch_size=batch_size, autocast=self.autocast)
+        ids = task.encode(self.tokenizer, Texts(cleaned), settle(task.knobs, self.kept.settings))
+        found = task.answers(self.model, self.tokenizer, ids, classes=self.classes, batch_size=batch_size, autocast=self.autocast)
         return calibration.cooled(found, self.temperature)
 
 
@@ -140,6 +141,7 @@ def open_trained(folder: Path, *, home: Path, token: str | None = None, precisio
         precision = "fp32"  # fp16 on a CPU is about 30 times slower than bf16 and gives NaN
     tokenizer = task.load_tokenizer(folder)
     facts, base = models.find(kept.model, token=token, home=home, revision=kept.revision) if method.freezes_body else None, folder
+    facts = task.facts(facts) if facts is not None else None
     if facts is not None:  # else a fully trained model, which stands alone
         base = models.fetch(facts, token=token, home=home, say=lambda *_: None)
     model = method.load(folder, base, lambda opened: open_base(opened, classes, kept, facts, tokenizer, precision))

@@ -158,7 +158,7 @@ def _judge(
 ) -> None:
     """Scores the test rows beside the baselines and writes evaluation.json and predictions.jsonl."""
     tell("Judging on the test rows", 0, len(ids))
-    chances = work.probabilities(
+    chances = work.answers(
         model,
         tokenizer,
         ids,

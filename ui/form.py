@@ -28,6 +28,8 @@ class Group:
 def bounds(knob: Knob) -> str:
     """The values that a knob takes, in words: "1 to 256", "at least 8 tokens"; empty for a choice or a switch."""
     unit = f" {knob.unit}" if knob.unit else ""
+    if knob.kind == "text":
+        return ""
     if knob.low is not None and knob.high is not None:
         return f"{_plain(knob.low)} to {_plain(knob.high)}{unit}."
     if knob.low is not None:
@@ -49,6 +51,8 @@ def widget(knob: Knob, *, shown: bool = True) -> gr.Textbox | gr.Dropdown:
     told["visible"] = shown
     if knob.kind in ("choice", "switch"):
         return gr.Dropdown(choices=choices(knob, None), filterable=False, elem_id=f"knob-{knob.name}", **told)
+    if knob.kind == "text":
+        return gr.Textbox(placeholder=str(knob.default), lines=2, max_lines=8, elem_id=f"knob-{knob.name}", **told)
     return gr.Textbox(placeholder="automatic", max_lines=1, elem_id=f"knob-{knob.name}", **told)
 
 
@@ -96,4 +100,6 @@ def update(knob: Knob, plan: Plan | None, found: Iterable[Problem], *, shown: bo
     }
     if knob.kind in ("choice", "switch"):
         return gr.update(choices=choices(knob, decided), **told)
+    if knob.kind == "text":
+        return gr.update(placeholder=str(knob.default if decided is None else decided), **told)
     return gr.update(placeholder="automatic" if decided is None else f"automatic: {words.value(decided)}", **told)

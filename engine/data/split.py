@@ -27,6 +27,7 @@ from engine.data.rows import Usable, pooled, usable
 from engine.data.shares import Shares, fold_starts, rows_of_parts, thinned
 from engine.data.sources import LIMIT_BYTES, load
 from engine.data.table import listed
+from engine.data.texts import Texts
 from engine.errors import Problem, Refused
 from engine.knobs import knob
 from engine.spec import DataSpec
@@ -72,6 +73,11 @@ class Rows:
     texts: list[str]
     labels: list[int]  # class ids: places in Prepared.classes
     numbers: list[int]  # each row's number in its source, 1 the first below the header
+    second: list[str] | None = None  # what stands beside the text: a context, an input, the other of a pair
+    answers: list[str] | None = None  # texts to be written; `labels` say nothing then
+
+    def spelt(self) -> Texts:
+        return Texts(self.texts, self.second, self.answers)
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,11 @@ def rank_problems(rank: int, targets: str, facts: ModelFacts, most: int | None =
 
 
 def wrapped(model: torch.nn.Module, config: Any, facts: ModelFacts) -> torch.nn.Module:
-    """The model with PEFT's layers, its head trained whole. `config` is one of PEFT's."""
+    """The model with PEFT's layers, its head trained whole where it has a new one. `config` is one of PEFT's."""
     from peft import get_peft_model
 
-    config.task_type = "SEQ_CLS"
-    config.modules_to_save = list(facts.head)
+    config.task_type = "SEQ_CLS" if facts.head else "CAUSAL_LM"
+    config.modules_to_save = list(facts.head) or None
     config.base_model_name_or_path = facts.id
     config.revision = facts.revision
     model.name_or_path = facts.id  # type: ignore[assignment]  # else PEFT writes the local folder into the adapter
@@ -108,7 +108,7 @@ def load(saved: Path, base: Path, open_model: Callable[[Path], torch.nn.Module])
     from peft import PeftConfig, PeftModel
 
     model, told = open_model(base), PeftConfig.from_pretrained(str(saved))
-    copied = [*told.modules_to_save, *(told.target_modules if told.peft_type == "LN_TUNING" else ())]
+    copied = [*(told.modules_to_save or ()), *(told.target_modules if told.peft_type == "LN_TUNING" else ())]
     for name, module in model.named_modules():
         if name.endswith(tuple(copied)):  # PEFT trains and loads a copy, made in the original's precision
             module.float()

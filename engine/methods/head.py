@@ -26,7 +26,10 @@ class HeadKnobs:
 
 
 def check(knobs: HeadKnobs, facts: ModelFacts, hardware: Hardware) -> tuple[Problem, ...]:
-    return ()
+    if facts.head:
+        return ()
+    message = "A model that writes keeps the head that it came with, so with a frozen body there is nothing left to train."
+    return (Problem("method", message, "Choose the method LoRA, or the task Sort texts into classes."),)
 
 
 def footprint(knobs: HeadKnobs, facts: ModelFacts) -> Footprint:

@@ -8,33 +8,52 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.data.texts import Texts
+from engine.errors import Problem
+from engine.models import ModelFacts
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
 
+# What the target column holds: a class, a number, a text to be written; "nothing": the text itself is learnt.
+Target = Literal["class", "number", "text", "nothing"]
+
+
 @dataclass(frozen=True)
 class Task:
-    """One kind of thing to learn. `knobs` is a dataclass of engine.knobs."""
+    """One kind of thing to learn. `knobs` is a dataclass of engine.knobs.
+
+    Rows are lists of token ids; `answers` gives an array with a row for each of them, which `scores` turns into figures.
+    """
 
     id: str
     name: str
     summary: str
+    place: int  # in the list that the page offers
+    target: Target
     knobs: type
-    headline: str  # the metric shown first
+    headline: str  # the figure shown first, and the one by which the best checkpoint is kept unless another is asked for
+    figures: tuple[str, ...]  # that `scores` gives and a checkpoint can be kept by
+    facts: Callable[[ModelFacts], ModelFacts]  # the model as this task loads it: its head, its parameters
+    check: Callable[[Any, ModelFacts], tuple[Problem, ...]]  # (knobs, facts as the model came) -> what keeps it from learning this
     load_model: Callable[..., torch.nn.Module]  # (folder, classes, dtype=, attention=) -> model with the task's head
     load_tokenizer: Callable[[Path], Any]
-    encode: Callable[[Any, Sequence[str], Any], list[list[int]]]  # (tokenizer, texts, knobs) -> token ids a row
+    encode: Callable[[Any, Texts, Any], list[list[int]]]  # (tokenizer, texts, knobs) -> token ids a row
     collate: Callable[..., dict[str, torch.Tensor]]  # (tokenizer, rows, most=) -> padded batch, its width rounded up within `most`
-    loss: Callable[..., torch.Tensor]  # (logits, labels, weights=) -> mean over the rows
-    probabilities: Callable[..., np.ndarray]  # (model, tokenizer, rows of ids, batch_size=, …) -> (rows, classes)
-    balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights of `loss`, if asked for
+    learn: Callable[..., torch.Tensor]  # (model, tokenizer, rows, labels, classes=, most=, weights=) -> loss, the mean over `counted`
+    counted: Callable[[Sequence[Sequence[int]]], int]  # of so many things (rows, or tokens learnt) `learn` gives the mean
+    answers: Callable[..., np.ndarray]  # (model, tokenizer, rows, classes=, batch_size=, …) -> (rows, …)
+    scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
+    balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
 
 
 @cache
 def all_tasks() -> dict[str, Task]:
-    """Every task, by id."""
-    found = [importlib.import_module(f"{__name__}.{one.name}").TASK for one in pkgutil.iter_modules(__path__)]
-    return {task.id: task for task in found}
+    """Every task, by id, in the order that the page offers them. Files whose name begins with "_" are shared by several."""
+    names = [one.name for one in pkgutil.iter_modules(__path__) if not one.name.startswith("_")]
+    found = [importlib.import_module(f"{__name__}.{name}").TASK for name in names]
+    return {task.id: task for task in sorted(found, key=lambda task: (task.place, task.name))}

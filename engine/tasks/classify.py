@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import evaluate
+from engine.data.texts import Texts
+from engine.errors import Problem
 from engine.knobs import knob
+from engine.models import ModelFacts
 from engine.tasks import Task
 
 if TYPE_CHECKING:
@@ -68,8 +72,8 @@ def load_model(
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
-        **({} if quantisation is None else {"quantization_config": quantisation, "device_map": {"": _device()}}),
-        **_without_attention_dropout(folder),
+        **({} if quantisation is None else {"quantization_config": quantisation, "device_map": {"": device()}}),
+        **without_attention_dropout(folder),
     )
     if pad_token_id is not None:
         model.config.pad_token_id = pad_token_id
@@ -77,13 +81,14 @@ def load_model(
     return model  # type: ignore[no-any-return]
 
 
-def _device() -> str:
+def device() -> str:
+    """Where a model is opened at once that cannot be moved afterwards."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _without_attention_dropout(folder: Path) -> dict[str, float]:
+def without_attention_dropout(folder: Path) -> dict[str, float]:
     """What turns off dropout inside attention, and there alone, for this folder's architecture.
 
     Torch's fused attention has no dropout on a CPU; with it, every layer keeps its (heads, length, length) matrix. MiniLM with LoRA
@@ -107,13 +112,13 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def encode(tokenizer: Any, texts: Sequence[str], knobs: ClassifyKnobs) -> list[list[int]]:
+def encode(tokenizer: Any, texts: Texts, knobs: ClassifyKnobs) -> list[list[int]]:
     """Token ids of each text, special tokens included, at most `max_length` long. Text that spells a special token stays text."""
     assert knobs.max_length is not None, "plan decides the length"
     before, after = special_tokens(tokenizer)
     room = knobs.max_length - len(before) - len(after)
     empty = [tokenizer.unk_token_id if tokenizer.unk_token_id is not None else tokenizer.eos_token_id]
-    bodies = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, truncation=False)["input_ids"]
+    bodies = tokenizer(list(texts.first), add_special_tokens=False, split_special_tokens=True, truncation=False)["input_ids"]
     return [before + cut(body or empty, room, knobs.keep) + after for body in bodies]
 
 
@@ -174,6 +179,24 @@ def loss(logits: torch.Tensor, labels: torch.Tensor, weights: Sequence[float] | 
     return torch.nn.functional.cross_entropy(logits.float(), labels, weight=told, reduction="sum") / len(labels)
 
 
+def learn(
+    model: torch.nn.Module,
+    tokenizer: Any,
+    rows: Sequence[Sequence[int]],
+    labels: Sequence[int],
+    *,
+    classes: Sequence[str] = (),
+    most: int | None = None,
+    weights: Sequence[float] | None = None,
+) -> torch.Tensor:
+    """The loss of these rows, as `loss` gives it; `most` as `collate` takes it."""
+    import torch
+
+    device = next(model.parameters()).device
+    logits = model(**{name: one.to(device) for name, one in collate(tokenizer, rows, most).items()}).logits
+    return loss(logits, torch.tensor(labels, device=device), weights)
+
+
 def balanced(labels: Sequence[int], classes: int) -> tuple[float, ...]:
     """A weight for each class, rows / (classes x rows of the class): all classes pull alike, and the mean over the rows is 1."""
     counts = Counter(labels)
@@ -186,6 +209,7 @@ def probabilities(
     tokenizer: Any,
     rows: Sequence[Sequence[int]],
     *,
+    classes: Sequence[str] = (),
     batch_size: int = 32,
     autocast: str | None = None,
     said: Any = None,
@@ -222,17 +246,28 @@ def probabilities(
     return result
 
 
+def check(knobs: ClassifyKnobs, facts: ModelFacts) -> tuple[Problem, ...]:
+    return ()
+
+
 TASK = Task(
     id="classify",
     name="Sort texts into classes",
     summary="Learns which label each text gets: sentiment, topic, intent, spam.",
+    place=10,
+    target="class",
     knobs=ClassifyKnobs,
     headline="macro_f1",
+    figures=("macro_f1", "weighted_f1", "accuracy", "loss"),
+    facts=lambda facts: facts,
+    check=check,
     load_model=load_model,
     load_tokenizer=load_tokenizer,
     encode=encode,
     collate=collate,
-    loss=loss,
+    learn=learn,
+    counted=len,
+    answers=probabilities,
+    scores=evaluate.scores,
     balanced=balanced,
-    probabilities=probabilities,
 )

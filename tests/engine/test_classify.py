@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
+from engine.data.texts import Texts
 from engine.tasks import classify
 from tests.tiny import ARCHITECTURES, tiny
 
@@ -20,7 +21,7 @@ BENGALI = "ক্ষমতা আর র‍্যাব: দারুণ লা�
 def test_encoded_rows_are_bounded_and_keep_the_special_tokens(architecture: str, keep: str, tmp_path: Path) -> None:
     tokenizer = classify.load_tokenizer(tiny(architecture, tmp_path / architecture))
     texts = ["good", "word " * 100, BENGALI, "!"]
-    rows = classify.encode(tokenizer, texts, classify.ClassifyKnobs(max_length=12, keep=keep))
+    rows = classify.encode(tokenizer, Texts(texts), classify.ClassifyKnobs(max_length=12, keep=keep))
     assert all(1 <= len(row) <= 12 for row in rows)
     assert len(rows[1]) == 12
     short = tokenizer("good")["input_ids"]
@@ -35,7 +36,7 @@ def test_rows_as_long_as_the_model_reads_are_not_padded_beyond_it(architecture: 
     folder = tiny(architecture, tmp_path / architecture)
     longest = models.find(str(folder), token=None, home=tmp_path).max_tokens
     tokenizer = classify.load_tokenizer(folder)
-    rows = classify.encode(tokenizer, ["word " * 300, "good"], classify.ClassifyKnobs(max_length=longest))
+    rows = classify.encode(tokenizer, Texts(["word " * 300, "good"]), classify.ClassifyKnobs(max_length=longest))
     model = classify.load_model(folder, ("a", "b"), pad_token_id=tokenizer.pad_token_id)
     assert classify.probabilities(model, tokenizer, rows).shape == (2, 2)
 
@@ -52,14 +53,14 @@ def test_text_that_spells_a_special_token_stays_text(tmp_path: Path) -> None:
     """Otherwise a comment holding the padding token could end a decoder's row early."""
     tokenizer = classify.load_tokenizer(tiny("qwen2", tmp_path / "qwen2"))
     knobs = classify.ClassifyKnobs(max_length=64)
-    (row,) = classify.encode(tokenizer, [f"good {tokenizer.pad_token} film"], knobs)
+    (row,) = classify.encode(tokenizer, Texts([f"good {tokenizer.pad_token} film"]), knobs)
     assert tokenizer.pad_token_id not in row
 
 
 def test_a_text_that_encodes_to_nothing_still_gives_a_row(tmp_path: Path) -> None:
     for architecture in ("bert", "qwen2"):
         tokenizer = classify.load_tokenizer(tiny(architecture, tmp_path / architecture))
-        (row,) = classify.encode(tokenizer, ["\u200b"], classify.ClassifyKnobs(max_length=16))
+        (row,) = classify.encode(tokenizer, Texts(["\u200b"]), classify.ClassifyKnobs(max_length=16))
         assert row
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine import features, models
+from engine import evaluate, features, models
+from engine.data.texts import Texts
 from engine.events import Event, Step
 from engine.methods import Method, all_methods
 from engine.methods._body import blocks
@@ -68,7 +69,7 @@ def made(method: str, knobs: dict[str, Any], architecture: str, home: Path, auto
     model = one.prepare(model, one.knobs(**knobs), facts)
     for parameter in model.parameters():
         parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
-    ids = classify.encode(tokenizer, TEXTS, classify.ClassifyKnobs(max_length=24))
+    ids = classify.encode(tokenizer, Texts(TEXTS), classify.ClassifyKnobs(max_length=24))
     rows = {"train": ids[:16], "validation": ids[16:], "test": []}
     footprint = one.footprint(one.knobs(**knobs), facts)
     assert footprint.caches
@@ -301,7 +302,7 @@ def trained(
         epochs=3, learning_rate=5e-3, batch_size=4, accumulation=1, warmup_steps=1, evaluate_every=3, precision="fp32", patience=0
     )
     work = Work(
-        folder, one.model, one.tokenizer, classify.collate, classify.loss, classify.probabilities, settled, 10, CLASSES,
+        folder, one.model, one.tokenizer, classify.learn, len, classify.probabilities, evaluate.scores, settled, 10, CLASSES,
         Encoded(ids["train"], [at % 3 for at in range(16)]), Encoded(ids["validation"], [at % 3 for at in range(8)]),
         None, told.append, lambda: stop_at is not None and any(isinstance(one, Step) and one.step >= stop_at for one in told),
         itertools.count().__next__, pieces=pieces,

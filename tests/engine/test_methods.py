@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine import models, trained
+from engine import evaluate, models, trained
+from engine.data.texts import Texts
 from engine.events import Event, Step
 from engine.hardware import Hardware
 from engine.knobs import knobs_of, settle
@@ -74,7 +75,7 @@ class Opened:
         self.knobs: Any = settle(self.method.knobs, {**SETTINGS, **settings})
         self.precision = precision
         self.tokenizer = classify.load_tokenizer(self.folder)
-        self.rows = classify.encode(self.tokenizer, TEXTS, classify.ClassifyKnobs(max_length=16))
+        self.rows = classify.encode(self.tokenizer, Texts(TEXTS), classify.ClassifyKnobs(max_length=16))
         self.batch = classify.collate(self.tokenizer, self.rows)
         torch.manual_seed(0)
         self.model = self.method.prepare(self.base(self.folder), self.knobs, self.facts)
@@ -121,7 +122,7 @@ class Opened:
             return stop_at is not None and any(isinstance(event, Step) and event.step >= stop_at for event in events)
 
         fit(Work(
-            checkpoints, self.model, self.tokenizer, classify.collate, classify.loss, classify.probabilities,
+            checkpoints, self.model, self.tokenizer, classify.learn, len, classify.probabilities, evaluate.scores,
             Training(epochs=9, learning_rate=5e-3, batch_size=6, accumulation=2, warmup_steps=1, evaluate_every=4, precision="fp32",
                      patience=0),
             steps, CLASSES, Encoded(self.rows, list(LABELS)), Encoded(self.rows[:6], list(LABELS[:6])),

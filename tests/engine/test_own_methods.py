@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from engine import models, trained
+from engine.data.texts import Texts
 from engine.hardware import Hardware
 from engine.methods import Method, adapter, all_methods
 from engine.methods._body import blocks, final_norm, is_in_head
@@ -47,7 +48,7 @@ class Made:
         self.model = self.method.prepare(self.base(self.folder), self.knobs, self.facts)
         for one in self.trained().values():
             one.data = one.data.float()
-        ids = classify.encode(self.tokenizer, LINES, classify.ClassifyKnobs(max_length=16))
+        ids = classify.encode(self.tokenizer, Texts(LINES), classify.ClassifyKnobs(max_length=16))
         self.batch = classify.collate(self.tokenizer, ids)
 
     def base(self, folder: Path) -> torch.nn.Module:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import checkpoint
+from engine import checkpoint, evaluate
 from engine.errors import RunFailed
 from engine.events import Evaluated, Event, Saved, Step, Warned
 from engine.spec import Training
@@ -56,9 +56,10 @@ def work(folder: Path, events: list[Event], *, steps: int = 24, stop_at: int | N
         checkpoints=folder,
         model=Toy(),
         tokenizer=TOKENIZER,
-        collate=classify.collate,
-        loss=classify.loss,
-        probabilities=classify.probabilities,
+        learn=classify.learn,
+        counted=len,
+        answers=classify.probabilities,
+        scores=evaluate.scores,
         training=training,
         steps=steps,
         classes=CLASSES,
@@ -239,10 +240,10 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_reaches_the_weights(tm
     events: list[Event] = []
     calls = itertools.count(1)
 
-    def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return classify.loss(logits, labels) * (bad if next(calls) > 12 else 1.0)
+    def learn(*given: Any) -> torch.Tensor:
+        return classify.learn(*given) * (bad if next(calls) > 12 else 1.0)
 
-    one = dataclasses.replace(work(tmp_path, events), loss=loss)
+    one = dataclasses.replace(work(tmp_path, events), learn=learn)
     with pytest.raises(RunFailed, match="stopped being a number"):
         fit(one)
     assert all(torch.isfinite(tensor).all() for tensor in one.model.state_dict().values())
@@ -259,7 +260,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run_too(tmp_path: Path) -> None:
         def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
             return grads[0] * float("inf")
 
-    one = dataclasses.replace(work(tmp_path, []), loss=lambda logits, labels: classify.loss(Root.apply(logits), labels))
+    one = dataclasses.replace(work(tmp_path, []), learn=lambda *given: Root.apply(classify.learn(*given)))
     with pytest.raises(RunFailed, match="gradient stopped being a number"):
         fit(one)
     assert all(torch.isfinite(tensor).all() for tensor in one.model.state_dict().values())

@@ -1,0 +1,145 @@
+"""What the tasks share whose model writes: the language-modelling head, the rows and what of them is learnt, their loss.
+
+A row is a list of token ids in which a token that is to be learnt stands as ~id, a negative number: prompt and padding teach nothing.
+The logits are worked out only before such tokens: of a vocabulary of 150,000 a batch of 16 x 256 tokens would take 2.5 GB in 32 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import Problem, Refused
+from engine.models import ModelFacts
+from engine.tasks import classify
+
+if TYPE_CHECKING:
+    import torch
+
+Row = Sequence[int]
+
+
+def facts(found: ModelFacts) -> ModelFacts:
+    """The model with the head that it came with, which nothing is put in the place of."""
+    own = 0 if found.ties_embeddings else found.vocab_size * found.hidden_size
+    return replace(found, head=(), head_fixed=0, head_per_label=0, body_parameters=found.body_parameters + own)
+
+
+def check(found: ModelFacts) -> tuple[Problem, ...]:
+    """An encoder reads whole texts at once and cannot write."""
+    if found.decoder:
+        return ()
+    message = f"{found.id} reads texts but cannot write."
+    return (Problem("model", message, "Choose a model that writes, such as SmolLM2 or Qwen, or the task Sort texts into classes."),)
+
+
+def load_model(
+    folder: Path, classes: Sequence[str], *, dtype: str = "float32", pad_token_id: int | None = None, quantisation: Any = None
+) -> torch.nn.Module:
+    """The causal language model of a local folder. Weights from safetensors only; no code of the folder is run.
+
+    Raises Refused for a checkpoint of the body alone, whose head would be random numbers.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    opened: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **({} if quantisation is None else {"quantization_config": quantisation, "device_map": {"": classify.device()}}),
+        **classify.without_attention_dropout(folder),
+    )
+    model, told = opened
+    if any("lm_head" in name for name in told["missing_keys"]) and not model.config.tie_word_embeddings:
+        message = "This checkpoint came without the head that writes words."
+        raise Refused(Problem("model", message, "Choose the model whose name ends in ForCausalLM, or another."))
+    if pad_token_id is not None:
+        model.config.pad_token_id = pad_token_id
+    model.config.use_cache = False
+    return model  # type: ignore[no-any-return]
+
+
+def collate(tokenizer: Any, rows: Sequence[Row], most: int | None = None) -> dict[str, torch.Tensor]:
+    """As classify's, whether tokens are to be learnt or not."""
+    return classify.collate(tokenizer, [plain(row) for row in rows], most)
+
+
+def plain(row: Row) -> list[int]:
+    """The row's token ids, without the mark of what is learnt."""
+    return [~one if one < 0 else one for one in row]
+
+
+def learnt(row: Row) -> list[int]:
+    """Places of the tokens that are learnt. The first of a row follows nothing and cannot be."""
+    return [at for at, one in enumerate(row) if one < 0 < at]
+
+
+def counted(rows: Sequence[Row]) -> int:
+    """Tokens that are learnt."""
+    return sum(len(learnt(row)) for row in rows)
+
+
+def surprises(model: torch.nn.Module, tokenizer: Any, rows: Sequence[Row], most: int | None = None) -> torch.Tensor:
+    """Nats of each token that is learnt, (tokens,), row by row; with gradients where torch keeps them."""
+    import torch
+
+    device = next(model.parameters()).device
+    batch = {name: one.to(device) for name, one in collate(tokenizer, rows, most).items()}
+    places = [(number, at) for number, row in enumerate(rows) for at in learnt(row)]
+    targets = torch.tensor([~rows[number][at] for number, at in places], device=device)
+    logits = logits_at(model, batch, [(number, at - 1) for number, at in places])
+    return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def logits_at(model: Any, batch: dict[str, torch.Tensor], places: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """(places, vocabulary): what the model expects behind these (row, column) of the batch, and nothing else is worked out.
+
+    Learnt tokens that a method puts before every row are passed over.
+    """
+    import torch
+
+    base = model.get_base_model() if _is_wrapped(model) else model
+    width = batch["input_ids"].shape[1]
+    rows, columns = (torch.tensor([place[side] for place in places], dtype=torch.long) for side in (0, 1))
+
+    def choose(module: Any, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        hidden = given[0]
+        before = hidden.shape[1] - width
+        return (hidden[rows.to(hidden.device), columns.to(hidden.device) + before].unsqueeze(0), *given[1:])
+
+    hook = base.get_output_embeddings().register_forward_pre_hook(choose)
+    try:
+        logits: torch.Tensor = model(**batch).logits
+    finally:
+        hook.remove()
+    return logits.squeeze(0)
+
+
+def _is_wrapped(model: Any) -> bool:
+    """Whether PEFT stands around it."""
+    from peft import PeftModel
+
+    return isinstance(model, PeftModel)
+
+
+def in_batches(
+    rows: Sequence[Row], batch_size: int, autocast: str | None, model: torch.nn.Module, work: Callable[[list[int]], None], said: Any = None
+) -> None:
+    """Calls `work` with the numbers of each batch's rows, the longest first, without gradients; `said(done)` after each."""
+    import torch
+
+    device = next(model.parameters()).device
+    order = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
+    model.eval()
+    mixed = torch.autocast(device.type, dtype=getattr(torch, autocast or "bfloat16"), enabled=autocast is not None)
+    with torch.inference_mode(), mixed:
+        for start in range(0, len(order), batch_size):
+            work(order[start : start + batch_size])
+            if said is not None:
+                said(min(start + batch_size, len(order)))

@@ -1,0 +1,71 @@
+"""A prompt's template: words with places such as {text} in them. Filled, checked, and cut so that the words always stay.
+
+Of a row that is too long only what fills the places is cut. Two braces stand for one: {{ is {.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.errors import Problem
+from engine.tasks import classify
+
+
+def check(template: str, places: Iterable[str], needed: str = "text") -> tuple[Problem, ...]:
+    """What is wrong with a template: a brace left open, a place that there is not, none for the text."""
+    known = tuple(places)
+    offered = " and ".join(f"{{{one}}}" for one in known)
+    try:
+        there = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        message = f"The template cannot be read: {error}."
+        return (Problem("settings.template", message, f"Close every brace, and write {{{{ for a brace of its own; places are {offered}."),)
+    unknown = [name for name in there if name not in known]
+    if unknown:
+        message = f"The template has a place {{{unknown[0]}}}, and there is nothing to fill it with."
+        return (Problem("settings.template", message, f"Use {offered}."),)
+    if needed not in there:
+        return (Problem("settings.template", f"The template has no place for the text, {{{needed}}}.", f"Write {{{needed}}} into it."),)
+    return ()
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """The template with its places filled."""
+    return "".join(words for words, _ in pieces(template, values))
+
+
+def pieces(template: str, values: Mapping[str, str]) -> list[tuple[str, bool]]:
+    """The filled template in its pieces, each with whether it fills a place, and so may be cut."""
+    found: list[tuple[str, bool]] = []
+    for words, name, _, _ in string.Formatter().parse(template):
+        if words:
+            found.append((words, False))
+        if name is not None:
+            found.append((values[name], True))
+    return found
+
+
+def ids(tokenizer: Any, template: str, values: Mapping[str, str], most: int, keep: str) -> list[int]:
+    """Token ids of the filled template, what begins a text before them, at most `most`. Text that spells a special token stays text."""
+    start, _ = classify.special_tokens(tokenizer)
+    cut = [(_ids(tokenizer, words), may_be_cut) for words, may_be_cut in pieces(template, values)]
+    fixed = len(start) + sum(len(one) for one, may_be_cut in cut if not may_be_cut)
+    room, loose = max(0, most - fixed), sum(len(one) for one, may_be_cut in cut if may_be_cut)
+    told = list(start)
+    for one, may_be_cut in cut:
+        if may_be_cut and loose > room:
+            one = classify.cut(one, room * len(one) // loose, keep)
+        told += one
+    return told[:most] or _ids(tokenizer, " ") or [int(tokenizer.eos_token_id)]
+
+
+def behind(tokenizer: Any, words: str, more: str) -> list[int]:
+    """Token ids of `more` as it is cut behind these words; SentencePiece would put a blank before it where it stood alone."""
+    start, whole = _ids(tokenizer, words), _ids(tokenizer, words + more)
+    return whole[len(start) :] if whole[: len(start)] == start and len(whole) > len(start) else _ids(tokenizer, more)
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
