@@ -86,7 +86,8 @@ def quantisation(knobs: QloraKnobs, facts: ModelFacts, precision: str) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=knobs.double_quantised,
         bnb_4bit_compute_dtype={"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32),
-        llm_int8_skip_modules=[name for head in facts.head for name in (head, rf".*\.{head}")],  # BERT's pooler lies deeper
+        # BERT's pooler lies deeper. None: transformers leaves out the head that writes, and the embeddings that it may share.
+        llm_int8_skip_modules=[name for head in facts.head for name in (head, rf".*\.{head}")] or None,
     )
 
 

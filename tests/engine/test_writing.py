@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine.data.texts import Texts
+from engine.knobs import settle
 from engine.methods import all_methods
 from engine.models import ModelFacts, find
 from engine.tasks import _language, _template, classify, label_by_writing
@@ -167,3 +168,20 @@ def test_a_chance_is_never_worse_than_nothing_known(tmp_path: Path) -> None:
     rows = label_by_writing.encode(one.tokenizer, Texts(LINES[:2]), KNOBS)
     loss = label_by_writing.learn(one.model, one.tokenizer, rows, [0, 1], classes=("a", "b")).item()
     assert loss == pytest.approx(math.log(len(one.tokenizer)), rel=0.2), "untrained: any token is as likely"
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])  # whose head is the word embeddings again, and a matrix of its own
+def test_in_few_bits_the_head_that_writes_stays_as_it_is(architecture: str, tmp_path: Path) -> None:
+    one = One(architecture, tmp_path)
+    method = all_methods()["qlora"]
+    assert method.quantisation is not None
+    told = method.quantisation(settle(method.knobs, {}), one.facts(tmp_path), "fp32")
+    model = method.prepare(
+        _language.load_model(one.folder, (), pad_token_id=0, quantisation=told), settle(method.knobs, {}), one.facts(tmp_path)
+    )
+    kinds = {name.rpartition(".")[2]: type(part).__name__ for name, part in model.named_modules()}
+    assert (kinds["lm_head"], kinds["base_layer"]) == ("Linear", "Linear4bit")
+    rows = [[*one.tokenizer(line)["input_ids"][:6]] for line in LINES[:2]]
+    loss = label_by_writing.learn(model, one.tokenizer, rows, [0, 1], classes=CLASSES)
+    loss.backward()
+    assert math.isfinite(loss.item())
