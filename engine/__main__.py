@@ -1,4 +1,5 @@
-"""`python -m engine train | inspect | fit | compare | judge | report | runs | catalog`: the same code as behind the page, for the shell.
+"""`python -m engine train | inspect | fit | compare | judge | report | write | runs | catalog`: the same code as behind the
+page, for the shell.
 
 `train` tells its progress on stderr and ends stdout with one JSON object. Exit code 0: done; 1: the run did not finish; 2: what
 was asked cannot be done, with every problem listed. Ctrl-C stops the run and saves it; a second Ctrl-C kills it.
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine import catalog as presets
-from engine import compare_command, evaluate, fit_command, inspect_command, judge_command, report_command
+from engine import compare_command, evaluate, fit_command, inspect_command, judge_command, report_command, write_command
 from engine import spec as specs
 from engine.catalog import Catalog
 from engine.data.split import Split
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _judge(told)
             case "report":
                 return _report(told)
+            case "write":
+                return _write(told)
             case "runs":
                 return _runs(told)
             case _:
@@ -82,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m engine", description="Shur without its page.", allow_abbrev=False)
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="train | inspect | fit | compare | judge | report | runs | catalog"
+        dest="command", required=True, metavar="train | inspect | fit | compare | judge | report | write | runs | catalog"
     )
     train = commands.add_parser("train", help="train a model and judge it", allow_abbrev=False)
     compare = commands.add_parser("compare", help="train with several methods, and say which is best", allow_abbrev=False)
@@ -95,11 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     judge_command.add_options(judge)
     report = commands.add_parser("report", help="all that is known of a finished run, as one HTML file or Markdown", allow_abbrev=False)
     report_command.add_options(report)
+    write = commands.add_parser("write", help="a model or a run goes on from a prompt, word by word", allow_abbrev=False)
+    write_command.add_options(write)
     for command in (train, inspect, fit, compare):
         _add_what_to_train(command)
     runs = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     runs.add_argument("--json", action="store_true", help="one JSON object a line")
-    for command in (train, inspect, fit, compare, judge, report, runs):
+    for command in (train, inspect, fit, compare, judge, report, write, runs):
         home = Path(os.environ.get("SHUR_HOME") or "workspace")
         command.add_argument("--home", type=Path, default=home, help="where runs, uploads and caches lie (workspace/)")
     commands.add_parser("catalog", help="methods, tasks, models, presets and their settings, as JSON", allow_abbrev=False)
@@ -190,6 +195,14 @@ def _report(told: argparse.Namespace) -> int:
     studio = Studio(told.home, dispatch=False)
     try:
         return report_command.tell(told, studio)
+    finally:
+        studio.close()
+
+
+def _write(told: argparse.Namespace) -> int:
+    studio = Studio(told.home, dispatch=False)
+    try:
+        return write_command.write(told, studio, _interrupts(), _say)
     finally:
         studio.close()
 

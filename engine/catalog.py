@@ -28,6 +28,7 @@ class Model:
     download_bytes: int
     gated: bool = False  # its terms must be accepted on the Hub, and a token given
     note: str = ""
+    writes: bool = False  # it has a head to write with
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def generate(
     _check(model, prompts)
     spent = _Spent(budget or Budget(), clock)
     found: list[Written | None] = [None] * len(prompts)
-    job = _Job(model, tokenizer, decoding, tuple(stop for stop in stops if stop), _ends(model, tokenizer, ends), spent, heard)
+    job = _Job(model, tokenizer, decoding, tuple(stop for stop in stops if stop), ends_of(model, tokenizer, ends), spent, heard)
     device = next(model.parameters()).device
     mixed = torch.autocast(device.type, dtype=getattr(torch, autocast or "bfloat16"), enabled=autocast is not None)
     was_training = model.training
@@ -157,7 +157,8 @@ def _writes_apart(model: Any) -> bool:
     return bool(getattr(model.config, "is_encoder_decoder", False))
 
 
-def _ends(model: Any, tokenizer: Any, more: Sequence[int]) -> tuple[int, ...]:
+def ends_of(model: Any, tokenizer: Any, more: Sequence[int] = ()) -> tuple[int, ...]:
+    """The tokens that end a text of this model, and `more`."""
     told = [tokenizer.eos_token_id, model.config.eos_token_id, getattr(model.generation_config, "eos_token_id", None)]
     flat = [one for part in told for one in (part if isinstance(part, (list, tuple)) else [part])]
     return tuple(dict.fromkeys([*(int(one) for one in flat if one is not None), *more]))

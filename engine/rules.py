@@ -149,20 +149,24 @@ def _wanted_batch(work: Deciding) -> int:
 
 
 def _precision(work: Deciding) -> None:
-    hardware = work.hardware
+    return work.value("precision", *usual_precision(work.hardware))
+
+
+def usual_precision(hardware: Hardware) -> tuple[str, str]:
+    """What a model computes in on this machine where nobody asks for anything else, and why."""
     if hardware.gpus:
         gpu = hardware.gpus[0]
         if gpu.capability >= 8.0:
-            return work.value("precision", "bf16", f"{gpu.name} has bf16 units: as fast as fp16 and safer")
-        return work.value("precision", "fp16", _no_bf16(gpu.name, gpu.capability))
+            return "bf16", f"{gpu.name} has bf16 units: as fast as fp16 and safer"
+        return "fp16", _no_bf16(gpu.name, gpu.capability)
     if not hardware.bf16_units:
-        return work.value("precision", "fp32", "This CPU has no bf16 units")
+        return "fp32", "This CPU has no bf16 units"
     if hardware.bf16_flops is None or hardware.fp32_flops is None:
-        return work.value("precision", "fp32", "This CPU has bf16 units, but their speed has not been measured yet")
+        return "fp32", "This CPU has bf16 units, but their speed has not been measured yet"
     gain = hardware.bf16_flops / hardware.fp32_flops
     if gain > BF16_GAIN:
-        return work.value("precision", "bf16", f"This CPU's bf16 units were measured {gain:.1f} times as fast as fp32")
-    return work.value("precision", "fp32", f"This CPU's bf16 was measured only {gain:.1f} times as fast as fp32, too little to gain by")
+        return "bf16", f"This CPU's bf16 units were measured {gain:.1f} times as fast as fp32"
+    return "fp32", f"This CPU's bf16 was measured only {gain:.1f} times as fast as fp32, too little to gain by"
 
 
 def _max_length(work: Deciding) -> None:

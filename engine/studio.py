@@ -20,9 +20,11 @@ from engine import spec as specs
 from engine.catalog import Catalog
 from engine.checks import gigabytes
 from engine.coach import Finding
+from engine.conversation import Turn, Way
 from engine.data import doctor_texts
 from engine.data.doctor import Checkup
 from engine.data.profile import DataFacts
+from engine.decoding import Decoding
 from engine.errors import LIGHTER_FIX, Problem, Refused
 from engine.evaluate import Evaluation
 from engine.events import Event
@@ -31,7 +33,7 @@ from engine.facts import FILE, Facts
 from engine.fitting import Change, Scene, changes
 from engine.hardware import Hardware
 from engine.held import Held, held
-from engine.hub import keep_caches_in
+from engine.hub import environment_without_tokens, keep_caches_in
 from engine.judged import Judged, untuned_beside
 from engine.knobs import Value
 from engine.measured import with_measured
@@ -39,6 +41,7 @@ from engine.measuring import FitState, Measuring
 from engine.methods import Method, all_methods
 from engine.models import ModelFacts, TokenFacts
 from engine.plan import Plan
+from engine.playground import Asked, Playground
 from engine.predict import Prediction, Predictor
 from engine.probing import Look, Probing
 from engine.reading import Reader, RunSummary
@@ -54,6 +57,7 @@ from engine.tasks import Task, all_tasks
 from engine.token_fit import TokenFit
 from engine.varied import Variants
 from engine.verdict import Rival
+from engine.writers import Writer, chosen, writers
 
 LIMIT_BYTES = 500_000_000
 SHARED_LIMIT_BYTES = 100_000_000
@@ -99,7 +103,8 @@ class Studio:
         self.store = Store(self.home)
         self.reader = Reader(self.store)
         self.judged = Judged(self.store)
-        self._supervisor = Supervisor(self.store, worker, share=share)
+        self.playground = Playground(self.home, environment_without_tokens)
+        self._supervisor = Supervisor(self.store, worker, share=share, make_room=self.playground.give_way)
         self._taking_in = TakingIn(self.home, lambda: self._supervisor.environment(None)) if reads_apart else None
         self.facts = Facts(self.home, share=share, limit_bytes=self.limit_bytes, ours=self._held, taking_in=self._taking_in)
         self._predictor = Predictor(self.home)
@@ -127,12 +132,13 @@ class Studio:
 
     def _held(self) -> Held:
         """What comes free before a run that is started now gets its turn; nothing where no run is at work."""
-        workers = self._supervisor.workers()
+        workers, playing = self._supervisor.workers(), self.playground.processes()
         told = 0
         for run_id in workers:
             with contextlib.suppress(Refused):  # deleted meanwhile
                 told += next((one.vram_bytes or 0 for one in reversed(self.reader.record(run_id).resources)), 0)
-        return held([*workers.values(), *self._predictor.processes()], told) if workers else Held()
+        before = [*workers.values(), *self._predictor.processes()] if workers else []
+        return held([*before, *playing], told)
 
     @property
     def trouble(self) -> str:
@@ -487,6 +493,41 @@ class Studio:
         """What the run's model says of each text. Raises Refused for a run without a model."""
         return self._predictor.ask(self.store.folder(run_id), texts)
 
+    def writers(self) -> tuple[Writer, ...]:
+        """What can be chosen to write: finished runs that learnt it, newest first, then the catalogue's models."""
+        return writers(self.store, self.runs(), self.catalog)
+
+    def write(
+        self,
+        said: Sequence[tuple[str, Sequence[Turn]]],
+        decoding: Decoding,
+        *,
+        system: str = "",
+        way: Way = "automatic",
+        stops: Sequence[str] = (),
+        token: str | None = None,
+    ) -> str:
+        """Has each of these writers (an id of `writers`, or any model's) go on from what was said; a ticket of `playground`.
+
+        Raises Refused for what cannot write, and where there is no prompt.
+        """
+        token, reserve = self._token(token), self._reserved()
+        asked = []
+        for writer, turns in said:
+            place = chosen(writer, self.store, lambda model: self.facts.model(model, token))
+            asked.append(Asked(place.run, place.model, place.revision, tuple(turns), system, way, decoding, tuple(stops), token, reserve))
+        return self.playground.begin(asked)
+
+    def _reserved(self) -> int:
+        """Bytes that the runs at work may still take of what is free now."""
+        found = 0
+        for run_id, pid in self._supervisor.workers().items():
+            with contextlib.suppress(Refused):  # deleted meanwhile
+                told = next((one.vram_bytes or 0 for one in reversed(self.reader.record(run_id).resources)), 0)
+                has = held([pid], told)
+                found += max(0, self.plan(run_id).memory_bytes - (has.gpu_bytes if self.hardware.gpus else has.ram_bytes))
+        return found
+
     def beside(self, run_id: str) -> tuple[Rival, ...]:
         """What else answered the same test rows: an earlier run, and the model before its training where it was asked. With a sentence."""
         found = self._probing.look(run_id).found
@@ -518,6 +559,7 @@ class Studio:
         if self._taking_in is not None:
             self._taking_in.close()
         self._predictor.close()
+        self.playground.close()
         self._supervisor.close()
 
 

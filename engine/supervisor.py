@@ -50,6 +50,7 @@ class Supervisor:
     clock: Callable[[], float] = time.time
     grace_seconds: float = GRACE_SECONDS
     exit_seconds: float = EXIT_SECONDS
+    make_room: Callable[[], None] = lambda: None  # called before a worker is started
     trouble: str = ""  # what keeps the thread from its work, in words
     _trails: dict[str, Trail] = field(default_factory=dict)
     _live: dict[str, Worker] = field(default_factory=dict)
@@ -316,6 +317,7 @@ class Supervisor:
         self.store.append(run_id, Progress(self.clock(), "data", "Starting"))
         birth = Birth(marks(), (folder / "events.jsonl").stat().st_size)
         birth.write(folder)
+        self.make_room()
         try:
             self._live[run_id] = spawn(self.command, folder, self.environment(self._tokens.get(run_id)), birth)
         except OSError as error:

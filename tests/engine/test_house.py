@@ -15,15 +15,17 @@ ENGINE = ROOT / "engine"
 ORDER = (
     "errors", "fix", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub", "model_files", "data", "intake", "models",
-    "methods", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness", "decoding", "generation",
+    "methods", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness", "decoding",
+    "generation", "conversation",
     "enough", "verdict", "evaluate", "tasks", "catalog",
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "calibration", "answers", "mislabelled", "slices", "agreement", "reviews",
     "occlusion", "again", "suspecting", "features", "train", "trained", "loading", "card", "merge", "export", "opening", "measure",
-    "worker", "predict", "obituary", "processes", "supervisor", "measuring",
-    "uploads", "taking_in", "facts", "reading", "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
+    "worker", "predict", "playground", "obituary", "processes", "supervisor", "measuring",
+    "uploads", "taking_in", "facts", "reading", "writers", "shelf", "playing",
+    "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
     "comparison", "varied", "findings", "study", "study_result", "studies", "drawing", "study_report", "document", "token_fit", "explorer",
-    "studio", "compare_command", "fit_command", "inspect_command", "judge_command",
+    "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "write_command",
     "readiness", "gathered", "report", "report_command", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
@@ -77,7 +79,8 @@ def test_no_file_imports_a_heavy_library_before_it_is_needed(path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "module", ["engine.studio", "engine.__main__", "engine.supervisor", "engine.plan", "engine.predict", "engine.export"]
+    "module",
+    ["engine.studio", "engine.__main__", "engine.supervisor", "engine.plan", "engine.predict", "engine.playground", "engine.export"],
 )
 def test_the_page_s_side_comes_without_torch(module: str) -> None:
     told = f"import sys, {module}; print(sorted(set(sys.modules) & {HEAVY | {'gradio', 'plotly'}!r}))"
@@ -99,6 +102,7 @@ def test_there_is_one_border_where_any_exception_is_caught_in_each_process() -> 
     assert broad <= {
         "engine/worker.py",
         "engine/predict.py",
+        "engine/playing.py",
         "engine/merge.py",
         "engine/measure.py",
         "engine/probe.py",

@@ -1,0 +1,99 @@
+"""From what a person typed to the tokens that a model goes on from: a text as it stands, or a conversation in the model's own form.
+
+`tokenizer` is one of transformers'; no library is loaded here before there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.errors import Problem, Refused
+
+Way = Literal["automatic", "chat", "text"]
+Form = Literal["chat", "text", "taught"]  # the last: as a run's task puts its prompts
+TEXT_FIX = "Let it go on with a text instead."
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One thing that was said."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is given."""
+
+    ids: tuple[int, ...]
+    ends: tuple[int, ...]  # tokens that end the answer, besides those that the model names itself
+    form: Form
+
+
+def prompt(
+    tokenizer: Any,
+    turns: Sequence[Turn],
+    system: str,
+    way: Way,
+    ends: Collection[int],
+    taught: Callable[[str], Sequence[int]] | None = None,
+) -> Prompt:
+    """The tokens of what was said, the newest last. `ends`: tokens that end a text of this model.
+
+    `taught`: how a run's task puts a prompt, which is the automatic way of a run. In a chat alone the earlier turns and the system
+    prompt count. Raises Refused for a model that cannot chat and is to.
+    """
+    if way == "automatic" and taught is not None:
+        return Prompt(tuple(taught(turns[-1].text)), (), "taught")
+    if way != "text" and getattr(tokenizer, "chat_template", None):
+        after = after_an_answer(tokenizer)
+        if way == "chat" or taught_to_chat(after, ends):
+            told = [{"role": "system", "content": system.strip()}] if system.strip() else []
+            told += [{"role": one.role, "content": one.text} for one in turns]
+            special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+            return Prompt(tuple(_asked(tokenizer, told)), tuple(one for one in after[:1] if one in special), "chat")
+    elif way == "chat":
+        raise Refused(Problem("prompt", "This model's tokenizer has no chat template, so it cannot chat.", TEXT_FIX))
+    ids = list(tokenizer(turns[-1].text)["input_ids"])
+    while len(ids) > 1 and ids[-1] in ends:  # some tokenizers put the end of a text behind every text
+        ids.pop()
+    return Prompt(tuple(ids), (), "text")
+
+
+def after_an_answer(tokenizer: Any) -> tuple[int, ...]:
+    """The tokens that the chat template puts behind an answer. Raises Refused where the template fails."""
+    answer = "abc"
+    text = _filled(tokenizer, [{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}], asks=False)
+    return tuple(tokenizer(text.rpartition(answer)[2], add_special_tokens=False)["input_ids"])
+
+
+def taught_to_chat(after: Sequence[int], ends: Collection[int]) -> bool:
+    """Whether what stands behind an answer in the template is what ends a text of this model.
+
+    Base models such as Qwen1.5-0.5B carry the template of their chat sisters, but end a text otherwise.
+    """
+    return any(one in ends for one in after)
+
+
+def _asked(tokenizer: Any, told: list[dict[str, str]]) -> list[int]:
+    """The tokens of a conversation whose next word is the model's."""
+    try:
+        text = _filled(tokenizer, told, asks=True)
+    except Refused:
+        if told[0]["role"] != "system":
+            raise
+        text = _filled(tokenizer, [{"role": "user", "content": f"{told[0]['content']}\n\n{told[1]['content']}"}, *told[2:]], asks=True)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _filled(tokenizer: Any, told: list[dict[str, str]], *, asks: bool) -> str:
+    """The template with this conversation in it. A template is a small program: some take no system prompt and say so by failing."""
+    from jinja2 import TemplateError
+
+    try:
+        return str(tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=asks))
+    except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise Refused(Problem("prompt", f"The model's chat template fails: {error}", TEXT_FIX)) from error

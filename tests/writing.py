@@ -1,0 +1,61 @@
+"""Runs that learnt to write, made in a moment: a tiny base with a random LoRA beside it, kept as PEFT keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from engine import models, plan, spec
+from engine.events import Ended, Queued, Started
+from engine.store import Store
+from engine.tasks import all_tasks
+from engine.tasks.classify import load_tokenizer
+from engine.trained import Kept
+from tests.finished import VERSIONS, _settings, plan_of
+from tests.tiny import tiny
+
+CHAT = (
+    "{% for one in messages %}{{ '[' + one.role + '] ' + one.content + eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '[assistant] ' }}{% endif %}"
+)
+
+
+def writer(architecture: str, folder: Path, *, chat: bool = False, seed: int = 0, **config: Any) -> Path:
+    """A tiny base that says different words: a folder with its tokenizer, with a chat template where asked for."""
+    tiny(architecture, folder, seed=seed, initializer_range=0.4, tie_word_embeddings=False, **config)
+    if chat:
+        (folder / "chat_template.jinja").write_text(CHAT)
+    return folder
+
+
+def writing_run(home: Path, base: Path, *, seed: int = 1, name: str = "Reviews written", **settings: Any) -> str:
+    """The id of a finished run over this base whose LoRA adapter writes other texts than the base does; it reads "Review: {text}"."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    task = all_tasks()["label_by_writing"]
+    facts = models.find(str(base), token=None, home=home)
+    every = {**_settings("lora", settings), "template": "Review: {text}", "max_length": 64}
+    asked = spec.RunSpec(spec.DataSpec("sample:film-reviews-en"), str(base), "lora", name=name)
+    store = Store(home)
+    run_id = store.create(spec.to_json(asked), plan.to_json(plan_of(task.facts(facts), "lora", every)), name)
+    for event in (Queued(1.0), Started(2.0, 1, 1.0, VERSIONS, "CPU, 2 cores"), Ended(3.0, "finished", "Done.", seconds=1.0)):
+        store.append(run_id, event)
+    folder = store.folder(run_id) / "model"
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        model: Any = get_peft_model(plain, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "down_proj"]))
+        with torch.no_grad():  # B starts at zero: moved, so that the adapter counts
+            for one in model.parameters():
+                if one.requires_grad:
+                    one.add_(0.3 * torch.randn_like(one))
+    model.save_pretrained(folder)
+    load_tokenizer(base).save_pretrained(folder)
+    (folder / "labels.json").write_text("[]")
+    kept = Kept(run_id, str(base), None, "lora", "label_by_writing", every, "a" * 64, VERSIONS)
+    (folder / "shur.json").write_text(json.dumps(dataclasses.asdict(kept)))
+    return run_id
