@@ -123,6 +123,7 @@ def _add_what_to_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--corrections", help="labels put right by hand: a file that the page's error explorer wrote")
     command.add_argument("--text", metavar="COLUMN", help="the column of texts; left out: guessed")
     command.add_argument("--label", metavar="COLUMN", help="the column of labels; left out: guessed")
+    command.add_argument("--second", metavar="COLUMN", help="a column read beside the text: a context or an input; left out: guessed")
     command.add_argument(
         "--group", metavar="COLUMN", help="split so that rows with the same value here, of one author say, stay in one part"
     )
@@ -241,10 +242,12 @@ def _spec(told: argparse.Namespace) -> RunSpec:
     sources = {"source": _source(told.data), "test": _source(told.test), "corrections": _source(told.corrections)}
     header = None if told.header is None else told.header == "yes"
     of_file = _given(**sources, sheet=told.sheet, header=header)
-    data = replace(spec.data, **of_file, **_given(text=told.text, label=told.label, group=told.group, time=told.time))
+    data = replace(spec.data, **of_file, **_given(text=told.text, label=told.label, second=told.second, group=told.group, time=told.time))
     fields = _given(model=told.model, task=told.task, method=told.method, preset=told.preset, name=told.name)
     data = replace(data, fixes=(*data.fixes, *told.fix))
-    return replace(spec, **fields, data=data, settings={**spec.settings, **settings})
+    spec = replace(spec, **fields, data=data, settings={**spec.settings, **settings})
+    task = all_tasks().get(spec.task)
+    return replace(spec, data=replace(spec.data, target=task.target)) if task and (told.task or given is None) else spec
 
 
 def _read_spec(path: Path) -> RunSpec:
@@ -341,7 +344,9 @@ class _Teller:
                 self.last_step_at = event.time
                 _say(f"step {event.step} of {event.total}  loss {event.loss:.4f}  {event.rows_per_second:.1f} rows/s")
             case Evaluated():
-                figures = f"loss {event.metrics['loss']:.4f}  macro F1 {event.metrics['macro_f1']:.4f}"
+                figures = f"loss {event.metrics['loss']:.4f}"
+                if "macro_f1" in event.metrics:
+                    figures += f"  macro F1 {event.metrics['macro_f1']:.4f}"
                 _say(f"{event.split} after step {event.step}  {figures}{'  (best so far)' if event.best else ''}")
             case Saved(what="model"):
                 _say("The model is saved")

@@ -40,6 +40,7 @@ def check(
     problems = list(told.problems)
     problems += _precision(told, hardware)
     problems += _rate(told)
+    problems += _figure(spec, told)
     problems += _optimizer(told, hardware)
     problems += _checkpointing(told)
     problems += _terms(spec, catalog)
@@ -73,6 +74,18 @@ def _precision(told: Asked, hardware: Hardware) -> Iterator[Problem]:
         slow = precision == "bf16" and not hardware.gpus  # it is computed all the same
         message = f"Precision {precision} does not suit this machine: {why}."
         yield Problem("settings.precision", message, "Leave the precision empty: the best one is chosen.", "warning" if slow else "error")
+
+
+def _figure(spec: RunSpec, told: Asked) -> Iterator[Problem]:
+    if told.task is None:
+        return
+    asked_for = told.own.get("select_by")
+    if asked_for is not None and asked_for not in told.task.figures:
+        message = f"{told.task.name} has no figure {asked_for!r} on the validation rows."
+        yield Problem("settings.select_by", message, f"Set select_by to {' or '.join(told.task.figures)}, or leave it empty.")
+    if spec.data.target != told.task.target:
+        message = f"The spec says that the label column holds {spec.data.target!r}; for this task it is {told.task.target!r}."
+        yield Problem("data.target", message, f'Write "target": "{told.task.target}" in the spec\'s data.')
 
 
 def _rate(told: Asked) -> Iterator[Problem]:

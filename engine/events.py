@@ -61,7 +61,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The model was scored on a split. `metrics` has at least "loss" and "macro_f1"."""
+    """The model was scored on a split. `metrics` has at least "loss"; of a task with classes "macro_f1" too."""
 
     time: float
     split: Literal["validation", "test"]

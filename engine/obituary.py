@@ -40,7 +40,7 @@ class Evidence:
     memory_share: float = 0.0  # the worker's highest memory, of what the machine (or the cgroup) has
     restarted: bool = False  # the machine was, since the worker was born
     checkpoint: bool = False  # there is one to go on from
-    judged: bool = False  # evaluation.json, the last thing a worker writes, is there
+    judged: bool = False  # evaluation.json or account.json, the last thing a worker writes, is there
     last_words: str = ""  # of the log
 
 
@@ -60,7 +60,7 @@ def inquire(folder: Path, exit_code: int | None, born: Marks | None, *, asked: b
         memory_share=_peak_memory(folder / "events.jsonl") / memory_limit(),
         restarted=born is not None and born.boot != now.boot,
         checkpoint=any((folder / "checkpoints").glob("step-*/manifest.json")),
-        judged=(folder / "evaluation.json").exists() and (folder / "model").is_dir(),
+        judged=any((folder / name).exists() for name in ("evaluation.json", "account.json")) and (folder / "model").is_dir(),
         last_words=_last_words(folder / "log.txt"),
     )
 

@@ -61,7 +61,9 @@ def highest_ram() -> int:
 
 def rows(asked: RunSpec, plan: Plan, *, home: Path, token: str | None) -> split.Prepared:
     """The rows in their parts. Raises RunFailed where the data is not what was planned with."""
-    prepared = split.prepare(asked.data, settle(split.Split, plan.settings), home=home, token=token, text=plan.text, label=plan.label)
+    prepared = split.prepare(
+        asked.data, settle(split.Split, plan.settings), home=home, token=token, text=plan.text, label=plan.label, second=plan.second
+    )
     if prepared.sha256 != plan.data_sha256:
         raise RunFailed(
             Problem("data.source", "The data changed after this run was planned.", "Start a new run with the data as it is now.")
@@ -155,6 +157,9 @@ def work(
     answers = partial(task.answers, classes=prepared.classes, most=most)
     if task.balanced is not None and plan.settings.get("class_weights") == "balanced":
         learn = partial(learn, weights=task.balanced(prepared.train.labels, len(prepared.classes)))
+    footprint = all_methods()[plan.method].footprint(settle(all_methods()[plan.method].knobs, plan.settings), plan.model)
+    if plan.settings.get("packing") and not (footprint.virtual_tokens or footprint.prefix_tokens):  # those know masks of one row alone
+        learn = partial(learn, packed=True)
     return Work(
         checkpoints, opened, tokenizer, learn, task.counted, answers, task.scores, training, plan.steps, prepared.classes,
         Encoded(ids["train"], prepared.train.labels), Encoded(ids["validation"], prepared.validation.labels),

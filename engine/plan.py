@@ -39,6 +39,7 @@ class Plan:
     method: str
     text: str  # column
     label: str  # column
+    second: str  # column beside the text; "": there is none
     labels: tuple[str, ...]  # class names; the index is the class id
     class_counts: dict[str, int]  # usable rows of each class, before the split
     rows: dict[str, int]  # "train", "validation", "test"
@@ -107,6 +108,7 @@ def plan(
         method=spec.method,
         text=data.text,
         label=data.label,
+        second=data.second,
         labels=class_names(data.classes),
         class_counts=dict(data.classes),
         rows=work.rows,
@@ -190,7 +192,7 @@ def from_json(text: str) -> Plan:
     model = told["model"]
     facts = ModelFacts(**{**_tupled(model), "linears": tuple(Linear(**linear) for linear in model["linears"])})
     decisions = tuple(Decision(**decision) for decision in told["decisions"])
-    return Plan(**{**_tupled(told), "model": facts, "decisions": decisions})
+    return Plan(**{"second": "", **_tupled(told), "model": facts, "decisions": decisions})
 
 
 def _tupled(values: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def decide(
     given = None if data_spec.resplit else data.given_test
     work.rows = split_sizes(data.classes, given, settle(Split, settings), data_spec.resplit, data.layout)
     _fit_preset_to_facts(work)
+    _select_by(work)
     for name, decider in DECIDERS.items():
         if name in work.asked.knobs and work.settings[name] is None:
             decider(work)
@@ -67,6 +68,13 @@ def _fit_preset_to_facts(work: Deciding) -> None:
         work.value("checkpointing", False, f"{work.method.name} cannot be combined with the preset's gradient checkpointing")
     if "batch_size" in preset:
         _lower_batch_to_memory(work, device)
+
+
+def _select_by(work: Deciding) -> None:
+    """A task that sorts nothing has other figures than the usual one."""
+    task = work.asked.task
+    if task and "select_by" not in work.asked.own and work.settings["select_by"] not in task.figures:
+        work.value("select_by", task.headline, "This task has no classes to score: the held-out loss tells how well it is learnt")
 
 
 def _lower_batch_to_memory(work: Deciding, device: str) -> None:

@@ -38,7 +38,9 @@ class DataSpec:
     sheet: str | None = None
     header: bool | None = None
     text: str | None = None
-    label: str | None = None
+    label: str | None = None  # what is learnt of each row: its class, or the text to be written
+    second: str | None = None  # what is read beside the text: a context or an input; "": nothing, whatever the columns are called
+    target: str = "class"  # what `label` holds, as the task's file says: "class", "text", or "nothing" where the text itself is learnt
     group: str | None = None
     time: str | None = None
     corrections: str | None = None  # "file:PATH" of labels put right by hand (data/corrected.py)

@@ -7,6 +7,7 @@ with a sentence, here at the border; the traceback goes to the run's log.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import shutil
@@ -23,14 +24,15 @@ from typing import Any
 import psutil
 
 import engine
-from engine import again, baselines, checkpoint, evaluate, features, models, opening, spec, trained
+from engine import account, accounting, again, baselines, checkpoint, evaluate, features, models, opening, spec, trained
 from engine import plan as planning
 from engine.data import split
 from engine.errors import explain, is_out_of_memory, redact
 from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started, Step
+from engine.knobs import settle
 from engine.repair import repaired
 from engine.store import append_event, write_whole
-from engine.tasks import all_tasks
+from engine.tasks import Task, all_tasks
 from engine.train import Outcome, StopAskedError, Work, fit
 
 RESOURCE_SECONDS = 2.0
@@ -137,7 +139,22 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
-    _judge(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
+    if task.writes is None:
+        _judge(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
+    else:
+        hear = partial(
+            accounting.heard, task, settle(task.knobs, plan.settings), tokenizer=tokenizer, test=prepared.test, ids=ids["test"],
+            autocast=work.autocast, batch_size=_judged_at_once(work), tell=partial(tell, "evaluation"),
+        )  # fmt: skip
+        tuned = hear(model=model, who="tuned")
+        scored = task.scores((), tuned.nats, ())
+        del model, work  # one model at a time lies in memory
+        gc.collect()
+        tell("evaluation", "Opening the untuned model")
+        precision = settle(spec.Training, plan.settings).precision or "fp32"
+        base = trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision).to(plan.device)
+        untuned = hear(model=base, who="untuned")
+        _account(folder, task, plan, prepared, tuned, untuned, scored, outcome, emit)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
     features.tidy(home / "cache" / features.FOLDER)
     return Ended(time.time(), "finished", outcome.why)
@@ -162,7 +179,7 @@ def _judge(
         model,
         tokenizer,
         ids,
-        batch_size=max(1, min(JUDGED_ROWS, 2 * (work.training.batch_size or 1)) // work.pieces),
+        batch_size=_judged_at_once(work),
         autocast=work.autocast,
         said=lambda done: tell("Judging on the test rows", done, len(ids)),
     )
@@ -184,6 +201,30 @@ def _judge(
     write_whole(folder / "evaluation.json", evaluate.to_json(judged).encode())
     emit(Evaluated(time.time(), "test", judged.step, evaluate.scores(prepared.test.labels, chances, prepared.classes)))
     emit(Sampled(time.time(), tuple(dataclasses.asdict(sample) for sample in judged.samples)))
+
+
+def _judged_at_once(work: Work) -> int:
+    return max(1, min(JUDGED_ROWS, 2 * (work.training.batch_size or 1)) // work.pieces)
+
+
+def _account(
+    folder: Path,
+    task: Task,
+    plan: planning.Plan,
+    prepared: split.Prepared,
+    tuned: accounting.Heard,
+    untuned: accounting.Heard,
+    scored: dict[str, float],
+    outcome: Outcome,
+    emit: Callable[[Event], None],
+) -> None:
+    """Writes account.json and written.jsonl."""
+    step = outcome.best_step or outcome.step
+    knobs: Any = settle(task.knobs, plan.settings)
+    made, texts = accounting.account(task, knobs, prepared.test, tuned, untuned, train=prepared.train, step=step)
+    write_whole(folder / account.TEXTS, texts.encode("utf-8", "replace"))
+    write_whole(folder / account.FILE, account.to_json(made).encode())
+    emit(Evaluated(time.time(), "test", step, scored))
 
 
 def _watch_resources(me: psutil.Process, emit: Callable[[Event], None], done: threading.Event, cuda: bool) -> None:

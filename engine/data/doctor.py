@@ -5,7 +5,7 @@ Labels are judged in doctor_labels.py, single texts in doctor_texts.py; here are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -50,22 +50,25 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
         return Checkup((), ())
     made = mended(table, test, data, chosen.text, chosen.label)
     table, test = made.table, made.test
-    rows = usable(table, chosen.text, chosen.label, clean_html=clean_html)
+    rows = usable(table, chosen.text, chosen.label, clean_html=clean_html, target=data.target)
     given = None
     if test is not None and {chosen.text, chosen.label} <= set(test.columns):
-        given = usable(test, chosen.text, chosen.label, clean_html=clean_html)
+        given = usable(test, chosen.text, chosen.label, clean_html=clean_html, target=data.target)
         if data.resplit:
             rows, given = pooled(rows, given), None
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
-        *doctor_labels.findings(
-            rows, given, table.column(chosen.label), weighted=weighted, unlabelled=_unlabelled(table, chosen.text, chosen.label)
-        ),
+        *(_of_labels(table, rows, given, chosen, weighted=weighted) if data.target == "class" else ()),
         *(_rows(rows, given) if len(rows.texts) else ()),
         *(doctor_texts.findings(rows) if len(rows.texts) else ()),
     ]
     return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)
+
+
+def _of_labels(table: Table, rows: Usable, given: Usable | None, chosen: Chosen, *, weighted: bool) -> Iterable[Finding]:
+    unlabelled = _unlabelled(table, chosen.text, chosen.label)
+    return doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted, unlabelled=unlabelled)
 
 
 def _of_the_file(table: Table) -> Iterator[Finding]:

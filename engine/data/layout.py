@@ -117,10 +117,7 @@ def _by_time(rows: Usable, name: str, fix: str) -> tuple[Usable, Layout | None, 
     if not known.all():
         keep = pa.array(known)
         dropped = {**rows.dropped, f"without a date in {name!r} that can be read": int((~known).sum())}
-        kept = replace(
-            rows, texts=rows.texts.filter(keep), labels=rows.labels.filter(keep), numbers=rows.numbers.filter(keep),
-            beside=rows.beside.filter(keep), dropped=dropped,
-        )  # fmt: skip
+        kept = replace(rows.at(keep), dropped=dropped)
     times = dates.seconds[known]
     if len(times) and times.min() == times.max():
         return kept, None, [Problem("data.time", f"All rows have the same date in column {name!r}.", fix)], []

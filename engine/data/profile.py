@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from engine.data import corrected
+from engine.data import corrected, roles
 from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, guess_text, look_at, not_a_label
 from engine.data.corrected import Correction
 from engine.data.fixes import mended, reshaped
@@ -59,6 +59,9 @@ class DataFacts:
     notes: tuple[str, ...]
     script_shares: dict[str, float]  # "Bengali", "Latin" -> share of the letters, the largest first
     sheets: tuple[str, ...] = ()  # of the workbook, or tables of the zip, that the rows stand in; the default first
+    second: str = ""  # column of what is read beside the text; "": there is none
+    second_why: str = ""
+    target: str = "class"  # as DataSpec's
     layout: Layout | None = field(default=None, compare=False, repr=False)  # where the split goes by groups or by time
 
 
@@ -83,19 +86,20 @@ def inspect(
     made = mended(table, test, data, chosen.text, chosen.label)
     table, test = made.table, made.test
     rows = given = layout = None
+    how: dict[str, Any] = {"clean_html": clean_html, "beside": beside(data), "second": chosen.second, "target": data.target}
     if chosen.text and chosen.label:
-        rows = usable(table, chosen.text, chosen.label, clean_html=clean_html, beside=beside(data))
+        rows = usable(table, chosen.text, chosen.label, **how)
         if test is not None:
             missing = _missing_in_test(table, test, chosen)
             problems += missing
             if not missing:
-                given = usable(test, chosen.text, chosen.label, clean_html=clean_html, beside=beside(data))
+                given = usable(test, chosen.text, chosen.label, **how)
         if given is not None and data.resplit:
             rows, given = pooled(rows, given), None
     notes = [*table.notes, *(f"Test rows: {note}" for note in (test.notes if test else ()))]
     if rows is not None:
         rows, layout, told, said = laid_out(rows, given, data, (chosen.text, chosen.label))
-        problems += [*told, *_unusable(rows, chosen)]
+        problems += [*told, *_unusable(rows, chosen, data.target)]
         notes += said
         notes += rows.notes
         if given is not None:
@@ -105,7 +109,7 @@ def inspect(
         problems += unfit
         notes += of_corrections
     lengths = _lengths(rows)
-    texts = tuple(evenly(rows.texts, SAMPLE_TEXTS).to_pylist()) if rows else ()
+    texts = _sampled(rows) if rows else ()
     facts = DataFacts(
         origin=table.origin if test is None or test.origin == table.origin else f"{table.origin} and {test.origin}",
         sha256=fingerprint(table, test, corrections),
@@ -128,6 +132,9 @@ def inspect(
         notes=tuple(notes),
         script_shares=scripts(texts),
         sheets=table.sheets,
+        second=chosen.second,
+        second_why=chosen.second_why,
+        target=data.target,
         layout=layout,
     )
     return facts, tuple(problems)
@@ -149,10 +156,14 @@ class Chosen:
     label_why: str
     columns: tuple[ColumnFacts, ...]
     problems: tuple[Problem, ...]
+    second: str = ""
+    second_why: str = ""
 
     @classmethod
     def of(cls, table: Table, data: DataSpec) -> Chosen:
-        data = replace(data, text=_in(table, data.text), label=_in(table, data.label))
+        data = replace(data, text=_in(table, data.text), label=_in(table, data.label), second=_in(table, data.second))
+        if data.target != "class":
+            return cls._to_write(table, data)
         columns, known = look_at(table), with_defaults(data)
         problems = _no_rows(table) or _one_column(table)
         if problems:
@@ -182,6 +193,47 @@ class Chosen:
             )
             label, label_why = "", ""
         return cls(text, label, text_why, label_why, columns, tuple(problems))
+
+    @classmethod
+    def _to_write(cls, table: Table, data: DataSpec) -> Chosen:
+        """The columns of a task whose model writes. Conversations stand in one column, and so do texts that are learnt themselves."""
+        columns, problems = look_at(table), _no_rows(table)
+        if problems:
+            return cls("", "", "", "", columns, tuple(problems))
+        for place, told in (("data.text", data.text), ("data.label", data.label), ("data.second", data.second or None)):
+            if told is not None and told not in table.columns:
+                problems.append(_no_column(place, told, table))
+        if problems:
+            return cls("", "", "", "", columns, tuple(problems))
+        if data.target == "nothing":
+            text, why = (data.text, "You chose it.") if data.text else guess_text(columns, None)
+            text, why = (text, why) if text else roles.guess_written(columns, ())
+            return cls(text, text, why, why, columns, () if text else (Problem("data.text", why, "Pick the column that holds the texts."),))
+        dialogue = data.text if data.text and roles.is_dialogue(table, data.text) else "" if data.text else roles.guess_dialogue(table)
+        if dialogue and data.label in (None, dialogue):
+            return cls(dialogue, dialogue, "It holds conversations.", "The turns of the assistant are learnt.", columns, ())
+        taken = [one for one in (data.text, data.label, data.second) if one]
+        text, text_why = (data.text, "You chose it.") if data.text else roles.guess_read(columns, taken)
+        label, label_why = (data.label, "You chose it.") if data.label else roles.guess_written(columns, [*taken, text])
+        second, second_why = (data.second, "You chose it.") if data.second else ("", "")
+        if data.second is None:
+            second, second_why = roles.guess_beside(columns, (text, label))
+        if not text:
+            problems.append(Problem("data.text", text_why, "Pick the column that is read."))
+        if not label:
+            problems.append(Problem("data.label", label_why, "Pick the column that is to be written, or choose the task Write text."))
+        if text and text == label:
+            problems.append(Problem("data.label", f"Column {label!r} is both read and written.", "Pick another column for one of the two."))
+            label = ""
+        return cls(text, label, text_why, label_why, columns, tuple(problems), second, second_why)
+
+
+def _sampled(rows: Usable) -> tuple[str, ...]:
+    """Some of the texts, evenly spread, each with all that is read and written beside it."""
+    read = [evenly(one, SAMPLE_TEXTS).to_pylist() for one in (rows.second, rows.texts, rows.answers) if one is not None]
+    if len(read) > 1 and read[0] == read[-1]:  # the text itself is written
+        read = read[:1]
+    return tuple("\n".join(filter(None, parts)) for parts in zip(*read, strict=True))
 
 
 def with_own_names(table: Table, data: DataSpec) -> DataSpec:
@@ -239,9 +291,9 @@ def _missing_in_test(table: Table, test: Table, chosen: Chosen) -> list[Problem]
     return [Problem("data.test", message, "Name the columns of both files alike.")]
 
 
-def _unusable(rows: Usable, chosen: Chosen) -> list[Problem]:
+def _unusable(rows: Usable, chosen: Chosen, target: str) -> list[Problem]:
     column = next(one for one in chosen.columns if one.name == chosen.label)
-    if problem := not_a_label(column):
+    if target == "class" and (problem := not_a_label(column)):
         return [problem]
     problems, classes, count = [], rows.classes(), len(rows.texts)
     if count < FEW_ROWS:
@@ -253,6 +305,8 @@ def _unusable(rows: Usable, chosen: Chosen) -> list[Problem]:
         )
         message = f"There {'is' if count == 1 else 'are'} {counted(count, 'usable row')}{left_out}; at least {FEW_ROWS} are needed."
         problems.append(Problem("data.source", message, "Add rows; 500 or more give a useful model, 1,000 a good one."))
+    if target != "class":
+        return problems
     if len(classes) == 1:
         only = next(iter(classes))
         message = (

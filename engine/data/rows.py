@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.table import Table, by_chunk, counted, without_tags
 
+ALIKE = "all rows"  # the label of each, where none is learnt
 # What programs write for "nothing here". "None" and "NA" may be meant as class names and stay.
 MISSING = ("nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A")
 
@@ -24,6 +25,13 @@ class Usable:
     dropped: dict[str, int]  # reason in words -> rows
     notes: tuple[str, ...]
     beside: pa.ChunkedArray | None = None  # what the split goes by: the row's group or time, as it stands
+    second: pa.ChunkedArray | None = None  # what is read beside the text; "" where there is nothing
+    answers: pa.ChunkedArray | None = None  # texts to be written; the labels are all alike then
+
+    def at(self, keep: pa.Array | pa.ChunkedArray) -> Usable:
+        """The rows where this mask is true."""
+        more = (None if one is None else one.filter(keep) for one in (self.beside, self.second, self.answers))
+        return Usable(self.texts.filter(keep), self.labels.filter(keep), self.numbers.filter(keep), self.dropped, self.notes, *more)
 
     def classes(self) -> dict[str, int]:
         """Rows of each class, the largest first, those of equal size by name."""
@@ -31,8 +39,13 @@ class Usable:
         return dict(sorted(told.items(), key=lambda item: (-item[1], item[0])))
 
 
-def usable(table: Table, text: str, label: str, *, clean_html: bool, beside: str | None = None) -> Usable:
-    """The rows of this table that have a text and a label. `beside`: a column that is kept with them where the table has it."""
+def usable(
+    table: Table, text: str, label: str, *, clean_html: bool, beside: str | None = None, second: str = "", target: str = "class"
+) -> Usable:
+    """The rows of this table that have a text and a label. `beside`: a column that is kept with them where the table has it.
+
+    Where something is to be written (`target` is not "class") `label` is its column, which may be that of the text.
+    """
     texts, tagged = without_tags(table.column(text)) if clean_html else (table.column(text), 0)
     told = table.column(label)
     labels = by_chunk(told, pc.utf8_trim_whitespace)
@@ -41,22 +54,27 @@ def usable(table: Table, text: str, label: str, *, clean_html: bool, beside: str
     written = is_written(texts)
     keep = pc.and_(labelled, written)
     dropped = dict(table.left_out)
-    for reason, rows in (
-        ("without a label", pc.invert(labelled)),
-        ("with an empty text", pc.and_(labelled, pc.invert(written))),
-    ):
+    lacks = "without a label" if target == "class" else "with nothing to be written"
+    for reason, rows in ((lacks, pc.invert(labelled)), ("with an empty text", pc.and_(labelled, pc.invert(written)))):
         if count := pc.sum(rows).as_py():
             dropped[reason] = count
     notes = []
     if tagged:
         notes.append(f"<br /> became a space in {counted(tagged, 'text')}")
-    if trimmed:
+    if trimmed and target == "class":
         notes.append(f"Blanks around {counted(trimmed, 'label')} were removed")
     kept = table.column(beside) if beside in table.columns else None
-    columns = texts, labels, table.row_numbers(), kept
+    other = _filled(table.column(second)) if second in table.columns else None
+    found = Usable(texts, labels, table.row_numbers(), dropped, tuple(notes), kept, other)
     if not pc.all(keep).as_py():  # else they stay where they are
-        columns = texts.filter(keep), labels.filter(keep), table.row_numbers().filter(keep), None if kept is None else kept.filter(keep)
-    return Usable(*columns[:3], dropped, tuple(notes), columns[3])
+        found = found.at(keep)
+    if target == "class":
+        return found
+    return replace(found, labels=pa.chunked_array([pa.repeat(pa.scalar(ALIKE), len(found.texts))]), answers=found.labels)
+
+
+def _filled(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return by_chunk(values, lambda chunk: pc.fill_null(chunk, ""))
 
 
 def is_there(labels: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -81,7 +99,10 @@ def pooled(first: Usable, second: Usable) -> Usable:
         _joined(first.numbers, second.numbers),
         dict(Counter(first.dropped) + Counter(second.dropped)),
         tuple(dict.fromkeys(first.notes + second.notes)),
-        _joined(first.beside, second.beside) if first.beside is not None and second.beside is not None else None,
+        *(
+            _joined(one, other) if one is not None and other is not None else None
+            for one, other in ((first.beside, second.beside), (first.second, second.second), (first.answers, second.answers))
+        ),
     )
 
 

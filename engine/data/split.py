@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -273,11 +273,12 @@ def prepare(
     limit_bytes: int = LIMIT_BYTES,
     text: str | None = None,
     label: str | None = None,
+    second: str | None = None,
 ) -> Prepared:
     """Texts and class ids of every part; `text` and `label` are the columns that were decided on. Raises Refused as `profile` does."""
     table, test = load(data, home=home, token=token, limit_bytes=limit_bytes)
     corrections = corrected.opened(data.corrections, home)
-    data = replace(data, text=text or data.text, label=label or data.label)
+    data = replace(data, text=text or data.text, label=label or data.label, second=data.second if second is None else second)
     data = with_own_names(table, data)
     facts, problems = inspect(table, test, data, clean_html=split.clean_html, corrections=corrections)
     has_test = facts.given_test is not None and split.folds is None
@@ -286,8 +287,9 @@ def prepare(
         raise Refused(*problems)
     made = mended(table, test, data, facts.text, facts.label)
     table, test = made.table, made.test
-    rows = usable(table, facts.text, facts.label, clean_html=split.clean_html, beside=beside(data))
-    given = usable(test, facts.text, facts.label, clean_html=split.clean_html, beside=beside(data)) if test is not None else None
+    how: dict[str, Any] = {"clean_html": split.clean_html, "beside": beside(data), "second": facts.second, "target": data.target}
+    rows = usable(table, facts.text, facts.label, **how)
+    given = usable(test, facts.text, facts.label, **how) if test is not None else None
     if given is not None and data.resplit:
         rows, given = pooled(rows, given), None
     rows, layout, _, _ = laid_out(rows, given, data, (facts.text, facts.label))
@@ -307,7 +309,8 @@ def _rows(rows: Usable, places: list[int], ids: dict[str, int]) -> Rows:
     """The rows at these places, which ascend."""
     at = pa.array(places, pa.int64())
     labels = [ids[name] for name in rows.labels.take(at).to_pylist()]
-    return Rows(_taken(rows.texts, places), labels, rows.numbers.take(at).to_pylist())
+    second, answers = (None if one is None else _taken(one, places) for one in (rows.second, rows.answers))
+    return Rows(_taken(rows.texts, places), labels, rows.numbers.take(at).to_pylist(), second, answers)
 
 
 def _taken(texts: pa.ChunkedArray, places: list[int]) -> list[str]:

@@ -18,9 +18,21 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from engine.resampling import Figure
+
 
 # What the target column holds: a class, a number, a text to be written; "nothing": the text itself is learnt.
 Target = Literal["class", "number", "text", "nothing"]
+
+
+@dataclass(frozen=True)
+class Writes:
+    """How the answers of a task are judged whose model writes."""
+
+    prompts: Callable[[Texts], tuple[Texts, list[str]]]  # test rows -> what the model is given of them, and what it should write
+    figures: Callable[[Sequence[str], Sequence[str]], tuple[Figure, ...]]  # (written, wanted) -> figures, the headline among them
+    headline: str  # the figure told first; of the loss: "perplexity_word"
+    stops: tuple[str, ...] = ()  # words at which an answer ends
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class Task:
     answers: Callable[..., np.ndarray]  # (model, tokenizer, rows, classes=, batch_size=, …) -> (rows, …)
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
     balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
+    writes: Writes | None = None  # None: it gives classes
 
 
 @cache

@@ -40,6 +40,8 @@ def pieces(template: str, values: Mapping[str, str]) -> list[tuple[str, bool]]:
     """The filled template in its pieces, each with whether it fills a place, and so may be cut."""
     found: list[tuple[str, bool]] = []
     for words, name, _, _ in string.Formatter().parse(template):
+        if not any(piece for piece, _ in found):  # a first place that stays empty leaves no blank lines
+            words = words.lstrip() if found else words
         if words:
             found.append((words, False))
         if name is not None:
@@ -50,7 +52,7 @@ def pieces(template: str, values: Mapping[str, str]) -> list[tuple[str, bool]]:
 def ids(tokenizer: Any, template: str, values: Mapping[str, str], most: int, keep: str) -> list[int]:
     """Token ids of the filled template, what begins a text before them, at most `most`. Text that spells a special token stays text."""
     start, _ = classify.special_tokens(tokenizer)
-    cut = [(_ids(tokenizer, words), may_be_cut) for words, may_be_cut in pieces(template, values)]
+    cut = [(pieces_ids(tokenizer, words), may_be_cut) for words, may_be_cut in pieces(template, values)]
     fixed = len(start) + sum(len(one) for one, may_be_cut in cut if not may_be_cut)
     room, loose = max(0, most - fixed), sum(len(one) for one, may_be_cut in cut if may_be_cut)
     told = list(start)
@@ -58,14 +60,15 @@ def ids(tokenizer: Any, template: str, values: Mapping[str, str], most: int, kee
         if may_be_cut and loose > room:
             one = classify.cut(one, room * len(one) // loose, keep)
         told += one
-    return told[:most] or _ids(tokenizer, " ") or [int(tokenizer.eos_token_id)]
+    return told[:most] or pieces_ids(tokenizer, " ") or [int(tokenizer.eos_token_id)]
 
 
 def behind(tokenizer: Any, words: str, more: str) -> list[int]:
     """Token ids of `more` as it is cut behind these words; SentencePiece would put a blank before it where it stood alone."""
-    start, whole = _ids(tokenizer, words), _ids(tokenizer, words + more)
-    return whole[len(start) :] if whole[: len(start)] == start and len(whole) > len(start) else _ids(tokenizer, more)
+    start, whole = pieces_ids(tokenizer, words), pieces_ids(tokenizer, words + more)
+    return whole[len(start) :] if whole[: len(start)] == start and len(whole) > len(start) else pieces_ids(tokenizer, more)
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def pieces_ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of the bare text, which may spell a special token and stays text."""
     return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])

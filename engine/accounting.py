@@ -1,0 +1,132 @@
+"""Has a model write: scores and answers test rows, tuned and then untuned, and makes the account of both. In the worker's process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from engine import generation, text_metrics
+from engine.account import SAMPLE_CHARACTERS, SAMPLES, Account, Sample, sentence, told, warnings
+from engine.data.split import Rows
+from engine.data.texts import Texts
+from engine.decoding import GREEDY
+from engine.generation import Written
+from engine.tasks import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+MOST_SECONDS = {"cpu": 150.0, "cuda": 300.0}  # for all answers of one model
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one model made of the test rows."""
+
+    nats: np.ndarray  # (rows, 2): as the task's `answers`
+    texts: tuple[Written | None, ...]  # of the chosen rows; None: the budget did not reach it
+
+
+def chosen(rows: int, wanted: int) -> list[int]:
+    """Places of the rows that are answered, evenly spread."""
+    wanted = min(rows, wanted)
+    return [at * rows // wanted for at in range(wanted)]
+
+
+def part(test: Rows, places: Sequence[int]) -> Texts:
+    """The texts of these rows."""
+    cut = [None if column is None else [column[at] for at in places] for column in (test.texts, test.second, test.answers)]
+    return Texts(cut[0] or [], cut[1], cut[2])
+
+
+def heard(
+    task: Task,
+    knobs: Any,
+    model: torch.nn.Module,
+    tokenizer: Any,
+    test: Rows,
+    ids: list[list[int]],
+    *,
+    autocast: str | None,
+    batch_size: int,
+    tell: Callable[[str, int, int], None],
+    who: str,
+) -> Heard:
+    """The model's surprise at every test row, and its answers to some. `tell` may raise to stop."""
+    assert task.writes is not None
+    words = f"Scoring the test rows with the {who} model"
+    how: dict[str, Any] = {"batch_size": batch_size, "autocast": autocast, "most": knobs.max_length}
+    nats = task.answers(model, tokenizer, ids, said=lambda done: tell(words, done, len(ids)), **how)
+    asked, _ = task.writes.prompts(part(test, chosen(len(test.texts), knobs.written_rows)))
+    if not len(asked):
+        return Heard(nats, ())
+    prompts = task.encode(tokenizer, asked, replace(knobs, max_length=max(8, knobs.max_length)))
+    done: set[int] = set()
+
+    def listen(number: int, _: str) -> None:
+        if number not in done:
+            done.add(number)
+            tell(f"The {who} model writes", len(done), len(prompts))
+
+    seconds = MOST_SECONDS[next(model.parameters()).device.type]
+    made = generation.generate(
+        model, tokenizer, prompts, replace(GREEDY, max_new_tokens=knobs.max_new_tokens), stops=task.writes.stops,
+        batch_size=AT_ONCE, budget=generation.Budget(seconds=seconds), autocast=autocast, heard=listen,
+    )  # fmt: skip
+    return Heard(nats, made.texts)
+
+
+def account(task: Task, knobs: Any, test: Rows, tuned: Heard, untuned: Heard, *, train: Rows, step: int) -> tuple[Account, str]:
+    """The account, and every answered row as JSON lines."""
+    assert task.writes is not None
+    scored = test.answers if task.target == "text" and test.answers is not None else test.texts
+    surprise = [text_metrics.perplexity(one.nats[:, 0].tolist(), one.nats[:, 1].astype(int).tolist(), scored) for one in (tuned, untuned)]
+    places = chosen(len(test.texts), knobs.written_rows)
+    both = [at for at in range(len(places)) if _is_whole(tuned, at) and _is_whole(untuned, at)]
+    asked, wanted = task.writes.prompts(part(test, places)) if places else (Texts([]), [])
+    pairs: list[tuple[Any, Any]] = list(zip(*surprise, strict=True))
+    if both:
+        accepted = [wanted[at] for at in both]
+        pairs += zip(*(task.writes.figures([_text(one, at) for at in both], accepted) for one in (tuned, untuned)), strict=True)
+    figures = tuple(told(first, second) for first, second in pairs)
+    lines = [
+        Sample(
+            test.numbers[places[at]],
+            "\n\n".join(filter(None, (asked.second[at] if asked.second else "", asked.first[at]))),
+            wanted[at], _text(tuned, at), _text(untuned, at), tuned.texts[at].ended if tuned.texts[at] else "budget",  # type: ignore[union-attr]
+        )
+        for at in both
+    ]  # fmt: skip
+    known = frozenset(train.texts)
+    seen = sum(text in known for text in test.texts)
+    headline = task.writes.headline if any(one.id == task.writes.headline for one in figures) else "perplexity_word"
+    same = text_metrics.same_share([one.written for one in lines])
+    made = Account(
+        task=task.id, rows=len(test.texts), written=len(both), headline=headline, figures=figures, sentence=sentence(headline, figures),
+        warnings=warnings(len(test.texts), lines, len(both), same, seen), samples=tuple(_cut(one) for one in lines[:SAMPLES]), step=step,
+        seen_rows=seen,
+    )  # fmt: skip
+    every = "".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in lines)
+    return made, every
+
+
+def _is_whole(one: Heard, at: int) -> bool:
+    """Whether the row was answered before the budget ran out."""
+    text = one.texts[at] if at < len(one.texts) else None
+    return text is not None and text.ended != "budget"
+
+
+def _text(one: Heard, at: int) -> str:
+    text = one.texts[at]
+    return text.text.strip() if text else ""
+
+
+def _cut(one: Sample) -> Sample:
+    def short(text: str) -> str:
+        return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 1] + "…"
+
+    return replace(one, prompt=short(one.prompt), wanted=short(one.wanted), written=short(one.written), before=short(one.before or ""))

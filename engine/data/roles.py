@@ -1,0 +1,74 @@
+"""Which columns hold what is read and what is to be written, for the tasks whose model writes. Judged by names and values. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from engine.data.columns import ColumnFacts, evenly
+from engine.data.table import Table, listed
+
+READ = ("instruction", "prompt", "question", "source", "src", "input", "text", "document", "article", "en", "english", "sentence", "query")
+WRITTEN = ("output", "answer", "response", "completion", "target", "tgt", "reply", "summary", "highlights", "translation", "answers")
+BESIDE = ("context", "input", "passage", "system")
+DIALOGUE = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
+LOOKED = 50
+
+
+def is_dialogue(table: Table, column: str) -> bool:
+    """Whether it holds conversations: JSON lists of turns, as OpenAI ({"role", "content"}) and ShareGPT ({"from", "value"}) write."""
+    filled = [one for one in evenly(table.column(column), LOOKED).to_pylist() if one]
+    return bool(filled) and sum(one.lstrip().startswith("[{") and turns_of(one) is not None for one in filled) > len(filled) / 2
+
+
+def turns_of(cell: str) -> list[tuple[str, str]] | None:
+    """The turns of a conversation, each (role, text) with the role as it stands there; None where the cell is none."""
+    try:
+        told = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, list) or not told:
+        return None
+    found = []
+    for turn in told:
+        if not isinstance(turn, dict):
+            return None
+        role, text = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+        if not isinstance(role, str) or not isinstance(text, str):
+            return None
+        found.append((role, text))
+    return found
+
+
+def guess_dialogue(table: Table) -> str:
+    """The column of conversations; "" where there is none."""
+    ordered = sorted(table.columns, key=lambda name: name.lower() not in DIALOGUE)
+    return next((name for name in ordered if is_dialogue(table, name)), "")
+
+
+def guess_read(columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[str, str]:
+    """The column that is read, and the reason; ("", why there is none)."""
+    return _guess(columns, READ, taken, "read", longest=False)
+
+
+def guess_written(columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[str, str]:
+    """The column that is to be written, and the reason."""
+    return _guess(columns, WRITTEN, taken, "written", longest=True)
+
+
+def guess_beside(columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[str, str]:
+    """A column that stands beside what is read, by its name alone; ("", "") where there is none."""
+    named = [one for name in BESIDE for one in columns if one.name.lower() == name and one.name not in taken and one.filled]
+    return (named[0].name, f"Its name is {named[0].name!r}.") if named else ("", "")
+
+
+def _guess(columns: Sequence[ColumnFacts], names: Sequence[str], taken: Sequence[str], verb: str, *, longest: bool) -> tuple[str, str]:
+    free = [one for one in columns if one.name not in taken and one.filled]
+    named = [one for name in names for one in free if one.name.lower() == name]
+    if named:
+        return named[0].name, f"Its name is {named[0].name!r}."
+    texts = [one for one in free if one.role == "text"] or [one for one in free if one.role not in ("id", "date")]
+    if not texts:
+        return "", f"No column looks like what is {verb}; there are {listed([one.name for one in columns], 10)}."
+    best = max(texts, key=lambda one: one.mean_chars) if longest else texts[0]
+    return best.name, f"It holds texts of {best.mean_words:,.0f} words on average."

@@ -1,0 +1,180 @@
+"""Following instructions: an instruction, with an input or without, and the answer; or conversations, the assistant's turns learnt.
+
+Rows are put into the model's own chat template, so that it is asked later as it was taught; a model without one gets a plain form.
+Conversations come as JSON in the shapes of OpenAI ({"role", "content"}) and ShareGPT ({"from", "value"}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.data.roles import turns_of
+from engine.data.texts import Texts
+from engine.errors import Problem, RunFailed
+from engine.knobs import knob
+from engine.models import ModelFacts
+from engine.tasks import Writes, _language, _writing
+
+if TYPE_CHECKING:
+    from engine.resampling import Figure
+
+ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant"}
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+PLAIN = (
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ '### Response:\n' + message['content'] + eos_token + '\n\n' }}"
+    "{% elif message['role'] == 'system' %}{{ message['content'] + '\n\n' }}"
+    "{% else %}{{ '### Instruction:\n' + message['content'] + '\n\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '### Response:\n' }}{% endif %}"
+)
+Turns = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class InstructKnobs:
+    max_length: int | None = _writing.max_length()
+    chat_template: str = knob(
+        "own",
+        label="Form of a conversation",
+        choices={"own": "The model's own", "chatml": "ChatML", "plain": "Instruction and response"},
+        help="How who says what is marked. The model's own is best where it has one; where it has none, Instruction and response is taken.",
+    )
+    system_prompt: str = knob(
+        "", label="System prompt", high=4000, help="Stands before every conversation, here and when the model is asked. Empty: none."
+    )
+    packing: bool = _writing.packing()
+    written_rows: int = _writing.written_rows()
+    max_new_tokens: int = _writing.max_new_tokens(128)
+
+
+def check(knobs: InstructKnobs, facts: ModelFacts) -> tuple[Problem, ...]:
+    return _language.check(facts)
+
+
+def encode(tokenizer: Any, texts: Texts, knobs: InstructKnobs) -> list[list[int]]:
+    """Token ids of each conversation, the assistant's turns to be learnt; without `answers` up to where the assistant is to speak."""
+    seconds = texts.second or [""] * len(texts)
+    wanted: Sequence[str | None] = texts.answers or [None] * len(texts)
+    rows = zip(texts.first, seconds, wanted, strict=True)
+    found = [_row(tokenizer, conversation(first, second, answer, knobs), knobs) for first, second, answer in rows]
+    return found if texts.answers is not None else [_language.plain(row) for row in found]
+
+
+def conversation(first: str, second: str, answer: str | None, knobs: InstructKnobs) -> Turns:
+    """The turns of a row. Raises RunFailed for one that ends before anybody spoke."""
+    told = turns_of(first) if first.lstrip().startswith("[") else None
+    if told is None:
+        turns = [{"role": "user", "content": f"{first}\n\n{second}" if second.strip() else first}]
+        turns += [] if answer is None else [{"role": "assistant", "content": answer}]
+    else:
+        turns = [{"role": ROLES.get(role.lower(), role.lower()), "content": text} for role, text in told]
+        if answer is None:
+            turns = _until_the_assistant(turns)
+    if knobs.system_prompt and (not turns or turns[0]["role"] != "system"):
+        turns = [{"role": "system", "content": knobs.system_prompt}, *turns]
+    return turns
+
+
+def _until_the_assistant(turns: Turns) -> Turns:
+    """Up to the last turn of the assistant, which is to be written."""
+    last = max((at for at, turn in enumerate(turns) if turn["role"] == "assistant"), default=len(turns))
+    return turns[:last]
+
+
+def template_of(tokenizer: Any, knobs: InstructKnobs) -> str:
+    """The chat template that rows are put into."""
+    if knobs.chat_template == "chatml":
+        return CHATML
+    own: str | None = tokenizer.chat_template if knobs.chat_template == "own" else None
+    return own or PLAIN
+
+
+def rendered(tokenizer: Any, turns: Turns, knobs: InstructKnobs, *, asks: bool) -> str:
+    """The conversation as the model reads it. Raises RunFailed where the template cannot take it."""
+    from jinja2 import TemplateError
+
+    try:
+        told: str = tokenizer.apply_chat_template(
+            turns, chat_template=template_of(tokenizer, knobs), tokenize=False, add_generation_prompt=asks
+        )
+    except (TemplateError, ValueError, TypeError, KeyError) as error:
+        roles = " → ".join(turn["role"] for turn in turns)
+        message = f"The model's chat template does not take this conversation ({roles}): {error}"
+        fix = "Put the turns in order (system, user, assistant, user, …), or set chat_template to ChatML or plain."
+        raise RunFailed(Problem("settings.chat_template", message, fix)) from error
+    return told
+
+
+def _row(tokenizer: Any, turns: Turns, knobs: InstructKnobs) -> list[int]:
+    assert knobs.max_length is not None, "plan decides the length"
+    ids: list[int] = []
+    done = ""
+    for at, turn in enumerate(turns):
+        if turn["role"] != "assistant":
+            continue
+        before, after = (rendered(tokenizer, turns[:upto], knobs, asks=upto == at) for upto in (at, at + 1))
+        if not after.startswith(before) or not before.startswith(done):
+            before = _shared(after, before)
+        ids += _ids(tokenizer, before[len(done) :])
+        ids += [~one for one in _ids(tokenizer, after[len(before) :])]
+        done = after
+    if not turns or turns[-1]["role"] != "assistant":
+        ids += _ids(tokenizer, rendered(tokenizer, turns, knobs, asks=True)[len(done) :])
+    return _cut(ids, knobs.max_length)
+
+
+def _shared(first: str, second: str) -> str:
+    """What both begin with: some templates write the last turn otherwise than those before it."""
+    most = next((at for at, (one, other) in enumerate(zip(first, second, strict=False)) if one != other), min(len(first), len(second)))
+    return first[:most]
+
+
+def _cut(ids: list[int], most: int) -> list[int]:
+    """At most so many tokens: of a long beginning its middle goes, so that some of what is learnt stays."""
+    if len(ids) <= most:
+        return ids
+    first = next((at for at, one in enumerate(ids) if one < 0), len(ids))
+    kept = min(first, max(most // 2, most - (len(ids) - first)))
+    return (ids[: kept // 2] + ids[first - (kept - kept // 2) : first] + ids[first:])[:most]
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    """Special tokens that the template wrote count as such here; those that a person's text spells do too, as in every chat."""
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def prompts(texts: Texts) -> tuple[Texts, list[str]]:
+    """Each row without its answer, and that answer."""
+    assert texts.answers is not None
+    wanted = []
+    for first, answer in zip(texts.first, texts.answers, strict=True):
+        told = turns_of(first) if first.lstrip().startswith("[") else None
+        spoken = [text for role, text in told or () if ROLES.get(role.lower(), role.lower()) == "assistant"]
+        wanted.append((spoken[-1] if spoken else "") if told is not None else answer)
+    return Texts(texts.first, texts.second), wanted
+
+
+def figures(written: Sequence[str], wanted: Sequence[str]) -> tuple[Figure, ...]:
+    from engine.text_metrics import bleu, chrf, rouge, variety
+
+    accepted = [[one] for one in wanted]
+    return (*rouge(written, accepted), chrf(written, accepted), bleu(written, accepted), *variety(written))
+
+
+TASK = _writing.task(
+    _writing.Said(
+        "instruct",
+        "Follow instructions",
+        "Learns to answer an instruction, or the assistant's part of conversations.",
+        40,
+        "text",
+    ),
+    InstructKnobs,
+    encode,
+    check,
+    Writes(prompts=prompts, figures=figures, headline="rougeL", stops=("<|im_end|>", "### Instruction:", "### Response:")),
+)

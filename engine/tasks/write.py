@@ -1,0 +1,70 @@
+"""Writing on: the model learns the texts themselves, every token from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.data.texts import Texts
+from engine.errors import Problem
+from engine.models import ModelFacts
+from engine.tasks import Writes, _language, _template, _writing, classify
+
+if TYPE_CHECKING:
+    from engine.resampling import Figure
+
+BEGINNING = 0.5  # of a test text that the model is given, to write on
+
+
+@dataclass(frozen=True)
+class WriteKnobs:
+    max_length: int | None = _writing.max_length()
+    packing: bool = _writing.packing()
+    written_rows: int = _writing.written_rows()
+    max_new_tokens: int = _writing.max_new_tokens(64)
+
+
+def check(knobs: WriteKnobs, facts: ModelFacts) -> tuple[Problem, ...]:
+    return _language.check(facts)
+
+
+def encode(tokenizer: Any, texts: Texts, knobs: WriteKnobs) -> list[list[int]]:
+    """Token ids of each text, every one to be learnt, its beginning kept; without `answers` the bare beginning, to be written on."""
+    assert knobs.max_length is not None, "plan decides the length"
+    start, _ = classify.special_tokens(tokenizer)
+    if texts.answers is None:
+        return [_template.ids(tokenizer, "{text}", {"text": text}, knobs.max_length, "start") for text in texts.first]
+    found = []
+    for text in texts.first:
+        ids = _writing.ended(tokenizer, _template.pieces_ids(tokenizer, text))[: knobs.max_length - len(start)]
+        found.append([*start, *(~one for one in ids)])
+    return found
+
+
+def prompts(texts: Texts) -> tuple[Texts, list[str]]:
+    """The first half of each text, in whole words, and what should follow."""
+    firsts, rests = [], []
+    for text in texts.first:
+        words = text.split(" ")
+        half = max(1, round(BEGINNING * len(words)))
+        firsts.append(" ".join(words[:half]))
+        rests.append(" ".join(words[half:]))
+    return Texts(firsts), rests
+
+
+def figures(written: Sequence[str], wanted: Sequence[str]) -> tuple[Figure, ...]:
+    from engine.text_metrics import chrf, variety
+
+    return (*variety(written), chrf(written, [[one] for one in wanted]))
+
+
+TASK = _writing.task(
+    _writing.Said(
+        "write", "Write on", "Learns the texts themselves, so that it writes on in their manner. Needs no labels.", 30, "nothing"
+    ),
+    WriteKnobs,
+    encode,
+    check,
+    Writes(prompts=prompts, figures=figures, headline="perplexity_word"),
+)

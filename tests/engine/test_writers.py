@@ -1,0 +1,198 @@
+"""The tasks that teach a model to write: rows and what of them is learnt, packing, and each of them once from plan to account."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine import account
+from engine.data.texts import Texts
+from engine.errors import Refused, RunFailed
+from engine.spec import DataSpec, RunSpec
+from engine.studio import Studio
+from engine.tasks import _language, _writing, all_tasks, answer, classify, instruct, transform, write
+from engine.trained import open_trained
+from tests.engine.test_worker import events, record, work
+from tests.tiny import DECODERS, LINES, tiny
+
+WRITERS = [one for one in all_tasks().values() if one.writes]
+
+
+def tokenizer_of(tmp_path: Path, architecture: str = "qwen2") -> Any:
+    return classify.load_tokenizer(tiny(architecture, tmp_path / architecture))
+
+
+def learnt(tokenizer: Any, row: list[int]) -> str:
+    return str(tokenizer.decode([~row[at] for at in _language.learnt(row)]))
+
+
+def test_of_a_question_the_answer_is_learnt_and_an_end_behind_it(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path)
+    knobs = answer.AnswerKnobs(max_length=120)
+    (row,) = answer.encode(tokenizer, Texts(["Is it good?"], ["A good film."], ["yes, good"]), knobs)
+    assert tokenizer.decode(_language.plain(row)) == "A good film.\n\nQuestion: Is it good?\nAnswer: yes, good<|endoftext|>"
+    assert learnt(tokenizer, row) == " yes, good<|endoftext|>"
+    (alone,) = answer.encode(tokenizer, Texts(["Is it good?"], [""]), knobs)
+    assert tokenizer.decode(alone) == "Question: Is it good?\nAnswer:", "an empty context leaves no blank lines"
+
+
+def test_of_a_row_that_is_too_long_some_of_both_stays(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path)
+    (row,) = transform.encode(tokenizer, Texts(["good " * 200], None, ["bad " * 200]), transform.TransformKnobs(max_length=48))
+    assert len(row) <= 48
+    assert 0 < len(_language.learnt(row)) < 48
+    assert len(row) > len(_language.learnt(row))
+
+
+def test_every_token_of_a_text_that_is_learnt_itself_counts_but_what_begins_it(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path, "gemma3_text")
+    (row,) = write.encode(tokenizer, Texts([LINES[3]], None, [LINES[3]]), write.WriteKnobs(max_length=200))
+    assert row[0] == tokenizer.bos_token_id
+    assert learnt(tokenizer, row) == LINES[3] + "<eos>"
+
+
+OPENAI = json.dumps([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "good"}, {"role": "user", "content": "bad?"},
+                     {"role": "assistant", "content": "okay"}])  # fmt: skip
+SHAREGPT = json.dumps([{"from": "human", "value": "hi"}, {"from": "gpt", "value": "good"}, {"from": "human", "value": "bad?"},
+                       {"from": "gpt", "value": "okay"}])  # fmt: skip
+
+
+@pytest.mark.parametrize("told", [OPENAI, SHAREGPT])
+@pytest.mark.parametrize("form", ["chatml", "plain"])
+def test_of_a_conversation_every_turn_of_the_assistant_is_learnt_and_nothing_else(told: str, form: str, tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path)
+    (row,) = instruct.encode(tokenizer, Texts([told], None, [told]), instruct.InstructKnobs(max_length=400, chat_template=form))
+    ends = {"chatml": "<|im_end|>\n", "plain": "<|endoftext|>\n\n"}[form]
+    assert learnt(tokenizer, row) == f"good{ends}okay{ends}"
+    (asked,) = instruct.encode(tokenizer, Texts([told]), instruct.InstructKnobs(max_length=400, chat_template=form))
+    begins = {"chatml": "<|im_start|>assistant\n", "plain": "### Response:\n"}[form]
+    assert tokenizer.decode(asked).endswith(begins)
+    assert "okay" not in tokenizer.decode(asked)
+
+
+def test_a_model_s_own_template_is_taken_and_what_it_refuses_is_told(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        "<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    (row,) = instruct.encode(tokenizer, Texts(["hi"], [""], ["good"]), instruct.InstructKnobs(max_length=100))
+    assert tokenizer.decode(_language.plain(row)) == "<user>hi<assistant>good"
+    with pytest.raises(RunFailed, match=r"does not take this conversation .system → user"):
+        instruct.encode(tokenizer, Texts(["hi"], [""], ["good"]), instruct.InstructKnobs(max_length=100, system_prompt="Be brief."))
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_packed_rows_teach_what_each_row_alone_does(architecture: str, tmp_path: Path) -> None:
+    """Losses and gradients, against rows that are computed one by one with the mask written out by hand."""
+    folder = tiny(architecture, tmp_path / architecture)
+    tokenizer, model = classify.load_tokenizer(folder), _language.load_model(folder, ())
+    rows = transform.encode(tokenizer, Texts(LINES[:5], None, LINES[3:8]), transform.TransformKnobs(max_length=160))
+    total, count = torch.zeros(()), 0
+    for row in rows:
+        logits = model(input_ids=torch.tensor([_language.plain(row)])).logits[0].float()
+        for place in _language.learnt(row):
+            total = total - torch.log_softmax(logits[place - 1], dim=-1)[~row[place]]
+            count += 1
+    (total / count).backward()
+    wanted = {name: part.grad.clone() for name, part in model.named_parameters() if part.grad is not None}
+    for packed in (True, False):
+        model.zero_grad()
+        loss = _writing.learn(model, tokenizer, rows, [0] * 5, most=400, packed=packed)
+        loss.backward()
+        assert loss.item() == pytest.approx((total / count).item(), rel=1e-5)
+        for name, part in model.named_parameters():
+            assert part.grad is not None
+            assert torch.allclose(part.grad, wanted[name], atol=2e-5), (name, packed)
+
+
+def test_rows_are_packed_into_few_lines_and_none_is_too_long() -> None:
+    lengths = [30, 70, 20, 50, 40, 90, 10]
+    lines = _writing.packs(lengths, 100)
+    assert sorted(at for line in lines for at in line) == list(range(7))
+    assert all(sum(lengths[at] for at in line) <= 100 for line in lines)
+    assert len(lines) == 4, "310 tokens need four lines of 100"
+
+
+# Each of them once, from plan to account
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    one = Studio(tmp_path / "home", worker=(sys.executable, "-c", "raise SystemExit"))
+    one._supervisor.close()
+    yield one
+    one.close()
+
+
+def rows_of(task: str, path: Path) -> Path:
+    """Sixty rows to learn, Bengali among them."""
+    pairs = [(f"{LINES[at % 8]} {at}", LINES[(at + 1) % 8]) for at in range(60)]
+    told = {
+        "write": [{"text": first} for first, _ in pairs],
+        "instruct": [{"instruction": first, "input": "", "output": second} for first, second in pairs],
+        "answer": [{"question": first, "context": second, "answer": second[:12]} for first, second in pairs],
+        "transform": [{"source": first, "target": second} for first, second in pairs],
+    }[task]
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told), "utf-8")
+    return path
+
+
+def a_spec(task: str, tmp_path: Path, **changed: Any) -> RunSpec:
+    data = DataSpec(f"file:{rows_of(task, tmp_path / f'{task}.jsonl')}", target=all_tasks()[task].target)
+    settings = {"epochs": 2, "batch_size": 8, "accumulation": 1, "evaluate_every": 6, "max_length": 96, "precision": "fp32", "patience": 0,
+                "written_rows": 4, "max_new_tokens": 6}  # fmt: skip
+    spec = RunSpec(data, str(tiny("qwen2", tmp_path / "tiny-qwen")), task=task, preset=None, settings=settings)  # type: ignore[arg-type]
+    return replace(spec, **changed)
+
+
+@pytest.mark.parametrize("task", [one.id for one in WRITERS])
+def test_a_task_that_writes_goes_from_its_plan_to_an_account(task: str, studio: Studio, tmp_path: Path) -> None:
+    folder = studio.store.folder(studio.start(a_spec(task, tmp_path)))
+    assert work(folder) == 0, (folder / "log.txt").read_text()
+    done = record(folder)
+    assert done.state == "finished"
+    assert {one.split for one in done.evaluations} == {"validation", "test"}
+    assert all({"loss", "perplexity"} == set(one.metrics) for one in done.evaluations)
+    assert done.steps[-1].loss < done.steps[0].loss
+    told = account.from_json((folder / account.FILE).read_text("utf-8"))
+    assert told.task == task
+    assert told.rows == studio.plan(folder.name).rows["test"]
+    assert told.written == 4
+    assert {"perplexity_token", "perplexity_word"} < {one.id for one in told.figures}
+    assert all(one.before is not None and one.p_value is not None for one in told.figures)
+    lines = [json.loads(line) for line in (folder / account.TEXTS).read_text("utf-8").splitlines()]
+    assert [one["number"] for one in lines] == [one.number for one in told.samples]
+    opened = open_trained(folder / "model", home=studio.home)
+    assert opened.classes == ("all rows",)
+    assert any(one.metrics for one in done.evaluations)
+    assert events(folder)
+
+
+@pytest.mark.parametrize("method", ["full", "prefix"])
+def test_an_instruction_is_learnt_with_other_methods_too(method: str, studio: Studio, tmp_path: Path) -> None:
+    folder = studio.store.folder(studio.start(a_spec("instruct", tmp_path, method=method)))
+    assert work(folder) == 0, (folder / "log.txt").read_text()
+    assert account.from_json((folder / account.FILE).read_text("utf-8")).written == 4
+
+
+def test_columns_are_guessed_by_what_they_are_called_and_hold(studio: Studio, tmp_path: Path) -> None:
+    for task, wanted in {"instruct": ("instruction", "output", ""), "answer": ("question", "answer", "context"),
+                         "transform": ("source", "target", ""), "write": ("text", "text", "")}.items():  # fmt: skip
+        found = studio.preview(a_spec(task, tmp_path))
+        assert found.data is not None
+        assert (found.data.text, found.data.label, found.data.second) == wanted
+        assert not [one for one in found.problems if one.severity == "error"], found.problems
+
+
+def test_a_spec_whose_data_was_meant_for_another_task_is_told(studio: Studio, tmp_path: Path) -> None:
+    spec = a_spec("instruct", tmp_path)
+    with pytest.raises(Refused, match="for this task it is 'text'"):
+        studio.start(replace(spec, data=replace(spec.data, target="class", label="input")))
