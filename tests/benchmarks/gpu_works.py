@@ -40,12 +40,12 @@ MORE: list[Case] = [
 def works(told: argparse.Namespace) -> Lines:
     studio = looking(told.home)
     told.train, told.test = "sample:film-reviews-en", None
-    width = {"hidden_size": 64, "intermediate_size": 128}
+    width = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3}
     folders = {one: str(tiny(one, told.home / "tiny" / one, **width)) for one in KINDS}
     # bitsandbytes pages nothing smaller than 100,000 numbers
     folders["wide"] = str(tiny("bert", told.home / "tiny" / "wide", hidden_size=320, intermediate_size=640))
     every: list[Case] = [(kind, method, {}) for method in all_methods() for kind in ("bert", "llama")]
-    for at, (kind, method, settings) in enumerate([*every, *MORE]):
+    for at, (kind, method, settings) in enumerate([*MORE, *every]):
         name = "/".join([kind, method, *(f"{key}={value}" for key, value in settings.items())])
         if all(part in name for part in told.cases.split(",")):
             yield {"case": name} | caught(partial(_worked, studio, told, folders[kind], method, settings, studio.home / "works" / str(at)))
