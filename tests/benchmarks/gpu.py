@@ -30,7 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import hardware, store
+from engine import account, hardware, store
 from engine.events import Resources, Saved, Step
 from engine.plan import from_json
 from engine.tasks import all_tasks
@@ -152,6 +152,9 @@ def _of_run(result: dict[str, Any]) -> dict[str, Any]:
         "trainable": plan.trainable_parameters, "saved_mb": [one.bytes / MB for one in events if isinstance(one, Saved)][-1:],
         "first_resources": next((dataclasses.asdict(one) for one in events if isinstance(one, Resources) and one.vram_bytes), None),
     }  # fmt: skip
+    written = folder / account.FILE  # of a task that writes
+    if written.exists():
+        line["account"] = json.loads(written.read_text("utf-8"))
     if result["status"] != "finished":
         log = folder / "log.txt"
         line["log"] = log.read_text("utf-8", errors="replace")[-1500:] if log.exists() else ""
