@@ -17,6 +17,9 @@ from engine import catalog as presets
 from engine import coach, fitting, token_fit, trained, uploads
 from engine import plan as planning
 from engine import spec as specs
+from engine.account import FILE as ACCOUNT_FILE
+from engine.account import Account
+from engine.account import from_json as account_from_json
 from engine.catalog import Catalog
 from engine.checks import gigabytes
 from engine.coach import Finding
@@ -46,6 +49,7 @@ from engine.predict import Prediction, Predictor
 from engine.probing import Look, Probing
 from engine.reading import Reader, RunSummary
 from engine.reviews import Reviews
+from engine.rows_shown import RowsShown, rows_shown
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, write_whole
 from engine.studies import Fit, Proposal, Studies
@@ -230,6 +234,18 @@ class Studio:
             there = min(plan.memory_available_bytes, state.peak_bytes or plan.memory_available_bytes)
             return replace(scene, memory_times=max(1.0, 1.1 * there / max(1, estimated)), ran_out_at=there)
         return scene
+
+    def account(self, run_id: str) -> Account | None:
+        """The verdict of a run whose model gives no classes; None where there is none. Raises Refused for a run that is not there."""
+        try:
+            return account_from_json((self.store.folder(run_id) / ACCOUNT_FILE).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def rows_shown(self, spec: RunSpec, found: Preview) -> RowsShown | None:
+        """The first rows as the model would read and write them; None where the task shows none."""
+        task = self.tasks.get(spec.task)
+        return None if task is None or found.data is None else rows_shown(task, spec.settings, found.data, found.model)
 
     def _preview(self, spec: RunSpec, token: str | None) -> Preview:
         problems: list[Problem] = []

@@ -16,8 +16,12 @@ from ui import tables, words
 if TYPE_CHECKING:
     from engine.data.profile import DataFacts
     from engine.measuring import FitState
+    from engine.rows_shown import RowsShown
+    from engine.tasks import Pieces
 
 MOST_CLASSES = 12  # bars shown before the rest is summed up
+ROLE = {"text": " (to be written)", "nothing": " (text)"}  # of the label column, by what it holds
+PIECE = 240  # characters of a piece of a row as the model reads it
 CELL = 220  # characters of a cell in the table of rows
 
 
@@ -27,15 +31,16 @@ def facts(data: DataFacts | None) -> str:
         return ""
     left_out = (f"{words.count(number)} left out: {escape(reason)}" for reason, number in data.dropped.items() if number)
     remarks = tables.notes((*left_out, *(escape(note) for note in data.notes)))
-    return f'<div class="facts">{_lead(data)}{class_bars(data.classes)}{lengths(data)}{remarks}{first_rows(data)}</div>'
+    bars = class_bars(data.classes) if data.target == "class" else ""
+    return f'<div class="facts">{_lead(data)}{bars}{lengths(data)}{remarks}{first_rows(data)}</div>'
 
 
 def _lead(data: DataFacts) -> str:
     if not data.classes:
         return f"<p><b>{words.counted(data.rows, 'row')}</b> · {escape(data.origin)}</p>"
     given = f" and {words.count(data.given_test)} given for testing" if data.given_test is not None else ""
-    classes = words.counted(len(data.classes), "class", "classes")
-    return f"<p><b>{words.counted(data.usable, 'row')}</b>{given} · {classes} · {escape(data.origin)}</p>"
+    classes = f" · {words.counted(len(data.classes), 'class', 'classes')}" if data.target == "class" else ""
+    return f"<p><b>{words.counted(data.usable, 'row')}</b>{given}{classes} · {escape(data.origin)}</p>"
 
 
 def class_bars(classes: dict[str, int]) -> str:
@@ -66,11 +71,35 @@ def first_rows(data: DataFacts) -> str:
     """The first rows as they stand in the source, folded away until asked for."""
     if not data.sample:
         return ""
-    role = {data.text: " (text)", data.label: " (label)"}
+    role = {data.label: ROLE.get(data.target, " (label)"), data.second: " (beside it)"} | {data.text: " (text)"}
     names = list(data.sample[0])
     columns = [tables.Column("Row"), *(tables.Column(f"{name}{role.get(name, '')}", style="cell") for name in names)]
     rows = ([str(at), *(tables.cut(row.get(name), CELL) for name in names)] for at, row in enumerate(data.sample, 1))
     return f"<details><summary>Look at the first rows</summary>{tables.table('First rows', columns, rows, tall=True)}</details>"
+
+
+def rows_as_read(found: RowsShown | None) -> str:
+    """Rows as the model reads them, what it learns to write marked; or why one cannot be put into that form."""
+    if found is None:
+        return ""
+    if found.problem is not None:
+        return words.problem(found.problem)
+    if not found.rows:
+        return ""
+    rows = "".join(f"<li>{_pieces(row)}</li>" for row in found.rows)
+    key = '<p class="soft">As the model reads your first rows; it learns to write what is <mark>marked</mark>, and nothing else.</p>'
+    note = f'<p class="soft">{escape(found.note)}</p>' if found.note else ""
+    return f'<details class="as-read" open><summary>Rows as the model reads them</summary>{key}<ol>{rows}</ol>{note}</details>'
+
+
+def _pieces(row: Pieces) -> str:
+    """A row's words, cut in the middle of long ones, so that what is learnt is always seen."""
+    told = []
+    for text, learnt in row:
+        half = PIECE // 2
+        shown = text if len(text) <= PIECE else f"{text[:half]} … {text[-half:]}"
+        told.append(f"<mark>{escape(shown)}</mark>" if learnt else escape(shown))
+    return "".join(told)
 
 
 def model_line(entry: Model | None, found: ModelFacts | None) -> str:

@@ -21,7 +21,13 @@ Figure = dict[str, Any]
 POINTS = 400  # a curve on the page is about 500 pixels wide
 BLUE, ORANGE, GREY = "#2f7fb8", "#d9822b", "#8a929c"
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans Bengali', 'Nirmala UI', 'Kohinoor Bangla', sans-serif"
-METRICS = {"macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss"}
+METRICS = {
+    "macro_f1": "Macro F1",
+    "weighted_f1": "Weighted F1",
+    "accuracy": "Accuracy",
+    "loss": "Held-out loss",
+    "perplexity": "Perplexity",
+}
 SYMBOLS = ("circle", "diamond", "square", "cross")  # of the methods that share a colour
 MOST_NAMES = 7  # in a picture, beside their dots; more stand in a legend
 PLOT = (440, 250)  # about the pixels of a picture of methods without its axes, for placing names

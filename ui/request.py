@@ -17,18 +17,22 @@ OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
     "data", "file", "test_file", "sheet", "header", "corrections", "hub_id", "config", "train_split", "test_split",
     "resplit", "split_by", "split_column",
-    "text", "label", "fixes", "guessed_text", "guessed_label", "model", "other_model", "method", "preset", "name",
+    "task", "text", "label", "second", "fixes", "guessed_text", "guessed_label", "guessed_second",
+    "model", "other_model", "method", "preset", "name",
 )  # fmt: skip
-TASK = "classify"
+FIRST_TASK = "classify"
+OF_TASK = "task "  # before a task's id, among the keys of Offer.knobs
+NO_COLUMN = "none"  # choice of the column beside the text
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What can be chosen: ids of the catalogue, and every knob by its method ("" for those that all share)."""
+    """What can be chosen: ids of the catalogue, and every knob by its method or task ("" for those that all share)."""
 
     sources: tuple[str, ...]
     models: tuple[str, ...]
-    knobs: dict[str, tuple[Knob, ...]]
+    knobs: dict[str, tuple[Knob, ...]]  # those of a task under OF_TASK and its id
+    targets: dict[str, str]  # task -> what its label column holds
 
     @property
     def all_knobs(self) -> tuple[Knob, ...]:
@@ -38,18 +42,19 @@ class Offer:
             found.setdefault(knob.name, knob)
         return tuple(found.values())
 
-    def knobs_for(self, method: str) -> tuple[Knob, ...]:
-        return (*self.knobs[""], *self.knobs.get(method, ()))
+    def knobs_for(self, method: str, task: str) -> tuple[Knob, ...]:
+        return (*self.knobs[""], *self.knobs.get(OF_TASK + task, ()), *self.knobs.get(method, ()))
 
     def told(self, values: Sequence[Any]) -> dict[str, Any]:
         """The values that a handler was given, in the order of its inputs, by name."""
         return dict(zip((*FIELDS, *(f"knob {knob.name}" for knob in self.all_knobs)), values, strict=True))
 
 
-def data_spec(told: dict[str, Any]) -> DataSpec:
+def data_spec(told: dict[str, Any], target: str = "class") -> DataSpec:
     """The data that the fields ask for; an empty source where there is none yet."""
     data = _without_fixes(told)
-    return replace(data, fixes=_fixes_of(data, told["fixes"]))
+    second = "" if told["second"] == NO_COLUMN else _given(told["second"])
+    return replace(data, second=second, target=target, fixes=_fixes_of(data, told["fixes"]))
 
 
 def _fixes_of(data: DataSpec, recorded: str) -> tuple[str, ...]:
@@ -87,13 +92,14 @@ def _split_by(told: dict[str, Any]) -> dict[str, str | None]:
 def run_spec(told: dict[str, Any], offer: Offer) -> RunSpec:
     """What the fields ask for, whether or not it can be done."""
     typed = {knob.name: told[f"knob {knob.name}"] for knob in offer.all_knobs}
+    task = told["task"] or FIRST_TASK
     return RunSpec(
-        data=data_spec(told),
+        data=data_spec(told, offer.targets.get(task, "class")),
         model=(_given(told["other_model"]) or "") if told["model"] == OTHER else told["model"] or "",
         method=told["method"],
-        task=TASK,
+        task=task,
         preset=told["preset"] or None,
-        settings=form.settings(offer.knobs_for(told["method"]), typed),
+        settings=form.settings(offer.knobs_for(told["method"], task), typed),
         name=_given(told["name"]),
     )
 
@@ -101,7 +107,8 @@ def run_spec(told: dict[str, Any], offer: Offer) -> RunSpec:
 def unguessed(told: dict[str, Any]) -> dict[str, Any]:
     """The same, but columns that were both guessed are left open, so that each guess keeps its reason."""
     guessed = all(told[name] and told[name] == told[f"guessed_{name}"] for name in ("text", "label"))
-    return {**told, "text": None, "label": None} if guessed else told
+    guessed = guessed and (told["second"] or NO_COLUMN) == (told["guessed_second"] or NO_COLUMN)
+    return {**told, "text": None, "label": None, "second": None} if guessed else told
 
 
 def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
@@ -123,11 +130,14 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "resplit": data.resplit,
         "split_by": GROUP if data.group is not None else TIME if data.time is not None else CHANCE,
         "split_column": data.group or data.time,
+        "task": spec.task,
         "text": data.text,
         "label": data.label,
+        "second": NO_COLUMN if data.second == "" else data.second,
         "fixes": json.dumps([data.source, data.fixes], ensure_ascii=False) if data.fixes else "",
         "guessed_text": "",
         "guessed_label": "",
+        "guessed_second": "",
         "model": spec.model if listed else OTHER,
         "other_model": "" if listed else spec.model,
         "method": spec.method,

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.errors import Problem
 from engine.models import ModelFacts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from engine.resampling import Figure
 
 
+Pieces = list[tuple[str, bool]]  # a row's words, and whether they are learnt
 # What the target column holds: a class, a number, a text to be written; "nothing": the text itself is learnt.
 Target = Literal["class", "number", "text", "nothing"]
 
@@ -62,6 +64,7 @@ class Task:
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
     balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
     writes: Writes | None = None  # None: it gives classes
+    shown: Callable[[Texts, Any, Chat], list[Pieces]] | None = None  # rows as the model sees them; raises RunFailed for one it cannot take
 
 
 @cache

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.errors import Problem
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import _language, _template, _writing
+from engine.tasks import Pieces, _language, _template, _writing
 
 PLACES = ("text", "context")
 
@@ -37,6 +38,16 @@ def encode(tokenizer: Any, texts: Texts, template: str, most: int | None) -> lis
             answer = _template.behind(tokenizer, template[-20:], blank(template) + texts.answers[at].strip())
             found.append(_writing.cut_to_fit(prompt, _writing.ended(tokenizer, answer), most))
     return found
+
+
+def shown(texts: Texts, knobs: Any, chat: Chat) -> list[Pieces]:
+    """Each prompt, and the answer that is learnt behind it."""
+    seconds = texts.second or [""] * len(texts)
+    rows = zip(texts.first, seconds, texts.answers or [""] * len(texts), strict=True)
+    return [
+        [(_template.filled(knobs.template, {"text": first, "context": second}), False), (blank(knobs.template) + answer.strip(), True)]
+        for first, second, answer in rows
+    ]
 
 
 def blank(template: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.knobs import knob
-from engine.tasks import Target, Task, Writes, _language, classify
+from engine.tasks import Pieces, Target, Task, Writes, _language, classify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +172,14 @@ class Said:
     target: Target
 
 
-def task(said: Said, knobs: type, encode: Callable[[Any, Texts, Any], list[list[int]]], check: Callable[..., Any], writes: Writes) -> Task:
+def task(
+    said: Said,
+    knobs: type,
+    encode: Callable[[Any, Texts, Any], list[list[int]]],
+    check: Callable[..., Any],
+    writes: Writes,
+    shown: Callable[[Texts, Any, Chat], list[Pieces]],
+) -> Task:
     """The task, with all that those which write have in common."""
     return Task(
         id=said.id,
@@ -193,4 +201,5 @@ def task(said: Said, knobs: type, encode: Callable[[Any, Texts, Any], list[list[
         answers=surprise_of_rows,
         scores=scores,
         writes=writes,
+        shown=shown,
     )

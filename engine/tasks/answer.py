@@ -41,4 +41,5 @@ TASK = _writing.task(
     encode,
     _prompted.check,
     Writes(prompts=_prompted.prompts, figures=figures, headline="token_f1", stops=("\n",)),
+    _prompted.shown,
 )

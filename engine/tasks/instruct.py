@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine import chat as rendering
+from engine.chat import Chat
 from engine.data.roles import turns_of
 from engine.data.texts import Texts
 from engine.errors import Problem, RunFailed
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import Writes, _language, _writing
+from engine.tasks import Pieces, Writes, _language, _writing
 
 if TYPE_CHECKING:
     from engine.resampling import Figure
@@ -102,11 +104,39 @@ def rendered(tokenizer: Any, turns: Turns, knobs: InstructKnobs, *, asks: bool) 
             turns, chat_template=template_of(tokenizer, knobs), tokenize=False, add_generation_prompt=asks
         )
     except (TemplateError, ValueError, TypeError, KeyError) as error:
-        roles = " → ".join(turn["role"] for turn in turns)
-        message = f"The model's chat template does not take this conversation ({roles}): {error}"
-        fix = "Put the turns in order (system, user, assistant, user, …), or set chat_template to ChatML or plain."
-        raise RunFailed(Problem("settings.chat_template", message, fix)) from error
+        raise RunFailed(_not_taken(turns, error)) from error
     return told
+
+
+def shown(texts: Texts, knobs: InstructKnobs, chat: Chat) -> list[Pieces]:
+    """Each conversation in the form that is chosen, the assistant's turns as what is learnt."""
+    from jinja2 import TemplateError
+
+    template = {"chatml": CHATML, "plain": PLAIN}.get(knobs.chat_template) or chat.template or PLAIN
+    tokens = {"eos_token": "", **chat.tokens}
+    seconds = texts.second or [""] * len(texts)
+    found: list[Pieces] = []
+    for first, second, answer in zip(texts.first, seconds, texts.answers or [""] * len(texts), strict=True):
+        turns = conversation(first, second, answer, knobs)
+        pieces: Pieces = []
+        done = ""
+        try:
+            for at in (at for at, turn in enumerate(turns) if turn["role"] == "assistant"):
+                before, after = (rendering.rendered(template, tokens, turns[:upto], asks=upto == at) for upto in (at, at + 1))
+                before = before if after.startswith(before) and before.startswith(done) else _shared(after, before)
+                pieces += [(before[len(done) :], False), (after[len(before) :], True)]
+                done = after
+        except (TemplateError, TypeError, ValueError) as error:
+            raise RunFailed(_not_taken(turns, error)) from error
+        found.append(pieces)
+    return found
+
+
+def _not_taken(turns: Turns, error: Exception) -> Problem:
+    roles = " → ".join(turn["role"] for turn in turns)
+    message = f"The model's chat template does not take this conversation ({roles}): {error}"
+    fix = "Put the turns in order (system, user, assistant, user, …), or choose another form of a conversation."
+    return Problem("settings.chat_template", message, fix)
 
 
 def _row(tokenizer: Any, turns: Turns, knobs: InstructKnobs) -> list[int]:
@@ -177,4 +207,5 @@ TASK = _writing.task(
     encode,
     check,
     Writes(prompts=prompts, figures=figures, headline="rougeL", stops=("<|im_end|>", "### Instruction:", "### Response:")),
+    shown,
 )

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine import evaluate
+from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.errors import Problem
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import Task, _language, _template, classify
+from engine.tasks import Pieces, Task, _language, _template, classify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,6 +128,11 @@ def probabilities(
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
+def shown(texts: Texts, knobs: LabelKnobs, chat: Chat) -> list[Pieces]:
+    rows = zip(texts.first, texts.answers or [""] * len(texts), strict=True)
+    return [[(_template.filled(knobs.template, {"text": text}), False), (f" {label}", True)] for text, label in rows]
+
+
 TASK = Task(
     id="label_by_writing",
     name="Sort texts by writing the label",
@@ -147,4 +153,5 @@ TASK = Task(
     answers=probabilities,
     scores=evaluate.scores,
     balanced=classify.balanced,
+    shown=shown,
 )

@@ -45,4 +45,5 @@ TASK = _writing.task(
     encode,
     _prompted.check,
     Writes(prompts=_prompted.prompts, figures=figures, headline="chrf", stops=("\n",)),
+    _prompted.shown,
 )

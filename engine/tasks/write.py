@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.errors import Problem
 from engine.models import ModelFacts
-from engine.tasks import Writes, _language, _template, _writing, classify
+from engine.tasks import Pieces, Writes, _language, _template, _writing, classify
 
 if TYPE_CHECKING:
     from engine.resampling import Figure
@@ -59,6 +60,10 @@ def figures(written: Sequence[str], wanted: Sequence[str]) -> tuple[Figure, ...]
     return (*variety(written), chrf(written, [[one] for one in wanted]))
 
 
+def shown(texts: Texts, knobs: WriteKnobs, chat: Chat) -> list[Pieces]:
+    return [[(text, True)] for text in texts.first]
+
+
 TASK = _writing.task(
     _writing.Said(
         "write", "Write on", "Learns the texts themselves, so that it writes on in their manner. Needs no labels.", 30, "nothing"
@@ -67,4 +72,5 @@ TASK = _writing.task(
     encode,
     check,
     Writes(prompts=prompts, figures=figures, headline="perplexity_word"),
+    shown,
 )

@@ -17,7 +17,7 @@ ORDER = (
     "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub", "model_files", "data", "intake", "models",
     "methods", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness", "decoding",
     "generation", "conversation",
-    "enough", "verdict", "evaluate", "tasks", "catalog",
+    "enough", "verdict", "evaluate", "chat", "tasks", "catalog",
     "memory", "published", "speed", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "calibration", "answers", "mislabelled", "slices", "agreement", "reviews",
     "occlusion", "again", "suspecting", "features", "train", "trained", "account", "accounting", "loading",
@@ -26,6 +26,7 @@ ORDER = (
     "uploads", "taking_in", "facts", "reading", "writers", "shelf", "playing",
     "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
     "comparison", "varied", "findings", "study", "study_result", "studies", "drawing", "study_report", "document", "token_fit", "explorer",
+    "rows_shown",
     "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "write_command",
     "readiness", "gathered", "report", "report_command", "__main__",
 )  # fmt: skip

@@ -10,13 +10,19 @@ from engine import models
 from engine.knobs import knobs_of
 from engine.methods import all_methods
 from engine.spec import DataSpec, RunSpec, Training
+from engine.tasks import all_tasks
 from ui import request
 from ui.request import Offer
 
 OFFER = Offer(
     sources=("sample:film-reviews-en", "hub:stanfordnlp/imdb"),
     models=(models.EMBEDDED,),
-    knobs={"": knobs_of(Training), **{method.id: knobs_of(method.knobs) for method in all_methods().values()}},
+    knobs={
+        "": knobs_of(Training),
+        **{method.id: knobs_of(method.knobs) for method in all_methods().values()},
+        **{request.OF_TASK + task.id: knobs_of(task.knobs) for task in all_tasks().values()},
+    },
+    targets={task.id: task.target for task in all_tasks().values()},
 )
 SPECS = [
     RunSpec(DataSpec("sample:film-reviews-en", text="text", label="label"), models.EMBEDDED, preset="quick"),
@@ -25,6 +31,13 @@ SPECS = [
     RunSpec(DataSpec("file:uploads/ab/reviews.csv", group="author"), models.EMBEDDED),
     RunSpec(DataSpec("file:uploads/ab/reviews.xlsx", sheet="মতামত", header=False), models.EMBEDDED),
     RunSpec(DataSpec("hub:stanfordnlp/imdb", time="তারিখ"), models.EMBEDDED),
+    RunSpec(
+        DataSpec("file:uploads/ab/rows.jsonl", text="q", label="a", second="", target="text"),
+        "a/folder",
+        task="answer",
+        settings={"template": "{text}\n->"},
+    ),
+    RunSpec(DataSpec("file:uploads/ab/rows.jsonl", text="q", label="a", second="ctx", target="text"), "a/folder", task="instruct"),
     RunSpec(DataSpec("file:uploads/ab/reviews.csv", test="file:uploads/cd/test.csv"), "a/folder", name="রিভিউ"),
 ]
 

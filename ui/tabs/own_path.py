@@ -33,13 +33,13 @@ def on_path(studio: Studio, forgotten: int, path: str) -> tuple[Any, ...]:
     """The file at this path, and so many fields emptied that belonged to the last one. Whether it can be opened shows with the preview."""
     told = path.strip().strip("\"'")
     if not told:
-        return gr.skip(), words.problem(NOTHING_TOLD), *(gr.skip() for _ in range(2 + forgotten))
+        return gr.skip(), words.problem(NOTHING_TOLD), *(gr.skip() for _ in range(3 + forgotten))
     try:
         whole = str(Path(told).expanduser().absolute())
     except RuntimeError:  # "~nobody"
         whole = told
     studio.facts.chosen_again(f"{FILE}{whole}")
-    return f"{FILE}{whole}", "", None, None, *([""] * forgotten)
+    return f"{FILE}{whole}", "", None, None, None, *([""] * forgotten)
 
 
 def wire(studio: Studio, part: dict[str, Any], told: list[Any], redraw: dict[str, Any], once: dict[str, Any]) -> None:

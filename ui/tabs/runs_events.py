@@ -16,9 +16,10 @@ import gradio as gr
 from gradio.components.plot import PlotData
 
 from engine import document, gathered, report
+from engine.account import FILE as ACCOUNT
 from engine.errors import Refused
 from engine.store import write_whole
-from ui import figures, result, words
+from ui import account, figures, result, words
 from ui.border import bind
 from ui.tabs import closer_events, coach_events, explorer_events, review, train_events
 from ui.tabs.runs import ASK, COST, Runs
@@ -86,8 +87,8 @@ def on_tick(studio: Studio, run_id: str) -> tuple[str, str]:
         folder = studio.store.folder(run_id)
     except Refused:
         return f"{run_id} gone", run_id
-    sizes = [_size(folder / name) for name in ("events.jsonl", "log.txt", "evaluation.json", "spec.json")]
-    return f"{run_id} {sizes}", f"{run_id} {sizes[2]}"
+    sizes = [_size(folder / name) for name in ("events.jsonl", "log.txt", "evaluation.json", ACCOUNT, "spec.json")]
+    return f"{run_id} {sizes}", f"{run_id} {sizes[2:4]}"
 
 
 def _size(path: Path) -> int:
@@ -127,10 +128,12 @@ def _nowhere(run_id: str) -> str:
 
 def _metric(studio: Studio, run_id: str) -> str:
     try:
-        chosen = str(studio.plan(run_id).settings.get("select_by", "macro_f1"))
+        plan = studio.plan(run_id)
     except Refused:
         return "macro_f1"
-    return "macro_f1" if chosen == "loss" else chosen
+    chosen = str(plan.settings.get("select_by", "macro_f1"))
+    figures_of = studio.tasks[plan.task].figures if plan.task in studio.tasks else ()
+    return "macro_f1" if chosen == "loss" and "macro_f1" in figures_of else chosen
 
 
 def _shown(studio: Studio, summary: RunSummary, record: RunRecord) -> list[Any]:
@@ -166,6 +169,19 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
         beside = studio.beside(run_id) if evaluation else ()
     except Refused:
         evaluation, plan, beside = None, None, ()
+    told = studio.account(run_id) if run_id else None
+    if told is not None:
+        return [
+            account.verdict(told),
+            account.figures(told),
+            gr.update(visible=False),
+            "",
+            account.samples(told),
+            result.plan_lines(plan),
+            gr.update(value=None, visible=False),
+            gr.update(visible=False),
+            gr.skip(),
+        ]
     matrix = {"confusion": figures.confusion(evaluation)} if evaluation else gr.skip()
     return [
         result.verdict(evaluation, beside),

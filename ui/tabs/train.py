@@ -12,12 +12,13 @@ from engine.data.split import Split
 from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form, methods
-from ui.request import CHANCE, FIELDS, GROUP, HUB, OTHER, TASK, TIME, UPLOAD, Offer
+from ui.request import CHANCE, FIELDS, FIRST_TASK, GROUP, HUB, NO_COLUMN, OF_TASK, OTHER, TIME, UPLOAD, Offer
 from ui.tabs import arriving, doctor_events, model_upload, own_path, token_fit_events
 
 if TYPE_CHECKING:
     from engine.studio import Studio
 
+TEMPLATE = "template"  # the knob that stands beside the rows it is filled with
 MOST_PASTED = 2_000_000  # characters; more is a file
 FIRST_DATA, FIRST_METHOD, FIRST_PRESET = "sample:film-reviews-en", "lora", "quick"
 PICK = "shur.pick = method => { props.value = method; trigger('click'); };"  # the buttons of the table of methods
@@ -51,6 +52,7 @@ class Train:
     token: Any
     detail: Any
     facts: Any
+    row_preview: Any  # rows as the model reads and writes them
     doctor: Any  # what stands out in the rows
     mended: Any  # the button that was pressed there, as JSON
     model_upload: dict[str, Any]  # a GGUF file
@@ -90,15 +92,12 @@ class Train:
 
 def groups(studio: Studio) -> tuple[form.Group, ...]:
     """Every knob, in the order of the page."""
-    task = studio.tasks[TASK]
-    shared = (
-        form.Group("Training", knobs_of(Training)),
-        form.Group("Texts", knobs_of(task.knobs)),
-        form.Group("Splitting the rows", knobs_of(Split)),
-    )
+    methods_own = [form.Group(method.name, knobs_of(method.knobs), method.id) for method in studio.methods.values()]
     return (
-        *(form.Group(method.name, knobs_of(method.knobs), method.id) for method in studio.methods.values() if knobs_of(method.knobs)),
-        *shared,
+        *(group for group in methods_own if group.knobs),
+        form.Group("Training", knobs_of(Training)),
+        *(form.Group(task.name, knobs_of(task.knobs), OF_TASK + task.id) for task in studio.tasks.values()),
+        form.Group("Splitting the rows", knobs_of(Split)),
     )
 
 
@@ -107,7 +106,8 @@ def offer(studio: Studio) -> Offer:
     for group in groups(studio):
         knobs[group.method or ""] = (*knobs.get(group.method or "", ()), *group.knobs)
     catalog = studio.catalog
-    return Offer(tuple(one.source for one in catalog.datasets), tuple(one.id for one in catalog.models), knobs)
+    targets = {one.id: one.target for one in studio.tasks.values()}
+    return Offer(tuple(one.source for one in catalog.datasets), tuple(one.id for one in catalog.models), knobs, targets)
 
 
 def build(studio: Studio) -> Train:
@@ -181,12 +181,21 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
         parts |= arriving.build()
         _slot(parts, "source")
         parts["facts"] = gr.HTML("", elem_id="facts")
+        tasks = [(one.name, one.id) for one in studio.tasks.values()]
+        about = studio.tasks[FIRST_TASK].summary
+        fields["task"] = gr.Dropdown(tasks, value=FIRST_TASK, label="What is learnt", info=about, filterable=False, elem_id="task")
         with gr.Row():
             column: dict[str, Any] = {"allow_custom_value": True, "min_width": 200}
             fields["text"] = gr.Dropdown([], value=None, label="Text column", elem_id="text-column", **column)
             fields["label"] = gr.Dropdown([], value=None, label="Label column", elem_id="label-column", **column)
+            fields["second"] = gr.Dropdown(
+                [NO_COLUMN], value=None, label="Column read beside it", visible=False, elem_id="second-column", **column
+            )
+        template = next(knob for task in studio.tasks.values() for knob in knobs_of(task.knobs) if knob.name == TEMPLATE)
+        parts["template"] = form.widget(template, shown=False)
+        parts["row_preview"] = gr.HTML("", elem_id="row-preview", elem_classes=["slot"])
         parts |= doctor_events.build()
-        for name in ("fixes", "guessed_text", "guessed_label"):
+        for name in ("fixes", "guessed_text", "guessed_label", "guessed_second"):
             fields[name] = gr.Textbox(visible=False)
         _slot(parts, "columns")
         fields["resplit"] = gr.Checkbox(
@@ -267,8 +276,9 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
             parts["methods"] = gr.HTML("", elem_id="methods-table")
         parts["picked"] = gr.HTML("", html_template="", js_on_load=PICK, elem_classes=["slot"])
         told = offer(studio)
-        first = {knob.name for knob in told.knobs_for(FIRST_METHOD)}
-        methods_own = [knob for knob in told.all_knobs if knob not in told.knobs[""]]
+        first = {knob.name for knob in told.knobs_for(FIRST_METHOD, FIRST_TASK)}
+        tasks_own = {knob.name for task in studio.tasks for knob in told.knobs[OF_TASK + task]}
+        methods_own = [knob for knob in told.all_knobs if knob not in told.knobs[""] and knob.name not in tasks_own]
         with gr.Row(equal_height=True, elem_id="basic"):
             for knob in (*told.knobs[""], *methods_own):
                 if knob.basic:
@@ -280,14 +290,15 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
                     for knob in methods_own:
                         if not knob.basic:
                             knobs[knob.name] = form.widget(knob, shown=knob.name in first)
-            for group in groups(studio):
-                if group.method is None:
-                    with gr.Column(elem_classes=["group"]):
-                        gr.HTML(f"<h3>{group.title}</h3>")
-                        with gr.Row():
-                            for knob in group.knobs:
-                                if not knob.basic:
-                                    knobs[knob.name] = form.widget(knob)
+            shared = [group for group in groups(studio) if group.method is None]
+            of_tasks = [knob for knob in told.all_knobs if knob.name in tasks_own and knob.name != TEMPLATE]
+            for title, own in [*((group.title, group.knobs) for group in shared), ("Texts", of_tasks)]:
+                with gr.Column(elem_classes=["group"]):
+                    gr.HTML(f"<h3>{title}</h3>")
+                    with gr.Row():
+                        for knob in own:
+                            if not knob.basic:
+                                knobs[knob.name] = form.widget(knob, shown=knob.name in first)
             fields["name"] = gr.Textbox(
                 label="Name of the run", info="Empty: made from data, model and method.", max_lines=1, elem_id="run-name"
             )
@@ -297,6 +308,7 @@ def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
                     "Load from JSON", size="sm", file_types=[".json"], elem_classes=["link"], min_width=120, elem_id="spec-load"
                 )
             parts["spec_text"] = gr.Textbox(visible=False)
+    knobs[TEMPLATE] = parts.pop("template")
     parts["knobs"] = {knob.name: knobs[knob.name] for knob in told.all_knobs}
 
 

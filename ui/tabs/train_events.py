@@ -34,11 +34,17 @@ NOTHING_PASTED = Problem("data.source", "There are no rows yet.", "Paste some, w
 NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
 # The page numbers what it asks in the order of the changes, since the answers may come in another; for inputs that begin with a Newest.
 NUMBERED = "(newest, change, ...fields) => [newest, (shur.change = (shur.change || 0) + 1), ...fields]"
+LABELS = {  # of the columns, by what the task learns
+    ("text", "text"): "Column that is read",
+    ("label", "text"): "Column to be written",
+}
 SLOT_OF = {
     "data.source": "source",
     "data.test": "source",
     "data.sheet": "source",
     "data.text": "columns",
+    "data.second": "columns",
+    "task": "columns",
     "data.label": "columns",
     "data.group": "split",
     "data.time": "split",
@@ -53,7 +59,7 @@ def wire(studio: Studio, train: Train) -> None:
     seen = {**quiet, "show_progress": "minimal", "show_progress_on": [train.facts]}
     everything = [train.token, *train.inputs]
     redraw = redrawing(studio, train)
-    columns = [field["text"], field["label"]]
+    columns = [field["text"], field["label"], field["second"]]
 
     parts = [
         part["upload"],
@@ -84,6 +90,7 @@ def wire(studio: Studio, train: Train) -> None:
     train.uncorrect.click(lambda: "", None, field["corrections"], **once).then(**redraw, **seen)
     looked = [field[name] for name in ("sheet", "header", "resplit", "split_by", "split_column")]
     gr.on([one.input for one in (*splits, *columns, *looked)], **redraw, **seen)
+    field["task"].input(lambda: (None, None, None), None, columns, **once).then(**redraw, **seen)
 
     another: dict[str, Any] = {"fn": bind(on_model, studio), "inputs": field["model"], "outputs": [part["other_model"], part["token"]]}
     field["model"].input(**another, **quiet).then(**redraw, **quiet)
@@ -125,6 +132,7 @@ def outputs(train: Train) -> list[Any]:
     """What `draw` fills, in its order."""
     told = [
         train.facts,
+        train.row_preview,
         train.doctor,
         train.model_line,
         train.recipe_line,
@@ -136,7 +144,7 @@ def outputs(train: Train) -> list[Any]:
         train.start,
         *arriving.outputs(train),
     ]
-    columns = [train.fields[name] for name in ("text", "label", "guessed_text", "guessed_label")]
+    columns = [train.fields[name] for name in ("task", "text", "label", "second", "guessed_text", "guessed_label", "guessed_second")]
     columns += [train.fields["split_by"], train.fields["split_column"]]
     columns += [train.rows["file"], train.fields["sheet"]]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["corrections"], train.rows["suggestion"]]
@@ -156,7 +164,7 @@ def on_source(kind: str) -> tuple[Any, ...]:
     """Another kind of data: show its fields, and forget columns that belonged to the last."""
     token = gr.update(visible=True) if kind == request.HUB else gr.skip()
     shown = *(gr.update(visible=kind == request.UPLOAD) for _ in range(2)), gr.update(visible=kind == request.HUB)
-    return *shown, token, None, None, False, request.CHANCE, None, ""
+    return *shown, token, None, None, None, False, request.CHANCE, None, ""
 
 
 def on_model(studio: Studio, model: str) -> tuple[Any, Any]:
@@ -190,16 +198,16 @@ def on_upload(studio: Studio, forgotten: int, path: str) -> tuple[Any, ...]:
     try:
         kept = studio.add_upload(path, Path(path).name)
     except Refused as refused:
-        return gr.skip(), None, words.problems(refused.problems), *(gr.skip() for _ in range(2 + forgotten))
+        return gr.skip(), None, words.problems(refused.problems), *(gr.skip() for _ in range(3 + forgotten))
     finally:
         Path(path).unlink(missing_ok=True)
-    return kept, None, "", None, None, *([""] * forgotten)
+    return kept, None, "", None, None, None, *([""] * forgotten)
 
 
 def on_paste(studio: Studio, forgotten: int, text: str) -> tuple[Any, ...]:
     """The rows that were pasted as a file in the home, as an uploaded one; refused where there are none."""
     if not text.strip():
-        return gr.skip(), gr.skip(), words.problems([NOTHING_PASTED]), *(gr.skip() for _ in range(2 + forgotten))
+        return gr.skip(), gr.skip(), words.problems([NOTHING_PASTED]), *(gr.skip() for _ in range(3 + forgotten))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "Pasted rows.txt"
         path.write_text(text, "utf-8")
@@ -210,7 +218,7 @@ def on_hub_id(studio: Studio, hub_id: str, token: str, asked: str) -> tuple[Any,
     """The subsets and splits of a data set, to choose from. What is wrong with the id shows with the next preview."""
     name = hub_id.strip()
     if name == asked:
-        return (gr.skip(),) * 6
+        return (gr.skip(),) * 7
     try:
         layout = studio.hub_layout(name, token or None) if name else {}
     except Refused:
@@ -220,6 +228,7 @@ def on_hub_id(studio: Studio, hub_id: str, token: str, asked: str) -> tuple[Any,
         name if layout else "",
         gr.update(choices=["", *layout], value=""),
         *(gr.update(choices=splits, value="") for _ in range(2)),
+        None,
         None,
         None,
     )
@@ -270,10 +279,11 @@ def draw(
     if found.arriving is not None:
         label, problems = "Reading the data …", tuple(one for one in problems if one.field not in ("data.source", "data.test"))
     columns = [(f"{one.name} · {_about(one)}", one.name) for one in data.columns] if data else []
-    guessed = ((data.text, spec.data.text), (data.label, spec.data.label)) if data else (("", ""),) * 2
+    guessed = ((data.text, spec.data.text), (data.label, spec.data.label), (data.second, spec.data.second)) if data else (("", ""),) * 3
     slots = {name: [one for one in problems if _slot(one) == name] for name in SLOTS}
     return [
         cards.facts(data),
+        cards.rows_as_read(studio.rows_shown(spec, found)),
         checked,
         cards.model_line(studio.catalog.model(spec.model), found.model),
         cards.recipe_line(recipe),
@@ -282,8 +292,7 @@ def draw(
         *fit_events.shown(studio, found),
         gr.update(value=label, interactive=ready),
         *arriving.shown(found),
-        gr.update(choices=columns, value=(data.text if data else None) or told["text"], info=data.text_why if data else ""),
-        gr.update(choices=columns, value=(data.label if data else None) or told["label"], info=data.label_why if data else ""),
+        *_columns(studio, told, spec, data, columns),
         *(column if data and not chosen else gr.skip() for column, chosen in guessed),
         gr.update(visible=len(columns) > 2 or told["split_by"] != request.CHANCE),  # of text and label alone there is no other way
         gr.update(choices=columns, visible=told["split_by"] != request.CHANCE),
@@ -298,7 +307,7 @@ def draw(
         *_method_group(studio, train, spec.method),
         gr.update(choices=methods.choices(fits)),
         methods.table(fits, studio.methods, spec.method),
-        *_knobs(train, spec.method, plan, problems),
+        *_knobs(train, spec, plan, problems),
     ]
 
 
@@ -310,15 +319,39 @@ def _sheets(data: DataFacts | None) -> Any:
     return gr.update(choices=[(f"{first} · most rows", ""), *((one, one) for one in others)], visible=True)
 
 
+def _columns(
+    studio: Studio, told: dict[str, Any], spec: specs.RunSpec, data: DataFacts | None, columns: list[tuple[str, str]]
+) -> list[Any]:
+    """What is learnt, and the columns that it needs, by what they are for."""
+    task = studio.tasks.get(spec.task)
+    target = task.target if task else "class"
+    text = LABELS.get(("text", target), "Text column")
+    label = LABELS.get(("label", target), "Label column")
+    alone = target == "nothing" or (data is not None and target == "text" and bool(data.text) and data.text == data.label)
+    beside, beside_it = [("Nothing", request.NO_COLUMN), *columns], target == "text" and not alone
+    second = (data.second if data else None) or told["second"] or request.NO_COLUMN
+    return [
+        gr.update(info=task.summary if task else ""),
+        gr.update(choices=columns, label=text, value=(data.text if data else None) or told["text"], info=data.text_why if data else ""),
+        gr.update(
+            choices=columns, label=label, value=(data.label if data else None) or told["label"], info=data.label_why if data else "",
+            visible=not alone,
+        ),
+        gr.update(
+            choices=beside, value=second, visible=beside_it, info=data.second_why if data else "",
+        ),
+    ]  # fmt: skip
+
+
 def _method_group(studio: Studio, train: Train, method: str) -> tuple[Any, Any]:
     """The box with the method's own settings; none where Simple shows them all already."""
     own = any(not knob.basic for knob in train.offer.knobs.get(method, ()))
     return gr.update(visible=own), method_title(studio.methods[method].name) if method in studio.methods else ""
 
 
-def _knobs(train: Train, method: str, plan: Plan | None, problems: tuple[Problem, ...]) -> list[Any]:
-    """Every field as the chosen method declares it; those of other methods hidden."""
-    here = {knob.name: knob for knob in train.offer.knobs_for(method)}
+def _knobs(train: Train, spec: specs.RunSpec, plan: Plan | None, problems: tuple[Problem, ...]) -> list[Any]:
+    """Every field as the chosen method and task declare it; those of others hidden."""
+    here = {knob.name: knob for knob in train.offer.knobs_for(spec.method, spec.task)}
     return [form.update(here.get(one.name, one), plan, problems, shown=one.name in here) for one in train.offer.all_knobs]
 
 

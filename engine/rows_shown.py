@@ -1,0 +1,52 @@
+"""A few rows as the model will read and write them, before anything starts: what the page shows beside the template. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import chat
+from engine.data.profile import DataFacts
+from engine.data.texts import Texts
+from engine.errors import Problem, RunFailed
+from engine.knobs import Value, knobs_of, read, settle
+from engine.models import ModelFacts
+from engine.tasks import Pieces, Task
+
+ROWS = 3
+
+
+@dataclass(frozen=True)
+class RowsShown:
+    """`rows` are pieces of text with whether they are learnt; `problem` where a row cannot be put into the form."""
+
+    rows: tuple[Pieces, ...]
+    problem: Problem | None = None
+    note: str = ""
+
+
+def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: ModelFacts | None) -> RowsShown | None:
+    """The first rows of the data as this task has the model see them; None where the task shows none, or the settings cannot be read."""
+    if task.shown is None or not data.text or not data.label:
+        return None
+    told = {knob.name: read(knob, settings[knob.name]) for knob in knobs_of(task.knobs) if knob.name in settings}
+    if any(problem for _, problem in told.values()):
+        return None
+    knobs: Any = settle(task.knobs, {name: value for name, (value, _) in told.items() if value is not None})
+    if model is not None and any(one.field == "settings.template" for one in task.check(knobs, model)):
+        return None
+    rows = [row for row in data.sample if row.get(data.text) and row.get(data.label)][:ROWS]
+    seconds = [row.get(data.second, "") for row in rows] if data.second else None
+    texts = Texts([row[data.text] for row in rows], seconds, [row[data.label] for row in rows])
+    folder = Path(model.folder) if model is not None and model.folder else None
+    found = chat.read(folder) if folder is not None and folder.is_dir() else chat.Chat()
+    note = (
+        ""
+        if found.template or "chat_template" not in {knob.name for knob in knobs_of(task.knobs)} or knobs.chat_template != "own"
+        else ("What form the model itself has is known once it is here; until then, or where it has none, this one is shown.")
+    )
+    try:
+        return RowsShown(tuple(task.shown(texts, knobs, found)), note=note)
+    except RunFailed as error:
+        return RowsShown((), error.problem)
