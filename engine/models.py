@@ -157,6 +157,12 @@ def count_tokens(facts: ModelFacts, texts: Sequence[str], *, home: Path, token: 
     return wordpieces.count(hub.download(repo, names, token=token, home=home, say=lambda *_: None), texts)
 
 
+def at_hand(facts: ModelFacts, home: Path) -> Path | None:
+    """The folder where the model's files lie already; None where they must be fetched or converted first."""
+    folder = Path(facts.folder) if facts.folder and not facts.needs_conversion else _converted(facts, home)
+    return folder if folder.is_dir() else None
+
+
 def embedded_folder() -> Path:
     """The folder of the embedded model. The package's own code is not imported."""
     package = importlib.util.find_spec(EMBEDDED_PACKAGE)

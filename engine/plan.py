@@ -169,7 +169,9 @@ def _notes(work: Deciding, hardware: Hardware) -> list[str]:
     notes = []
     if work.model.download_bytes:
         notes.append(f"The first run downloads {work.model.download_bytes / 1e6:,.0f} MB; that time is not in the estimate.")
-    if work.model.needs_conversion:
+    if work.model.needs_conversion and work.model.source == "gguf":
+        notes.append("The model's weights come as GGUF and are turned into safetensors once.")
+    elif work.model.needs_conversion:
         notes.append("The model's weights come in the old .bin format and are converted once to safetensors.")
     if hardware.gpu_note:
         notes.append(hardware.gpu_note)

@@ -15,6 +15,7 @@ from engine.models import ModelFacts
 from engine.tasks import Pieces, Task
 
 ROWS = 3
+UNKNOWN = "The model's own form is known once it is here; until then, or where it has none, this one is shown."
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,11 @@ class RowsShown:
     note: str = ""
 
 
-def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: ModelFacts | None) -> RowsShown | None:
-    """The first rows of the data as this task has the model see them; None where the task shows none, or the settings cannot be read."""
+def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: ModelFacts | None, folder: Path | None) -> RowsShown | None:
+    """The first rows of the data as this task has the model see them; None where the task shows none, or the settings cannot be read.
+
+    `folder`: where the model's files lie, if they are here.
+    """
     if task.shown is None or not data.text or not data.label:
         return None
     told = {knob.name: read(knob, settings[knob.name]) for knob in knobs_of(task.knobs) if knob.name in settings}
@@ -39,13 +43,12 @@ def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: M
     rows = [row for row in data.sample if row.get(data.text) and row.get(data.label)][:ROWS]
     seconds = [row.get(data.second, "") for row in rows] if data.second else None
     texts = Texts([row[data.text] for row in rows], seconds, [row[data.label] for row in rows])
-    folder = Path(model.folder) if model is not None and model.folder else None
-    found = chat.read(folder) if folder is not None and folder.is_dir() else chat.Chat()
-    note = (
-        ""
-        if found.template or "chat_template" not in {knob.name for knob in knobs_of(task.knobs)} or knobs.chat_template != "own"
-        else ("What form the model itself has is known once it is here; until then, or where it has none, this one is shown.")
-    )
+    found = chat.read(folder) if folder is not None else chat.Chat()
+    own = "chat_template" in {knob.name for knob in knobs_of(task.knobs)} and knobs.chat_template == "own"
+    note = UNKNOWN if own and not found.template else ""
+    template = vars(knobs).get("template")
+    if data.second and isinstance(template, str) and "{context}" not in template:
+        note = f"Column {data.second!r} is not read: the template has no place for it, {{context}}."
     try:
         return RowsShown(tuple(task.shown(texts, knobs, found)), note=note)
     except RunFailed as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import catalog as presets
-from engine import coach, fitting, token_fit, trained, uploads
+from engine import coach, fitting, models, token_fit, trained, uploads
 from engine import plan as planning
 from engine import spec as specs
 from engine.account import FILE as ACCOUNT_FILE
@@ -245,7 +245,10 @@ class Studio:
     def rows_shown(self, spec: RunSpec, found: Preview) -> RowsShown | None:
         """The first rows as the model would read and write them; None where the task shows none."""
         task = self.tasks.get(spec.task)
-        return None if task is None or found.data is None else rows_shown(task, spec.settings, found.data, found.model)
+        if task is None or found.data is None:
+            return None
+        folder = models.at_hand(found.model, self.home) if found.model else None
+        return rows_shown(task, spec.settings, found.data, found.model, folder)
 
     def _preview(self, spec: RunSpec, token: str | None) -> Preview:
         problems: list[Problem] = []

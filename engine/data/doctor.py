@@ -56,6 +56,8 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
         given = usable(test, chosen.text, chosen.label, clean_html=clean_html, target=data.target)
         if data.resplit:
             rows, given = pooled(rows, given), None
+    if data.target != "class":  # a row is the same as another where all of it is
+        rows, given = _whole(rows), None if given is None else _whole(given)
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
@@ -64,6 +66,14 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
         *(doctor_texts.findings(rows) if len(rows.texts) else ()),
     ]
     return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)
+
+
+def _whole(rows: Usable) -> Usable:
+    """The rows with all that is read and written of them as their text."""
+    parts = [rows.second, rows.texts, rows.answers if rows.answers is not None and rows.answers != rows.texts else None]
+    columns = [pa.concat_arrays(one.chunks) for one in parts if one is not None and one.num_chunks]
+    joined = pc.binary_join_element_wise(*columns, "\n") if len(columns) > 1 else columns[0]
+    return replace(rows, texts=pa.chunked_array([joined]))
 
 
 def _of_labels(table: Table, rows: Usable, given: Usable | None, chosen: Chosen, *, weighted: bool) -> Iterable[Finding]:
