@@ -261,8 +261,10 @@ def _blank(told: argparse.Namespace) -> RunSpec:
     """A spec with the method that its preset was made for. An unknown preset is `check`'s to tell, beside everything else."""
     spec = RunSpec(DataSpec(""), EMBEDDED)
     wanted = told.preset or spec.preset
-    meant = next((one.method for one in presets.load().recipes if one.id == wanted and one.method), None)
-    return replace(spec, method=meant or spec.method)
+    meant = next((one for one in presets.load().recipes if one.id == wanted), None)
+    if meant is None:
+        return spec
+    return replace(spec, method=meant.method or spec.method, task=meant.task or spec.task)
 
 
 def _given(**fields: str | None) -> dict[str, Any]:

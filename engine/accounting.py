@@ -14,6 +14,7 @@ from engine.data.texts import Texts
 from engine.decoding import GREEDY
 from engine.generation import Written
 from engine.tasks import Task
+from engine.tasks._language import learnt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ class Heard:
     """What one model made of the test rows."""
 
     nats: np.ndarray  # (rows, 2): as the task's `answers`
+    scored: tuple[str, ...]  # the words of each row that were scored: of a long answer its beginning
     texts: tuple[Written | None, ...]  # of the chosen rows; None: the budget did not reach it
 
 
@@ -61,9 +63,10 @@ def heard(
     words = f"Scoring the test rows with the {who} model"
     how: dict[str, Any] = {"batch_size": batch_size, "autocast": autocast, "most": knobs.max_length}
     nats = task.answers(model, tokenizer, ids, said=lambda done: tell(words, done, len(ids)), **how)
+    scored = tuple(str(tokenizer.decode([~row[at] for at in learnt(row)], skip_special_tokens=True)) for row in ids)
     asked, _ = task.writes.prompts(part(test, chosen(len(test.texts), knobs.written_rows)))
     if not len(asked):
-        return Heard(nats, ())
+        return Heard(nats, scored, ())
     prompts = task.encode(tokenizer, asked, replace(knobs, max_length=max(8, knobs.max_length)))
     done: set[int] = set()
 
@@ -77,14 +80,15 @@ def heard(
         model, tokenizer, prompts, replace(GREEDY, max_new_tokens=knobs.max_new_tokens), stops=task.writes.stops,
         batch_size=AT_ONCE, budget=generation.Budget(seconds=seconds), autocast=autocast, heard=listen,
     )  # fmt: skip
-    return Heard(nats, made.texts)
+    return Heard(nats, scored, made.texts)
 
 
 def account(task: Task, knobs: Any, test: Rows, tuned: Heard, untuned: Heard, *, train: Rows, step: int) -> tuple[Account, str]:
     """The account, and every answered row as JSON lines."""
     assert task.writes is not None
-    scored = test.answers if task.target == "text" and test.answers is not None else test.texts
-    surprise = [text_metrics.perplexity(one.nats[:, 0].tolist(), one.nats[:, 1].astype(int).tolist(), scored) for one in (tuned, untuned)]
+    surprise = [
+        text_metrics.perplexity(one.nats[:, 0].tolist(), one.nats[:, 1].astype(int).tolist(), one.scored) for one in (tuned, untuned)
+    ]
     places = chosen(len(test.texts), knobs.written_rows)
     both = [at for at in range(len(places)) if _is_whole(tuned, at) and _is_whole(untuned, at)]
     asked, wanted = task.writes.prompts(part(test, places)) if places else (Texts([]), [])

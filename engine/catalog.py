@@ -60,6 +60,7 @@ class Recipe:
     name: str
     summary: str
     source: str
+    task: str | None = None
     method: str | None = None
     model: str | None = None  # suggested where the person has chosen none
     data: str | None = None  # the same, a Dataset's id
@@ -90,7 +91,7 @@ class Catalog:
 
 
 T = TypeVar("T")
-ORDER = ("quick", "balanced", "best", "imdb-t4", "bengali")  # as the page offers them; others follow by name
+ORDER = ("quick", "balanced", "best", "imdb-t4", "bengali", "guide", "done-right")  # as the page offers them; others follow by name
 
 
 def load(presets: Path = PRESETS) -> Catalog:

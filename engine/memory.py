@@ -86,6 +86,7 @@ OUTPUT_AGAIN = {"fp32": 6.4, "bf16": 3.8, "fp16": 3.8}
 OF_RANK = {"fp32": 5.0, "bf16": 3.0, "fp16": 3.0}  # of what stands between the two matrices of an update
 COPIED = 6.0  # bytes that each copied number of a shared pair takes, of two that it has: the rest is the C library's heap, it seems
 MIXED = {"cpu": 1.2, "cuda": 1.2}  # fitted to real runs, see above; on a GPU assumed
+LOGIT = 12  # bytes of each: as it comes, in 32 bits, and the gradients of both
 RECOMPUTED_BLOCKS = 3.3  # that lie in memory at once under checkpointing
 OVERHEAD = {"cpu": 590 * MB, "cuda": 700 * MB}  # a worker before its model, measured; a CUDA context and its buffers, assumed
 NOT_FUSED = ("deberta-v2",)  # of the kinds that Shur trains, the one whose attention transformers computes step by step
@@ -125,6 +126,7 @@ class Shape:
     tokens_held: int = 0  # of all rows, kept as Python lists while the run goes
     characters_held: int = 0
     optimizer: str = "adamw"  # paged ones may move theirs to the computer's memory; counted whole, since they need not
+    logits: int = 0  # tokens of a row behind which the whole vocabulary is scored
     mixed: float = 1.0  # memory for activations over what one batch needs: MIXED where batches are of many widths
 
 
@@ -134,7 +136,7 @@ def estimate(facts: ModelFacts, shape: Shape) -> Memory:
     A frozen body lies in the precision of the computation, trained weights in 32 bits with two averages of AdamW beside them.
     Activations are largest when a backward pass begins and gradients when it ends, so of trained weights only the larger counts.
     """
-    kept = _activations(facts, shape)
+    kept = _activations(facts, shape) + LOGIT * shape.batch * shape.logits * facts.vocab_size
     activations = max(kept, _read_only(facts, shape))
     gradients = 4 * shape.trainable
     if not shape.freezes_body:
@@ -220,7 +222,8 @@ def _read_only(facts: ModelFacts, shape: Shape) -> int:
     """What a forward pass without a backward pass needs at once: checks take twice the batch, and one block's outputs lie there."""
     put_out = sum(one.outputs for one in facts.linears) * _narrow(shape)
     length = shape.length + shape.footprint.virtual_tokens
-    return round(2 * shape.batch * length * (put_out + _scores(facts, shape, length)))
+    words = 2 * (_narrow(shape) + 8) * shape.batch * shape.logits * facts.vocab_size
+    return round(2 * shape.batch * length * (put_out + _scores(facts, shape, length))) + words
 
 
 def _scores(facts: ModelFacts, shape: Shape, length: int) -> float:

@@ -34,6 +34,7 @@ from engine.events import Event
 from engine.explorer import Explorer
 from engine.facts import FILE, Facts
 from engine.fitting import Change, Scene, changes
+from engine.guide import Measured, measured
 from engine.hardware import Hardware
 from engine.held import Held, held
 from engine.hub import environment_without_tokens, keep_caches_in
@@ -234,6 +235,10 @@ class Studio:
             there = min(plan.memory_available_bytes, state.peak_bytes or plan.memory_available_bytes)
             return replace(scene, memory_times=max(1.0, 1.1 * there / max(1, estimated)), ran_out_at=there)
         return scene
+
+    def guide(self) -> dict[str, Measured]:
+        """What the two presets that redo a guide's table gave here."""
+        return measured(self.runs(), self.evaluation, self.account)
 
     def account(self, run_id: str) -> Account | None:
         """The verdict of a run whose model gives no classes; None where there is none. Raises Refused for a run that is not there."""

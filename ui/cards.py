@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from engine.catalog import Model, Recipe
 from engine.errors import Problem
 from engine.fitting import Change, to_json
+from engine.guide import DIFFERENCES, GUIDE, RIGHT, Measured
 from engine.models import ModelFacts
 from engine.plan import Plan
 from ui import tables, words
+from ui.tables import Column
 
 if TYPE_CHECKING:
     from engine.data.profile import DataFacts
@@ -120,12 +122,29 @@ def model_line(entry: Model | None, found: ModelFacts | None) -> str:
     return f'<p class="soft">{line}{note}</p>' if line else ""
 
 
-def recipe_line(recipe: Recipe | None) -> str:
-    """What the preset is for, and where it comes from."""
+def recipe_line(recipe: Recipe | None, guide: dict[str, Measured] | None = None) -> str:
+    """What the preset is for, and where it comes from; of those two that redo a guide's table, what differs between them."""
     if recipe is None:
         return '<p class="soft">No preset: what you leave open follows from the data, the model and this machine.</p>'
     source = recipe.source.rstrip(".")
-    return f'<div class="recipe"><p class="soft">{escape(recipe.summary)}</p><p class="soft source">Source: {escape(source)}.</p></div>'
+    compared = "" if guide is None else _guide(guide)
+    return f'<div class="recipe"><p class="soft">{escape(recipe.summary)}</p><p class="soft source">Source: {escape(source)}.</p>{compared}</div>'
+
+
+def _guide(found: dict[str, Measured]) -> str:
+    """The guide's way beside the right one, and what each gave here."""
+    columns = (Column(""), *(Column(name, style="text") for name in ("As in the guide", "Done right", "Why")))
+    rows = [[escape(cell) for cell in (one.what, one.guide, one.right, one.why)] for one in DIFFERENCES]
+    gave = [_measured(found.get(name)) for name in (GUIDE, RIGHT)]
+    rows.append(["<b>Measured here</b>", *gave, "The newest finished run of each preset."])
+    return f"<details><summary>The guide's way and the right one, side by side</summary>{tables.table('Guide', columns, rows)}</details>"
+
+
+def _measured(one: Measured | None) -> str:
+    if one is None:
+        return '<span class="soft">Not run here yet.</span>'
+    link = f'<a href="?run={escape(one.run)}" data-place="runs" data-run="{escape(one.run)}">{escape(one.name)}</a>'
+    return f'{escape(one.verdict)} <span class="soft">({one.minutes:.0f} min, {link})</span>'
 
 
 def preview(plan: Plan | None, found: tuple[Problem, ...]) -> str:

@@ -63,6 +63,7 @@ class Task:
     answers: Callable[..., np.ndarray]  # (model, tokenizer, rows, classes=, batch_size=, …) -> (rows, …)
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
     balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
+    logits: int = 0  # tokens of a row at most, behind which all words of the vocabulary are scored
     writes: Writes | None = None  # None: it gives classes
     shown: Callable[[Texts, Any, Chat], list[Pieces]] | None = None  # rows as the model sees them; raises RunFailed for one it cannot take
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+EVERY = 10**9  # tokens of a row: its answer may be nearly all of it
 MOST_NATS = 700.0  # e to this still fits a float
 Row = Sequence[int]
 
@@ -200,6 +201,7 @@ def task(
         counted=_language.counted,
         answers=surprise_of_rows,
         scores=scores,
+        logits=EVERY,
         writes=writes,
         shown=shown,
     )

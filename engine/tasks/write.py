@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.errors import Problem
+from engine.knobs import knob
 from engine.models import ModelFacts
 from engine.tasks import Pieces, Writes, _language, _template, _writing, classify
 
@@ -22,6 +23,12 @@ BEGINNING = 0.5  # of a test text that the model is given, to write on
 class WriteKnobs:
     max_length: int | None = _writing.max_length()
     packing: bool = _writing.packing()
+    padding_in_loss: bool = knob(
+        False,
+        label="Learn the padding",
+        help="Fills every text up to the text length and learns the filling too, as some guides do: the loss looks small, and little is "
+        "learnt. There to compare with.",
+    )
     written_rows: int = _writing.written_rows()
     max_new_tokens: int = _writing.max_new_tokens(64)
 
@@ -39,6 +46,8 @@ def encode(tokenizer: Any, texts: Texts, knobs: WriteKnobs) -> list[list[int]]:
     found = []
     for text in texts.first:
         ids = _writing.ended(tokenizer, _template.pieces_ids(tokenizer, text))[: knobs.max_length - len(start)]
+        if knobs.padding_in_loss:
+            ids += [tokenizer.pad_token_id] * (knobs.max_length - len(start) - len(ids))
         found.append([*start, *(~one for one in ids)])
     return found
 

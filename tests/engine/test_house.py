@@ -26,7 +26,7 @@ ORDER = (
     "uploads", "taking_in", "facts", "reading", "writers", "shelf", "playing",
     "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
     "comparison", "varied", "findings", "study", "study_result", "studies", "drawing", "study_report", "document", "token_fit", "explorer",
-    "rows_shown",
+    "rows_shown", "guide",
     "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "write_command",
     "readiness", "gathered", "report", "report_command", "__main__",
 )  # fmt: skip

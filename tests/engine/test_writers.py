@@ -196,3 +196,13 @@ def test_a_spec_whose_data_was_meant_for_another_task_is_told(studio: Studio, tm
     spec = a_spec("instruct", tmp_path)
     with pytest.raises(Refused, match="for this task it is 'text'"):
         studio.start(replace(spec, data=replace(spec.data, target="class", label="input")))
+
+
+def test_words_are_counted_of_what_was_scored_and_not_of_an_answer_that_was_cut(studio: Studio, tmp_path: Path) -> None:
+    spec = a_spec("transform", tmp_path)
+    folder = studio.store.folder(
+        studio.start(replace(spec, settings={**spec.settings, "max_length": 48, "max_steps": 2, "written_rows": 0}))
+    )
+    assert work(folder) == 0, (folder / "log.txt").read_text()
+    told = {one.id: one.value.value for one in account.from_json((folder / account.FILE).read_text("utf-8")).figures}
+    assert told["perplexity_word"] > told["perplexity_token"], "a word is several of this tokenizer's pieces"

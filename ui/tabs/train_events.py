@@ -18,6 +18,7 @@ from engine.catalog import Recipe
 from engine.errors import Problem, Refused, explain
 from engine.facts import FILE
 from engine.fitting import applied, from_json
+from engine.guide import GUIDE, RIGHT
 from ui import cards, form, methods, request, words
 from ui.border import bind
 from ui.tabs import arriving, doctor_events, fit_events, model_upload, own_path, token_fit_events
@@ -286,7 +287,7 @@ def draw(
         cards.rows_as_read(studio.rows_shown(spec, found)),
         checked,
         cards.model_line(studio.catalog.model(spec.model), found.model),
-        cards.recipe_line(recipe),
+        cards.recipe_line(recipe, studio.guide() if recipe and recipe.id in (GUIDE, RIGHT) else None),
         cards.preview(plan, problems) if found.arriving is None else arriving.WAITING,
         cards.changes(found.changes, plan),
         *fit_events.shown(studio, found),
@@ -378,7 +379,12 @@ def _differs(recipe: Recipe | None, studio: Studio, spec: specs.RunSpec) -> bool
     if recipe is None:
         return False
     dataset = studio.catalog.dataset(recipe.data) if recipe.data else None
-    wanted = (recipe.model, spec.model), (recipe.method, spec.method), (dataset.source if dataset else None, spec.data.source)
+    wanted = (
+        (recipe.model, spec.model),
+        (recipe.method, spec.method),
+        (recipe.task, spec.task),
+        (dataset.source if dataset else None, spec.data.source),
+    )
     return any(own is not None and own != chosen for own, chosen in wanted)
 
 
@@ -390,7 +396,8 @@ def on_suggestion(studio: Studio, train: Train, token: str, *values: Any) -> lis
     if dataset:
         told |= {"data": dataset.source, "text": dataset.text, "label": dataset.label, "resplit": recipe.resplit if recipe else False}
     if recipe:
-        told |= {"model": recipe.model or told["model"], "method": recipe.method or told["method"]}
+        chosen = {"model": recipe.model, "method": recipe.method, "task": recipe.task}
+        told |= {name: value or told[name] for name, value in chosen.items()}
     return refilled(told)
 
 
