@@ -151,8 +151,9 @@ def _begin_with_loss(model: torch.nn.Module, folder: Path) -> None:
         left, strength, right = torch.linalg.svd(lost, full_matrices=False)
         rank, scaling = module.r[_peft.ADAPTER], module.scaling[_peft.ADAPTER]
         root = (strength[:rank] / scaling).sqrt()
-        module.lora_A[_peft.ADAPTER].weight.data = root[:, None] * right[:rank]
-        module.lora_B[_peft.ADAPTER].weight.data = left[:, :rank] * root
+        # the decomposition leaves them turned over in memory, and CUDA's fused AdamW takes no weights that its averages are not laid out like
+        module.lora_A[_peft.ADAPTER].weight.data = (root[:, None] * right[:rank]).contiguous()
+        module.lora_B[_peft.ADAPTER].weight.data = (left[:, :rank] * root).contiguous()
 
 
 def _tensors(folder: Path) -> dict[str, Path]:

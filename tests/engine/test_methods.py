@@ -386,6 +386,14 @@ def test_loftq_begins_nearer_to_the_whole_weights_than_4_bits_alone(tmp_path: Pa
     assert distance(begun) < 0.6 * distance(plain)
 
 
+def test_loftq_leaves_factors_that_lie_in_memory_row_by_row(tmp_path: Path) -> None:
+    """CUDA's fused AdamW refuses others."""
+    begun = Opened("qlora", "bert", tmp_path, init="loftq", rank=16)
+    factors = [one for name, one in begun.model.named_parameters() if ".lora_" in name]
+    assert factors
+    assert all(one.is_contiguous() for one in factors)
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("lora", {"rank": 64}, "settings.rank"),
     ("lora", {"init": "loftq"}, "settings.init"),
