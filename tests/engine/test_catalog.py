@@ -25,7 +25,7 @@ RECIPES = [one.id for one in CATALOG.recipes]
 
 def knobs(recipe: Recipe) -> dict[str, Knob]:
     """Every knob that the recipe's settings can mean."""
-    kinds = [Split, Training, all_tasks()["classify"].knobs, all_methods()[recipe.method or "lora"].knobs]
+    kinds = [Split, Training, all_tasks()[recipe.task or "classify"].knobs, all_methods()[recipe.method or "lora"].knobs]
     return {knob.name: knob for kind in kinds for knob in knobs_of(kind)}
 
 

@@ -1,0 +1,125 @@
+"""Every task that teaches a model to write, once through the page: its rows seen as the model reads them, trained, judged, taken home."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.looking import WAYS, Seen, darken, faults, ready
+from tests.browser.test_walk import Open, press_start
+from tests.tiny import LINES, tiny
+
+pytestmark = pytest.mark.browser
+ADVANCED = {"max_steps": "3", "batch_size": "4", "accumulation": "1", "max_length": "64", "written_rows": "3", "max_new_tokens": "5"}
+TASKS = {  # name on the page -> the columns of its rows
+    "Write on": ("text",),
+    "Follow instructions": ("instruction", "output"),
+    "Answer questions": ("question", "answer"),
+    "Turn a text into another": ("source", "target"),
+}
+
+
+def rows(path: Path, columns: tuple[str, ...]) -> Path:
+    told = [{name: f"{LINES[(at + place) % 8]} {at}" for place, name in enumerate(columns)} for at in range(60)]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in told), "utf-8")
+    return path
+
+
+def choose(page: Page, field: str, name: str) -> None:
+    page.locator(f"#{field} input").click()
+    page.get_by_role("option", name=name).first.click()
+
+
+def fill(page: Page, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        page.locator(f"#knob-{name}").get_by_role("textbox").fill(value)
+
+
+def with_own_model(page: Page, folder: Path) -> None:
+    choose(page, "model", "Another model")
+    page.locator("#other-model").get_by_role("textbox").fill(str(folder))
+    page.locator("#other-model").get_by_role("textbox").press("Enter")
+
+
+def upload(page: Page, path: Path) -> None:
+    page.locator("#upload input[type=file]").set_input_files(path)
+    expect(page.locator("#facts")).to_contain_text(path.name, timeout=60_000)
+
+
+def start_and_wait(page: Page) -> str:
+    """The id of the run, finished."""
+    press_start(page)
+    expect(page.locator("#run-now .state")).to_have_text("Finished", timeout=PATIENCE_MS)
+    found = re.search(r"run=([\w-]+)", page.url)
+    assert found is not None
+    return found.group(1)
+
+
+def test_each_task_that_writes_is_trained_judged_and_taken_home(app: App, open_page: Open, tmp_path: Path, seen: Seen) -> None:
+    folder = tiny("qwen2", tmp_path / "tiny-qwen")
+    page = open_page(app.url)
+    ready(page)
+    page.locator("#detail input").check()
+    choose(page, "data", "A file of mine")
+    with_own_model(page, folder)
+    for at, (task, columns) in enumerate(TASKS.items()):
+        if at:
+            page.get_by_role("tab", name="Train").click()
+        choose(page, "task", task)
+        upload(page, rows(tmp_path / f"rows-{at}.jsonl", columns))
+        expect(page.locator("#row-preview mark").nth(1)).to_be_visible(timeout=60_000)
+        fill(page, ADVANCED)
+        expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=60_000)
+        if not at:
+            for width, height, dark in (WAYS[0], WAYS[-1]):
+                page.set_viewport_size({"width": width, "height": height})
+                darken(page, dark=dark)
+                page.evaluate("() => scrollTo(0, 0)")
+                assert faults(page) == {}
+            page.set_viewport_size({"width": 1280, "height": 900})
+        run = start_and_wait(page)
+        expect(page.locator("#verdict .sentence")).to_contain_text("the untuned model", timeout=60_000)
+        expect(page.locator("#scores")).to_contain_text("Perplexity per word")
+        expect(page.locator("#samples")).to_contain_text("What was wanted")
+        expect(page.locator("#evidence")).to_be_hidden()
+        assert (app.home / "runs" / run / "account.json").exists()
+    page.locator("#run-export").click()
+    with page.expect_download() as told:
+        page.locator("#run-file a").first.click()
+    with zipfile.ZipFile(told.value.path()) as packed:
+        names = {name.rpartition("/")[2] for name in packed.namelist()}
+    assert {"adapter_model.safetensors", "README.md", "example.py"} <= names
+    assert seen.errors == []
+    assert seen.outside == set()
+
+
+def test_a_label_is_written_and_the_whole_verdict_of_classes_stands(app: App, open_page: Open, tmp_path: Path, seen: Seen) -> None:
+    folder = tiny("llama", tmp_path / "tiny-llama")
+    page = open_page(app.url)
+    ready(page)
+    page.locator("#detail input").check()
+    choose(page, "data", "Bengali product reviews")
+    choose(page, "task", "Sort texts by writing the label")
+    expect(page.locator("#problems-model")).to_contain_text("reads texts but cannot write", timeout=60_000)
+    with_own_model(page, folder)
+    fill(page, {"template": "Review: {txt}"})
+    expect(page.locator("#knob-template")).to_contain_text("a place {txt}", timeout=60_000)
+    expect(page.locator("#start")).to_be_disabled()
+    fill(page, {"template": "মতামত: {text}\nমনোভাব:", "max_steps": "4", "batch_size": "4", "accumulation": "1", "max_length": "48"})
+    expect(page.locator("#row-preview li").first).to_contain_text("মনোভাব:", timeout=60_000)
+    expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=60_000)
+    start_and_wait(page)
+    expect(page.locator("#verdict .sentence")).to_contain_text("right on", timeout=60_000)
+    expect(page.locator("#classes")).to_contain_text("Negative")
+    page.locator("#run-try").click()
+    page.locator("#try-text").get_by_role("textbox").fill("খুব ভালো পণ্য")
+    page.locator("#try-go").click()
+    expect(page.locator("#try-answer")).to_contain_text("%", timeout=120_000)
+    assert seen.errors == []
+    assert seen.outside == set()
