@@ -70,7 +70,7 @@ def test_each_task_that_writes_is_trained_judged_and_taken_home(app: App, open_p
     with_own_model(page, folder)
     for at, (task, columns) in enumerate(TASKS.items()):
         if at:
-            page.get_by_role("tab", name="Train").click()
+            page.locator("nav.places a[data-place=train]").click()
         choose(page, "task", task)
         upload(page, rows(tmp_path / f"rows-{at}.jsonl", columns))
         expect(page.locator("#row-preview mark").nth(1)).to_be_visible(timeout=60_000)
