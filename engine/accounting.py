@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine import generation, text_metrics
+from engine import generation, likeness, text_metrics
 from engine.account import SAMPLE_CHARACTERS, SAMPLES, Account, Sample, sentence, told, warnings
 from engine.data.split import Rows
 from engine.data.texts import Texts
@@ -83,8 +83,10 @@ def heard(
     return Heard(nats, scored, made.texts)
 
 
-def account(task: Task, knobs: Any, test: Rows, tuned: Heard, untuned: Heard, *, train: Rows, step: int) -> tuple[Account, str]:
-    """The account, and every answered row as JSON lines."""
+def account(
+    task: Task, knobs: Any, test: Rows, tuned: Heard, untuned: Heard, *, train: Rows, step: int, encoder: likeness.Encoder | None = None
+) -> tuple[Account, str]:
+    """The account, and every answered row as JSON lines. With an encoder, how near in meaning the answers come to what was wanted."""
     assert task.writes is not None
     surprise = [
         text_metrics.perplexity(one.nats[:, 0].tolist(), one.nats[:, 1].astype(int).tolist(), one.scored) for one in (tuned, untuned)
@@ -96,6 +98,9 @@ def account(task: Task, knobs: Any, test: Rows, tuned: Heard, untuned: Heard, *,
     if both:
         accepted = [wanted[at] for at in both]
         pairs += zip(*(task.writes.figures([_text(one, at) for at in both], accepted) for one in (tuned, untuned)), strict=True)
+        if encoder is not None and task.target == "text":
+            near = (likeness.likeness(encoder, [_text(one, at) for at in both], [[one] for one in accepted]) for one in (tuned, untuned))
+            pairs += zip(*near, strict=True)
     figures = tuple(told(first, second) for first, second in pairs)
     lines = [
         Sample(

@@ -24,10 +24,10 @@ from typing import Any
 import psutil
 
 import engine
-from engine import account, accounting, again, baselines, checkpoint, evaluate, features, models, opening, spec, trained
+from engine import account, accounting, again, baselines, checkpoint, evaluate, features, likeness, models, opening, spec, trained
 from engine import plan as planning
 from engine.data import split
-from engine.errors import explain, is_out_of_memory, redact
+from engine.errors import Refused, explain, is_out_of_memory, redact
 from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started, Step
 from engine.knobs import settle
 from engine.repair import repaired
@@ -221,7 +221,11 @@ def _account(
     """Writes account.json and written.jsonl."""
     step = outcome.best_step or outcome.step
     knobs: Any = settle(task.knobs, plan.settings)
-    made, texts = accounting.account(task, knobs, prepared.test, tuned, untuned, train=prepared.train, step=step)
+    try:
+        encoder = likeness.open_encoder(models.embedded_folder(), models.EMBEDDED)
+    except Refused:  # it is not installed: then without figures of meaning
+        encoder = None
+    made, texts = accounting.account(task, knobs, prepared.test, tuned, untuned, train=prepared.train, step=step, encoder=encoder)
     write_whole(folder / account.TEXTS, texts.encode("utf-8", "replace"))
     write_whole(folder / account.FILE, account.to_json(made).encode())
     emit(Evaluated(time.time(), "test", step, scored))

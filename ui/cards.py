@@ -128,7 +128,8 @@ def recipe_line(recipe: Recipe | None, guide: dict[str, Measured] | None = None)
         return '<p class="soft">No preset: what you leave open follows from the data, the model and this machine.</p>'
     source = recipe.source.rstrip(".")
     compared = "" if guide is None else _guide(guide)
-    return f'<div class="recipe"><p class="soft">{escape(recipe.summary)}</p><p class="soft source">Source: {escape(source)}.</p>{compared}</div>'
+    about = f'<p class="soft">{escape(recipe.summary)}</p><p class="soft source">Source: {escape(source)}.</p>'
+    return f'<div class="recipe">{about}{compared}</div>'
 
 
 def _guide(found: dict[str, Measured]) -> str:

@@ -151,7 +151,7 @@ def _begin_with_loss(model: torch.nn.Module, folder: Path) -> None:
         left, strength, right = torch.linalg.svd(lost, full_matrices=False)
         rank, scaling = module.r[_peft.ADAPTER], module.scaling[_peft.ADAPTER]
         root = (strength[:rank] / scaling).sqrt()
-        # the decomposition leaves them turned over in memory, and CUDA's fused AdamW takes no weights that its averages are not laid out like
+        # else they lie column by column, and CUDA's fused AdamW wants weights laid out as their averages are
         module.lora_A[_peft.ADAPTER].weight.data = (root[:, None] * right[:rank]).contiguous()
         module.lora_B[_peft.ADAPTER].weight.data = (left[:, :rank] * root).contiguous()
 
