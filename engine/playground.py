@@ -14,6 +14,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +27,7 @@ from engine.errors import Problem, Refused, redact
 
 IDLE_SECONDS = 300.0
 SILENT_SECONDS = 600.0  # without a word the process counts as stuck; a GGUF file's conversion took 127 s on two busy cores
+ABANDONED_SECONDS = 120.0  # after which texts that nobody looks at are stopped; a browser ticks a hidden page once a minute
 MOST_WAITING = 8  # tickets
 TICKETS_KEPT = 64
 MOST_CHARACTERS = 200_000  # of everything that was said
@@ -88,6 +90,7 @@ class Text:
 class _Ticket:
     asked: tuple[Asked, ...]
     texts: list[Text]
+    looked_at: float
     stopped: bool = False
 
 
@@ -106,11 +109,13 @@ class Playground:
         *,
         command: Callable[[Path], list[str]] = played_by_python,
         silent_seconds: float = SILENT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home = home
         self._environment = environment
         self._command = command
         self._silent_seconds = silent_seconds
+        self._clock = clock
         self._guard = threading.RLock()  # held for moments, around everything below
         self._tickets: OrderedDict[str, _Ticket] = OrderedDict()
         self._queue: queue.Queue[_Ticket | None] = queue.Queue()
@@ -131,7 +136,7 @@ class Playground:
                 raise Refused(Problem("write", "Shur is closing.", "Start it again."))
             if sum(not all(text.is_over for text in one.texts) for one in self._tickets.values()) >= MOST_WAITING:
                 raise Refused(Problem("write", "Others wait for their texts already.", "Try again in a minute."))
-            ticket, number = _Ticket(tuple(asked), [Text() for _ in asked]), secrets.token_hex(8)
+            ticket, number = _Ticket(tuple(asked), [Text() for _ in asked], self._clock()), secrets.token_hex(8)
             self._tickets[number] = ticket
             over = [key for key, one in self._tickets.items() if all(text.is_over for text in one.texts)]
             for key in over[: max(0, len(self._tickets) - TICKETS_KEPT)]:
@@ -148,20 +153,23 @@ class Playground:
             found = self._tickets.get(ticket)
             if found is None:
                 raise Refused(Problem("write", "These texts are not kept any more.", "Press Write again."))
+            found.looked_at = self._clock()
             return tuple(found.texts)
 
     def stop(self, ticket: str) -> None:
         """Ends its texts where they are. A model that is still being made ready is given up, and the process with it."""
         with self._guard:
             found = self._tickets.get(ticket)
-            if found is None:
-                return
-            found.stopped = True
-            if self._writes is not None and self._writes[0] is found and self._process is not None:
-                if any(text.state == "preparing" for text in found.texts):
-                    self._process.kill()
-                else:
-                    self._process.send({"stop": self._number})
+            if found is not None:
+                self._stop(found)
+
+    def _stop(self, ticket: _Ticket) -> None:
+        ticket.stopped = True
+        if self._writes is not None and self._writes[0] is ticket and self._process is not None:
+            if any(text.state == "preparing" for text in ticket.texts):
+                self._process.kill()
+            else:
+                self._process.send({"stop": self._number})
 
     def give_way(self) -> None:
         """Ends the process at once, since a training run begins, and says so to whoever looks."""
@@ -252,8 +260,10 @@ class Playground:
             self._put(ticket, at, state="stopped" if told["ended"] == "budget" else "done", **told)
         else:
             self._put(ticket, at, state="writing", message="", **told)
-            if ticket.stopped:  # asked for between the two
-                process.send({"stop": self._number})
+            abandoned = self._clock() - ticket.looked_at > ABANDONED_SECONDS
+            if abandoned or ticket.stopped:  # the latter: asked for just before it began to write
+                with self._guard:
+                    self._stop(ticket)
 
     def _ended(self, ticket: _Ticket, at: int, process: _Process) -> None:
         """Tells how the process ended in the middle of a text."""

@@ -30,7 +30,7 @@ from engine.tasks.classify import load_tokenizer
 from engine.trained import Kept, autocast_of
 from engine.writers import WRITER_FIX
 
-How = Literal["there", "swapped", "loaded"]
+How = Literal["there", "swapped", "added", "loaded"]  # nothing to do; an adapter put in place; one read first; a base opened
 BESIDE_BYTES = 300_000_000  # of libraries, and of what some thousand tokens leave in the model's memory
 ADAPTERS_KEPT = 8  # over one base
 
@@ -146,9 +146,11 @@ class Shelf:
         if base not in self._held:
             how, self._held[base] = "loaded", self._opened(base, run, token, say)
         held, mark = self._held[base], run.mark if run and not base.alone else ""
+        if how == "there" and held.newest != mark:
+            how = "swapped"
         if run and mark and mark not in held.adapters:
+            how = "added" if how == "swapped" else how
             _add(held, run)
-        how = "swapped" if how == "there" and held.newest != mark else how
         held.newest = mark
         with _only(held, mark) as model:
             tokenizer = held.adapters[mark][1] if mark else held.tokenizer

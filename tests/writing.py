@@ -30,7 +30,7 @@ def writer(architecture: str, folder: Path, *, chat: bool = False, seed: int = 0
     return folder
 
 
-def writing_run(home: Path, base: Path, *, seed: int = 1, name: str = "Reviews written", **settings: Any) -> str:
+def writing_run(home: Path, base: Path | str, *, seed: int = 1, name: str = "Reviews written", **settings: Any) -> str:
     """The id of a finished run over this base whose LoRA adapter writes other texts than the base does; it reads "Review: {text}"."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -38,6 +38,7 @@ def writing_run(home: Path, base: Path, *, seed: int = 1, name: str = "Reviews w
 
     task = all_tasks()["label_by_writing"]
     facts = models.find(str(base), token=None, home=home)
+    place = models.fetch(facts, token=None, home=home, say=lambda *_: None)
     every = {**_settings("lora", settings), "template": "Review: {text}", "max_length": 64}
     asked = spec.RunSpec(spec.DataSpec("sample:film-reviews-en"), str(base), "lora", name=name)
     store = Store(home)
@@ -47,14 +48,14 @@ def writing_run(home: Path, base: Path, *, seed: int = 1, name: str = "Reviews w
     folder = store.folder(run_id) / "model"
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        plain = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
         model: Any = get_peft_model(plain, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "down_proj"]))
         with torch.no_grad():  # B starts at zero: moved, so that the adapter counts
             for one in model.parameters():
                 if one.requires_grad:
                     one.add_(0.3 * torch.randn_like(one))
     model.save_pretrained(folder)
-    load_tokenizer(base).save_pretrained(folder)
+    load_tokenizer(place).save_pretrained(folder)
     (folder / "labels.json").write_text("[]")
     kept = Kept(run_id, str(base), None, "lora", "label_by_writing", every, "a" * 64, VERSIONS)
     (folder / "shur.json").write_text(json.dumps(dataclasses.asdict(kept)))

@@ -45,15 +45,19 @@ def hint(knob: Knob) -> str:
     return f"{knob.help} {bounds(knob)}".strip()
 
 
-def widget(knob: Knob, *, shown: bool = True) -> gr.Textbox | gr.Dropdown:
-    """The knob's field. Numbers are typed as text, so that 2e-4 may be written and a slip stays where it was typed, with its Problem."""
+def widget(knob: Knob, *, shown: bool = True, place: str = "knob", default: bool = False) -> gr.Textbox | gr.Dropdown:
+    """The knob's field. Numbers are typed as text, so that 2e-4 may be written and a slip stays where it was typed, with its Problem.
+
+    `place` tells fields of one name apart. `default`: an empty field means the knob's default, which no plan changes.
+    """
     told: dict[str, Any] = {"label": knob.label, "info": hint(knob), "value": AUTOMATIC, "min_width": 180, "elem_classes": ["knob"]}
     told["visible"] = shown
     if knob.kind in ("choice", "switch"):
-        return gr.Dropdown(choices=choices(knob, None), filterable=False, elem_id=f"knob-{knob.name}", **told)
+        return gr.Dropdown(choices=choices(knob, None), filterable=False, elem_id=f"{place}-{knob.name}", **told)
     if knob.kind == "text":
-        return gr.Textbox(placeholder=str(knob.default), lines=2, max_lines=8, elem_id=f"knob-{knob.name}", **told)
-    return gr.Textbox(placeholder="automatic", max_lines=1, elem_id=f"knob-{knob.name}", **told)
+        return gr.Textbox(placeholder=str(knob.default), lines=2, max_lines=8, elem_id=f"{place}-{knob.name}", **told)
+    empty = words.value(knob.default) if default else "automatic"
+    return gr.Textbox(placeholder=empty, max_lines=1, elem_id=f"{place}-{knob.name}", **told)
 
 
 def choices(knob: Knob, decided: Value | None) -> list[tuple[str, str]]:

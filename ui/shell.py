@@ -12,7 +12,7 @@ import gradio as gr
 from engine.hardware import device_words
 from ui import theme, words
 from ui.border import bind
-from ui.tabs import compare, compare_events, runs, runs_events, train, train_events, try_
+from ui.tabs import compare, compare_events, runs, runs_events, train, train_events, try_, write, write_events
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -48,13 +48,17 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
             watching = runs.build()
             studying = compare.build_page()
         with gr.Column(elem_classes=["place", "try"]):
-            trying = try_.build()
+            gr.HTML("<h1>Try a model</h1>")
+            with gr.Tabs(elem_id="try-sheets") as sheets:
+                with gr.Tab("Classify", id="classify"):
+                    trying = try_.build()
+                with gr.Tab("Write", id="write"):
+                    writing = write.build()
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         places = [watching.opened, watching.timer, watching.plotly, watching.seen, watching.judged, trying.run, trying.none, trying.ask]
-        places += [studying.opened, studying.timer, studying.seen]
-        opened = head.click(
-            bind(on_place, studio), [head, trying.run], places, trigger_mode="always_last", **quiet
-        )  # of fast clicks, the last
+        places += [sheets, *writing.writers.values(), studying.opened, studying.timer, studying.seen]
+        where = [head, trying.run, *writing.writers.values()]
+        opened = head.click(bind(on_place, studio), where, places, trigger_mode="always_last", **quiet)  # of fast clicks, the last
         opened.then(bind(runs_events.on_tick, studio), [watching.opened], [watching.seen, watching.judged], **quiet)
         opened.then(bind(compare_events.on_tick, studio), [studying.opened], [studying.seen], **quiet)
         train_events.wire(studio, training)
@@ -62,6 +66,7 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
         compare_events.wire_card(studio, comparing, training)
         compare_events.wire_page(studio, studying, training)
         try_.wire(studio, trying)
+        write_events.wire(studio, writing, training.token)
         page.load(bind(on_load, studio), None, [machine, notice], **quiet)
         redraw: dict[str, Any] = {**train_events.redrawing(studio, training), **quiet}
         page.load(**redraw).then(bind(train_events.on_measure, studio), None, None, **quiet).then(**redraw)
@@ -79,7 +84,7 @@ def on_load(studio: Studio) -> tuple[str, str]:
     return f"<p>{escape(told)}</p>", "".join(f"<p>{escape(one)}</p>" for one in notices if one)
 
 
-def on_place(studio: Studio, where: str, chosen: str | None) -> tuple[Any, ...]:
+def on_place(studio: Studio, where: str, chosen: str | None, left: str | None = None, right: str | None = None) -> tuple[Any, ...]:
     """Another place was opened, or this one at another run or study. Only the Runs place ticks."""
     told = json.loads(where or "{}")
     place, run_id, study_id = told.get("place", "train"), str(told.get("run", "")), str(told.get("study", ""))
@@ -88,9 +93,12 @@ def on_place(studio: Studio, where: str, chosen: str | None) -> tuple[Any, ...]:
         opened = runs_events.on_open(run_id)
         if study_id:  # its own page ticks
             opened = (run_id, gr.update(active=False), *opened[2:])
-        return (*opened, *[gr.skip()] * 3, *here)
+        return (*opened, *[gr.skip()] * 6, *here)
     stopped = (gr.skip(), gr.update(active=False), gr.skip(), gr.skip(), gr.skip())
-    return (*stopped, *try_.on_open(studio, run_id, chosen), *here) if place == "try" else (*stopped, *[gr.skip()] * 3, *here)
+    if place != "try":
+        return (*stopped, *[gr.skip()] * 6, *here)
+    sheet = gr.update(selected="write") if write_events.opens(studio, run_id) else gr.skip()
+    return (*stopped, *try_.on_open(studio, run_id, chosen), sheet, *write_events.on_open(studio, run_id, left, right), *here)
 
 
 def launch_options(studio: Studio) -> dict[str, Any]:

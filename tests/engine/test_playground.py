@@ -28,7 +28,7 @@ SHORT = Decoding(temperature=0.0, max_new_tokens=12)
 
 # Stands for playing.py; answers what the prompt says.
 TOY = """
-import json, os, signal, sys
+import json, os, select, signal, sys
 def tell(**told):
     print(json.dumps(told), flush=True)
 stopped = False
@@ -52,6 +52,12 @@ for line in sys.stdin:
         tell(id=number, problems=[{"field": "model", "message": "It is too large.", "fix": "Take a smaller one."}])
         continue
     tell(id=number, form="text", how="loaded", ready_seconds=0.5, prompt_tokens=3, bytes=7)
+    if command == "!leave":
+        while True:  # a word whenever there is time, until it is told to stop
+            tell(id=number, text="on and", tokens=2, seconds=1.0)
+            if select.select([sys.stdin], [], [], 0.02)[0]:
+                break
+        continue
     if command == "!endless":
         tell(id=number, text="on and", tokens=2, seconds=1.0)
         open(rest, "w").close()
@@ -109,6 +115,17 @@ def test_how_far_it_is_can_be_looked_at_and_stop_ends_both_texts(playground: Pla
     left, right = over(playground, ticket)
     assert (left.state, left.text, right.state) == ("stopped", "half", "stopped")
     assert playground.processes() == process, "the model stays"
+
+
+def test_texts_that_nobody_looks_at_any_more_are_stopped(home: Path) -> None:
+    now = [0.0]
+    playground = Playground(home, lambda: dict(os.environ), command=toy, clock=lambda: now[0])
+    ticket = playground.begin(saying("!leave", "right"))
+    until(lambda: playground.processes())
+    now[0] = 500.0
+    until(lambda: playground._tickets[ticket].texts[1].is_over)
+    assert [one.state for one in playground.look(ticket)] == ["stopped", "stopped"]
+    playground.close()
 
 
 def test_stop_gives_up_a_model_that_is_not_ready_yet(playground: Playground, tmp_path: Path) -> None:
@@ -215,7 +232,7 @@ def test_a_run_beside_its_untuned_base_writes_what_each_alone_writes(studio: Stu
     assert (untuned.problems, tuned.problems) == ((), ())
     assert untuned.text == greedily(base, None, "The plot")
     assert tuned.text == greedily(base, Store(studio.home).folder(run_id) / "model", "Review: The plot")
-    assert (untuned.how, tuned.how) == ("loaded", "swapped")
+    assert (untuned.how, tuned.how) == ("loaded", "added")
     assert tuned.ready_seconds < untuned.ready_seconds
     assert tuned.bytes > 10_000_000
     assert tuned.prompt_tokens == len(load_tokenizer(base)("Review: The plot")["input_ids"])

@@ -64,7 +64,7 @@ def test_swapped_adapters_write_what_freshly_loaded_ones_do_and_the_base_is_open
     expected = [fresh(base), *(fresh(base, one / "model") for one in runs)]
     assert list(texts) == [*expected, expected[1], expected[0], expected[0]]
     assert len(set(expected)) == 3
-    assert hows == ("loaded", "swapped", "swapped", "swapped", "swapped", "there")
+    assert hows == ("loaded", "added", "added", "swapped", "swapped", "there")
     assert opened == ["base"]
 
 
@@ -75,7 +75,7 @@ def test_the_untuned_model_shares_the_base_of_a_run_beside_it_also_in_another_pr
     base = writer("llama", tmp_path / "base")
     run = Which(run=str(Store(home).folder(writing_run(home, base))))
     shelf = Shelf(home)
-    assert [written(shelf, Which(str(base)), run)[1], written(shelf, run, Which(str(base)))[1]] == ["loaded", "swapped"]
+    assert [written(shelf, Which(str(base)), run)[1], written(shelf, run, Which(str(base)))[1]] == ["loaded", "added"]
     assert opened == ["base"]
 
 

@@ -39,7 +39,6 @@ class Try:
 
 def build() -> Try:
     """Draws the place inside the Blocks that is open."""
-    gr.HTML("<h1>Try a trained model</h1>")
     none = gr.HTML("", elem_classes=["slot"], elem_id="try-none")
     with gr.Row(elem_id="try-columns"):
         with gr.Column(min_width=300, elem_id="try-ask"):
