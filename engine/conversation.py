@@ -31,36 +31,53 @@ class Prompt:
     ids: tuple[int, ...]
     ends: tuple[int, ...]  # tokens that end the answer, besides those that the model names itself
     form: Form
+    stops: tuple[str, ...] = ()  # words that do
 
 
-def prompt(
-    tokenizer: Any,
-    turns: Sequence[Turn],
-    system: str,
-    way: Way,
-    ends: Collection[int],
-    taught: Callable[[str], Sequence[int]] | None = None,
-) -> Prompt:
-    """The tokens of what was said, the newest last. `ends`: tokens that end a text of this model.
+@dataclass(frozen=True)
+class Said:
+    """All that a model is to go on from."""
 
-    `taught`: how a run's task puts a prompt, which is the automatic way of a run. In a chat alone the earlier turns and the system
-    prompt count. Raises Refused for a model that cannot chat and is to.
+    turns: tuple[Turn, ...]  # the newest, a user's, last
+    system: str = ""
+    context: str = ""  # what stands beside the newest turn, for runs that learnt with one
+    way: Way = "automatic"
+
+    @property
+    def newest(self) -> str:
+        """The newest turn and its context, as one text."""
+        return f"{self.turns[-1].text}\n\n{self.context}" if self.context.strip() else self.turns[-1].text
+
+
+Taught = Callable[[Said], Prompt]  # how a run's task puts what was said
+
+
+def prompt(tokenizer: Any, said: Said, ends: Collection[int], taught: Taught | None = None) -> Prompt:
+    """The tokens of what was said. `ends`: tokens that end a text of this model.
+
+    `taught` is the automatic way where it is given. In a chat alone the earlier turns and the system prompt count. Raises Refused for a
+    model that cannot chat and is to.
     """
-    if way == "automatic" and taught is not None:
-        return Prompt(tuple(taught(turns[-1].text)), (), "taught")
-    if way != "text" and getattr(tokenizer, "chat_template", None):
+    if said.way == "automatic" and taught is not None:
+        return taught(said)
+    if said.way != "text" and getattr(tokenizer, "chat_template", None):
         after = after_an_answer(tokenizer)
-        if way == "chat" or taught_to_chat(after, ends):
-            told = [{"role": "system", "content": system.strip()}] if system.strip() else []
-            told += [{"role": one.role, "content": one.text} for one in turns]
+        if said.way == "chat" or taught_to_chat(after, ends):
             special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-            return Prompt(tuple(_asked(tokenizer, told)), tuple(one for one in after[:1] if one in special), "chat")
-    elif way == "chat":
+            return Prompt(tuple(_asked(tokenizer, messages(said))), tuple(one for one in after[:1] if one in special), "chat")
+    elif said.way == "chat":
         raise Refused(Problem("prompt", "This model's tokenizer has no chat template, so it cannot chat.", TEXT_FIX))
-    ids = list(tokenizer(turns[-1].text)["input_ids"])
+    ids = list(tokenizer(said.newest)["input_ids"])
     while len(ids) > 1 and ids[-1] in ends:  # some tokenizers put the end of a text behind every text
         ids.pop()
     return Prompt(tuple(ids), (), "text")
+
+
+def messages(said: Said) -> list[dict[str, str]]:
+    """The conversation as chat templates take it."""
+    first = [{"role": "system", "content": said.system.strip()}] if said.system.strip() else []
+    before = [{"role": one.role, "content": one.text} for one in said.turns[:-1]]
+    return [*first, *before, {"role": said.turns[-1].role, "content": said.newest}]
 
 
 def after_an_answer(tokenizer: Any) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from engine.conversation import Turn, Way
+from engine.conversation import Said
 from engine.decoding import Decoding
 from engine.errors import Problem, Refused, redact
 
@@ -47,9 +47,7 @@ class Asked:
     run: Path | None  # the folder of a finished run; None: the untuned `model`
     model: str = ""
     revision: str | None = None
-    turns: tuple[Turn, ...] = ()  # the newest, a user's, last
-    system: str = ""
-    way: Way = "automatic"
+    said: Said = field(default_factory=lambda: Said(()))
     decoding: Decoding = field(default_factory=Decoding)
     stops: tuple[str, ...] = ()
     token: str | None = None  # of the Hub; goes to the process and nowhere else
@@ -229,7 +227,7 @@ class Playground:
             process.send(
                 {
                     "write": self._number, "which": asked.which, "beside": [one.which for one in ticket.asked if one is not asked],
-                    "token": asked.token, "turns": [asdict(one) for one in asked.turns], "system": asked.system, "way": asked.way,
+                    "token": asked.token, "said": asdict(asked.said),
                     "decoding": asdict(asked.decoding), "stops": list(asked.stops), "reserve_bytes": asked.reserve_bytes,
                 }
             )  # fmt: skip
@@ -293,14 +291,18 @@ def _check(asked: Sequence[Asked]) -> None:
     problems = []
     if not asked or any(not one.run and not one.model for one in asked):
         problems.append(Problem("write", "No model is chosen.", "Choose one."))
-    if any(not one.turns or not one.turns[-1].text.strip() for one in asked):
+    if any(not one.said.turns or not one.said.turns[-1].text.strip() for one in asked):
         problems.append(Problem("prompt", "There is no prompt yet.", "Type one, or press one of the examples."))
-    longest = max((sum(len(turn.text) for turn in one.turns) + len(one.system) for one in asked), default=0)
+    longest = max((_characters(one.said) for one in asked), default=0)
     if longest > MOST_CHARACTERS:
         message = f"These are {longest:,} characters, and up to {MOST_CHARACTERS:,} are taken."
         problems.append(Problem("prompt", message, "Shorten the prompt, or press Clear."))
     if problems:
         raise Refused(*problems)
+
+
+def _characters(said: Said) -> int:
+    return sum(len(one.text) for one in said.turns) + len(said.system) + len(said.context)
 
 
 class _IdleEndError(Exception):

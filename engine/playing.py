@@ -4,7 +4,8 @@ One JSON object a line, requests on stdin and answers on stdout, until stdin clo
 written at a time; what else is asked waits.
 
     -> {"write": 7, "which": {"run": "/…/runs/ID"} or {"model": "…", "revision": …}, "beside": [which, …], "token": null,
-        "turns": [{"role": "user", "text": "…"}, …], "system": "", "way": "automatic", "decoding": {…}, "stops": ["…"], "reserve_bytes": 0}
+        "said": {"turns": [{"role": "user", "text": "…"}, …], "system": "", "context": "", "way": "automatic"},
+        "decoding": {…}, "stops": ["…"], "reserve_bytes": 0}
     <- {"id": 7, "message": "Downloading …", "done": 3, "total": 9}                     any number, while it gets ready
     <- {"id": 7, "form": "chat", "how": "swapped", "ready_seconds": 0.01, "prompt_tokens": 5, "bytes": …}
     <- {"id": 7, "text": "…so far", "tokens": 4, "seconds": 0.3}                        any number
@@ -26,9 +27,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from engine.conversation import Turn, prompt
+from engine.conversation import Said, Turn, prompt
 from engine.decoding import Decoding
-from engine.errors import Problem, Refused, explain, is_out_of_memory
+from engine.errors import Problem, Refused, RunFailed, explain, is_out_of_memory
 from engine.generation import Budget, generate
 from engine.shelf import Shelf, Which, held_bytes
 
@@ -82,8 +83,8 @@ class Writing:
             self._tell(number, message=message, done=done, total=total)
 
         with self._shelf.ready(Which(**asked["which"]), beside, asked["token"], say, reserve_bytes=asked["reserve_bytes"]) as ready:
-            turns = [Turn(**one) for one in asked["turns"]]
-            given = prompt(ready.tokenizer, turns, asked["system"], asked["way"], ready.ends, ready.asked)
+            turns = tuple(Turn(**one) for one in asked["said"]["turns"])
+            given = prompt(ready.tokenizer, Said(**{**asked["said"], "turns": turns}), ready.ends, ready.taught)
             self._tell(number, form=given.form, how=ready.how, ready_seconds=ready.seconds, prompt_tokens=len(given.ids), bytes=ready.bytes)
             growing = _Growing(lambda **told: self._tell(number, **told))
             done = generate(
@@ -91,7 +92,7 @@ class Writing:
                 ready.tokenizer,
                 [given.ids],
                 decoding,
-                stops=asked["stops"],
+                stops=[*asked["stops"], *given.stops],
                 ends=given.ends,
                 budget=Budget(may_go_on=lambda: number not in self._stopped),
                 autocast=ready.autocast,
@@ -123,6 +124,8 @@ class _Growing:
 def _told(error: Exception) -> tuple[Problem, ...]:
     if isinstance(error, Refused):
         return error.problems
+    if isinstance(error, RunFailed):  # a conversation that a run's template does not take
+        return (error.problem,)
     if is_out_of_memory(error):
         return (NO_MEMORY,)
     return (dataclasses.replace(explain(error, "model"), fix="Try another prompt or another model."),)

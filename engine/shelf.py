@@ -10,17 +10,21 @@ import contextlib
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from engine import hardware, models, plan, rules, trained
 from engine.checks import gigabytes
+from engine.conversation import Prompt, Said, Taught, messages
+from engine.data.repairs import text_as_fixed
+from engine.data.table import clean
 from engine.data.texts import Texts
 from engine.errors import Problem, Refused
+from engine.fix import read_all
 from engine.generation import ends_of
-from engine.hub import Said
+from engine.hub import Said as Told
 from engine.knobs import settle
 from engine.methods import all_methods
 from engine.models import ModelFacts
@@ -33,6 +37,7 @@ from engine.writers import WRITER_FIX
 How = Literal["there", "swapped", "added", "loaded"]  # nothing to do; an adapter put in place; one read first; a base opened
 BESIDE_BYTES = 300_000_000  # of libraries, and of what some thousand tokens leave in the model's memory
 ADAPTERS_KEPT = 8  # over one base
+LEAST_TOKENS = 1024  # that a prompt in a run's form may have, however short its rows were
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Ready:
     tokenizer: Any
     autocast: str | None
     ends: tuple[int, ...]  # tokens that end a text
-    asked: Callable[[str], list[int]] | None  # a run's: the tokens of a prompt as it saw prompts in training
+    taught: Taught | None  # how a run's task puts a prompt: this run's, or that of one beside it over this base
     how: How
     seconds: float  # that it took to get it ready
     bytes: int  # that this process holds: of the GPU's memory where it uses one
@@ -95,11 +100,26 @@ class _Run:
         told = settle(Training, self.kept.settings).precision or "fp32"
         return "fp32" if told == "fp16" and not _cuda() else told
 
-    def asked(self, tokenizer: Any) -> Callable[[str], list[int]]:
-        """Prompts in the form that its task gives them."""
-        task = all_tasks()[self.kept.task]
+    def taught(self, tokenizer: Any) -> Taught:
+        """Prompts in the form that its task gives them, cleaned as its rows were."""
+        task, (fixes, _) = all_tasks()[self.kept.task], read_all(self.kept.fixes)
+        html = bool(self.kept.settings["clean_html"])
         knobs: Any = settle(task.knobs, self.kept.settings)
-        return lambda text: task.encode(tokenizer, Texts([text]), knobs)[0]
+        knobs = replace(knobs, max_length=max(LEAST_TOKENS, knobs.max_length))  # rows that were all short cut no prompt
+        writes = task.writes
+
+        def cleaned(text: str) -> str:
+            return clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html)
+
+        def put(said: Said) -> Prompt:
+            first, beside, form = cleaned(said.turns[-1].text), cleaned(said.context), "taught"
+            if writes is not None and writes.chats:  # up to an answer that is to be written
+                turns = [{**one, "content": cleaned(one["content"])} for one in messages(said)]
+                first, beside, form = json.dumps([*turns, {"role": "assistant", "content": ""}], ensure_ascii=False), "", "chat"
+            (ids,) = task.encode(tokenizer, Texts([first], [beside]), knobs)
+            return Prompt(tuple(ids), (), form, writes.stops if writes else ())  # type: ignore[arg-type]
+
+        return put
 
     @property
     def is_lora(self) -> bool:
@@ -129,7 +149,7 @@ class Shelf:
         self._held: dict[_Base, _Held] = {}
 
     @contextlib.contextmanager
-    def ready(self, which: Which, beside: Sequence[Which], token: str | None, say: Said, *, reserve_bytes: int = 0) -> Iterator[Ready]:
+    def ready(self, which: Which, beside: Sequence[Which], token: str | None, say: Told, *, reserve_bytes: int = 0) -> Iterator[Ready]:
         """The model, for as long as the block lasts. `beside`: what else is wanted just now; bases of neither are put away.
 
         `reserve_bytes`: of the free memory that others will take.
@@ -155,8 +175,9 @@ class Shelf:
         with _only(held, mark) as model:
             tokenizer = held.adapters[mark][1] if mark else held.tokenizer
             seconds = time.perf_counter() - begun
-            ends, asked = ends_of(model, tokenizer), run.asked(tokenizer) if run else None
-            yield Ready(model, tokenizer, autocast_of(base.precision), ends, asked, how, seconds, held_bytes())
+            ends, alike = ends_of(model, tokenizer), run or next((one for one in runs if one.kept.model == base.id), None)
+            taught = alike.taught(tokenizer) if alike else None  # an untuned model beside a run is asked the same, so that they compare
+            yield Ready(model, tokenizer, autocast_of(base.precision), ends, taught, how, seconds, held_bytes())
 
     def _untuned(self, which: Which, runs: Sequence[_Run]) -> _Base:
         """The base of an untuned model: that of a run over it where one is wanted or there, so that it is not opened twice."""
@@ -166,7 +187,7 @@ class Shelf:
                 return one
         return _Base(which.model, which.revision, rules.usual_precision(hardware.detect(self.home))[0])
 
-    def _opened(self, base: _Base, run: _Run | None, token: str | None, say: Said) -> _Held:
+    def _opened(self, base: _Base, run: _Run | None, token: str | None, say: Told) -> _Held:
         say("Opening the model", 0, 0)
         facts = run.facts if run else models.find(base.id, token=token, home=self.home, revision=base.revision)
         self._make_room(base, facts)

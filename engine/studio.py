@@ -23,7 +23,7 @@ from engine.account import from_json as account_from_json
 from engine.catalog import Catalog
 from engine.checks import gigabytes
 from engine.coach import Finding
-from engine.conversation import Turn, Way
+from engine.conversation import Said
 from engine.data import doctor_texts
 from engine.data.doctor import Checkup
 from engine.data.profile import DataFacts
@@ -62,7 +62,7 @@ from engine.tasks import Task, all_tasks
 from engine.token_fit import TokenFit
 from engine.varied import Variants
 from engine.verdict import Rival
-from engine.writers import Writer, chosen, writers
+from engine.writers import Writer, chosen, sorts, writers
 
 LIMIT_BYTES = 500_000_000
 SHARED_LIMIT_BYTES = 100_000_000
@@ -521,25 +521,20 @@ class Studio:
         """What can be chosen to write: finished runs that learnt it, newest first, then the catalogue's models."""
         return writers(self.store, self.runs(), self.catalog)
 
-    def write(
-        self,
-        said: Sequence[tuple[str, Sequence[Turn]]],
-        decoding: Decoding,
-        *,
-        system: str = "",
-        way: Way = "automatic",
-        stops: Sequence[str] = (),
-        token: str | None = None,
-    ) -> str:
+    def sorts(self, run_id: str) -> bool:
+        """Whether the run learnt to tell classes apart. Raises Refused for no run."""
+        return sorts(self.store.folder(run_id))
+
+    def write(self, said: Sequence[tuple[str, Said]], decoding: Decoding, *, stops: Sequence[str] = (), token: str | None = None) -> str:
         """Has each of these writers (an id of `writers`, or any model's) go on from what was said; a ticket of `playground`.
 
         Raises Refused for what cannot write, and where there is no prompt.
         """
         token, reserve = self._token(token), self._reserved()
         asked = []
-        for writer, turns in said:
+        for writer, what in said:
             place = chosen(writer, self.store, lambda model: self.facts.model(model, token))
-            asked.append(Asked(place.run, place.model, place.revision, tuple(turns), system, way, decoding, tuple(stops), token, reserve))
+            asked.append(Asked(place.run, place.model, place.revision, what, decoding, tuple(stops), token, reserve))
         return self.playground.begin(asked)
 
     def _reserved(self) -> int:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from engine.conversation import Turn
+from engine.conversation import Said, Turn
 from engine.decoding import Decoding
 from engine.errors import Problem, Refused
 from engine.knobs import Value, knobs_of, read
@@ -28,6 +28,7 @@ def add_options(write: argparse.ArgumentParser) -> None:
     which.add_argument("--model", metavar="ID", help="an untuned model: a catalogue id, a Hub id, a folder or a GGUF file")
     which.add_argument("--run", metavar="ID", help="a finished run that learnt to write")
     write.add_argument("--system", default="", metavar="TEXT", help="the system prompt of a model that chats")
+    write.add_argument("--context", default="", metavar="TEXT", help="what stands beside the prompt, for runs that learnt with one")
     write.add_argument("--way", choices=("automatic", "chat", "text"), default="automatic", help="a chat, or a text to go on with")
     write.add_argument("--stop", metavar="TEXT", action="append", default=[], help="ends the text before this; may be repeated")
     write.add_argument("--set", metavar="KNOB=VALUE", action="append", default=[], help="temperature, top_k, …; may be repeated")
@@ -39,7 +40,8 @@ def write(told: argparse.Namespace, studio: Studio, interrupts: threading.Semaph
     decoding = settings(told.set)
     prompt = sys.stdin.read() if told.prompt == "-" else told.prompt
     writer = RUN + told.run if told.run else told.model
-    ticket = studio.write([(writer, [Turn("user", prompt)])], decoding, system=told.system, way=told.way, stops=told.stop)
+    what = Said((Turn("user", prompt),), told.system, told.context, told.way)
+    ticket = studio.write([(writer, what)], decoding, stops=told.stop)
     said, message = "", ""
     while True:
         (text,) = studio.playground.look(ticket)

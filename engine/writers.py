@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.catalog import Catalog
 from engine.errors import Problem, Refused
 from engine.models import ModelFacts
 from engine.reading import RunSummary
 from engine.store import Store
+from engine.tasks import all_tasks
 
 RUN, MODEL = "run:", "model:"
 WRITER_FIX = "Choose a model made for writing, such as SmolLM2, Qwen or Llama."
@@ -63,8 +64,20 @@ def chosen(writer: str, store: Store, facts: Callable[[str], ModelFacts]) -> Cho
 
 def writes(run_folder: Path) -> bool:
     """Whether the run's kept model has the head that its base came with, and so writes; a head of its own would name classes."""
+    model = _plan(run_folder).get("model")
+    return isinstance(model, dict) and model.get("head") == [] and (run_folder / "model" / "shur.json").exists()
+
+
+def sorts(run_folder: Path) -> bool:
+    """Whether the run learnt to tell classes apart, by a head or by writing their names."""
+    task = all_tasks().get(str(_plan(run_folder).get("task")))
+    return task is None or task.target == "class"
+
+
+def _plan(run_folder: Path) -> dict[str, Any]:
+    """The run's plan as it lies there; empty where it cannot be read."""
     try:
-        head = json.loads((run_folder / "plan.json").read_text("utf-8"))["model"]["head"]
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
-    return head == [] and (run_folder / "model" / "shur.json").exists()
+        found = json.loads((run_folder / "plan.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -54,7 +54,7 @@ def _settings(method: str, wanted: dict[str, Any]) -> dict[str, Any]:
 def plan_of(facts: ModelFacts, method: str, settings: dict[str, Any]) -> plan.Plan:
     trainable = all_methods()[method].trainable(settle(all_methods()[method].knobs, settings), facts, len(CLASSES))
     return plan.Plan(
-        task="classify", method=method, text="text", label="label", labels=CLASSES, class_counts=dict.fromkeys(CLASSES, 500),
+        task="classify", method=method, text="text", second="", label="label", labels=CLASSES, class_counts=dict.fromkeys(CLASSES, 500),
         rows={"train": 1200, "validation": 150, "test": ROWS}, settings=settings, effective_batch=32, steps=120,
         decisions=(plan.Decision("batch_size", 16, "1,200 rows learn well in batches of 16 to 32."),),
         trainable_parameters=trainable, parameters=facts.parameters(len(CLASSES)), memory_bytes=10**9, memory_available_bytes=4 * 10**9,

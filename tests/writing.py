@@ -9,6 +9,7 @@ from typing import Any
 
 from engine import models, plan, spec
 from engine.events import Ended, Queued, Started
+from engine.knobs import knobs_of
 from engine.store import Store
 from engine.tasks import all_tasks
 from engine.tasks.classify import load_tokenizer
@@ -30,33 +31,42 @@ def writer(architecture: str, folder: Path, *, chat: bool = False, seed: int = 0
     return folder
 
 
-def writing_run(home: Path, base: Path | str, *, seed: int = 1, name: str = "Reviews written", **settings: Any) -> str:
-    """The id of a finished run over this base whose LoRA adapter writes other texts than the base does; it reads "Review: {text}"."""
+def writing_run(
+    home: Path, base: Path | str, *, seed: int = 1, name: str = "Reviews written", task: str = "label_by_writing", method: str = "lora",
+    **settings: Any,
+) -> str:  # fmt: skip
+    """The id of a finished run over this base that writes other texts than the base does: by LoRA, or with all weights changed.
+
+    One of the task label_by_writing reads "Review: {text}".
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    task = all_tasks()["label_by_writing"]
+    learnt = all_tasks()[task]
     facts = models.find(str(base), token=None, home=home)
     place = models.fetch(facts, token=None, home=home, say=lambda *_: None)
-    every = {**_settings("lora", settings), "template": "Review: {text}", "max_length": 64}
-    asked = spec.RunSpec(spec.DataSpec("sample:film-reviews-en"), str(base), "lora", name=name)
+    defaults = {one.name: one.default for one in knobs_of(learnt.knobs)}
+    every = {**defaults, **_settings(method, settings), "max_length": 64, "template": "Review: {text}", **settings}
+    asked = spec.RunSpec(spec.DataSpec("sample:film-reviews-en"), str(base), method, task=task, name=name)
     store = Store(home)
-    run_id = store.create(spec.to_json(asked), plan.to_json(plan_of(task.facts(facts), "lora", every)), name)
+    planned = dataclasses.replace(plan_of(learnt.facts(facts), method, every), task=task)
+    run_id = store.create(spec.to_json(asked), plan.to_json(planned), name)
     for event in (Queued(1.0), Started(2.0, 1, 1.0, VERSIONS, "CPU, 2 cores"), Ended(3.0, "finished", "Done.", seconds=1.0)):
         store.append(run_id, event)
     folder = store.folder(run_id) / "model"
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        plain = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
-        model: Any = get_peft_model(plain, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "down_proj"]))
+        model: Any = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
+        if method == "lora":
+            model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "down_proj"]))
         with torch.no_grad():  # B starts at zero: moved, so that the adapter counts
             for one in model.parameters():
                 if one.requires_grad:
-                    one.add_(0.3 * torch.randn_like(one))
+                    one.add_((0.3 if method == "lora" else 0.03) * torch.randn_like(one))
     model.save_pretrained(folder)
     load_tokenizer(place).save_pretrained(folder)
     (folder / "labels.json").write_text("[]")
-    kept = Kept(run_id, str(base), None, "lora", "label_by_writing", every, "a" * 64, VERSIONS)
+    kept = Kept(run_id, str(base), None, method, task, every, "a" * 64, VERSIONS)
     (folder / "shur.json").write_text(json.dumps(dataclasses.asdict(kept)))
     return run_id

@@ -35,6 +35,7 @@ class Writes:
     figures: Callable[[Sequence[str], Sequence[str]], tuple[Figure, ...]]  # (written, wanted) -> figures, the headline among them
     headline: str  # the figure told first; of the loss: "perplexity_word"
     stops: tuple[str, ...] = ()  # words at which an answer ends
+    chats: bool = False  # a row's first text may be a conversation as JSON, [{"role": …, "content": …}, …]
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,6 @@ TASK = _writing.task(
     InstructKnobs,
     encode,
     check,
-    Writes(prompts=prompts, figures=figures, headline="rougeL", stops=("<|im_end|>", "### Instruction:", "### Response:")),
+    Writes(prompts=prompts, figures=figures, headline="rougeL", stops=("<|im_end|>", "### Instruction:", "### Response:"), chats=True),
     shown,
 )

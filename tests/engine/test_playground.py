@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from engine.conversation import Turn
+from engine.conversation import Said, Turn
 from engine.decoding import Decoding
 from engine.errors import Problem, Refused
 from engine.generation import generate
@@ -37,7 +38,7 @@ for line in sys.stdin:
     if "stop" in asked:
         tell(id=asked["stop"], text="half", tokens=2, seconds=1.0, ended="budget", bytes=5)
         continue
-    number, said = asked["write"], asked["turns"][-1]["text"]
+    number, said = asked["write"], asked["said"]["turns"][-1]["text"]
     command, _, rest = said.partition(" ")
     if command == "!exit":
         print(rest, file=sys.stderr, flush=True)
@@ -79,7 +80,7 @@ def playground(home: Path) -> Iterator[Playground]:
 
 
 def saying(*texts: str) -> list[Asked]:
-    return [Asked(None, "a model", turns=(Turn("user", text),)) for text in texts]
+    return [Asked(None, "a model", said=Said((Turn("user", text),))) for text in texts]
 
 
 def over(playground: Playground, ticket: str) -> tuple[Text, ...]:
@@ -100,7 +101,7 @@ def test_texts_of_one_ticket_are_written_by_one_process_one_after_the_other(play
 
 def test_the_token_goes_to_the_process_with_the_text_alone(playground: Playground) -> None:
     (asked,) = saying("a")
-    (told,) = over(playground, playground.begin([Asked(None, "m", turns=asked.turns, token="hf_mine")]))
+    (told,) = over(playground, playground.begin([Asked(None, "m", said=asked.said, token="hf_mine")]))
     assert told.text.startswith('["hf_mine", null')
 
 
@@ -226,11 +227,12 @@ def greedily(base: Path, adapter: Path | None, prompt: str) -> str:
 def test_a_run_beside_its_untuned_base_writes_what_each_alone_writes(studio: Studio, tmp_path: Path) -> None:
     base = writer("qwen2", tmp_path / "base")
     run_id = writing_run(studio.home, base)
-    said = [Turn("user", "The plot")]
+    said = Said((Turn("user", "The plot"),))
     ticket = studio.write([(f"model:{base}", said), (f"run:{run_id}", said)], SHORT)
     untuned, tuned = over(studio.playground, ticket)
+    assert (untuned.form, tuned.form) == ("taught", "taught"), "both are asked the same, so that they compare"
     assert (untuned.problems, tuned.problems) == ((), ())
-    assert untuned.text == greedily(base, None, "The plot")
+    assert untuned.text == greedily(base, None, "Review: The plot")
     assert tuned.text == greedily(base, Store(studio.home).folder(run_id) / "model", "Review: The plot")
     assert (untuned.how, tuned.how) == ("loaded", "added")
     assert tuned.ready_seconds < untuned.ready_seconds
@@ -243,22 +245,22 @@ def test_a_run_beside_its_untuned_base_writes_what_each_alone_writes(studio: Stu
 
 def test_a_chat_goes_on_from_its_history_and_a_long_one_is_told(studio: Studio, tmp_path: Path) -> None:
     base = writer("llama", tmp_path / "base", chat=True, max_position_embeddings=64)
-    said = [Turn("user", "a"), Turn("assistant", "b"), Turn("user", "c")]
-    (text,) = over(studio.playground, studio.write([(str(base), said)], SHORT, system="Be kind."))
+    said = Said((Turn("user", "a"), Turn("assistant", "b"), Turn("user", "c")), "Be kind.")
+    (text,) = over(studio.playground, studio.write([(str(base), said)], SHORT))
     assert text.form == "chat"
     assert text.prompt_tokens == len(
         load_tokenizer(base)("[system] Be kind.</s>[user] a</s>[assistant] b</s>[user] c</s>[assistant] ", add_special_tokens=False)[
             "input_ids"
         ]
     )
-    long = [*said, Turn("user", "A good film. " * 40)]
+    long = replace(said, turns=(*said.turns, Turn("user", "A good film. " * 40)))
     (text,) = over(studio.playground, studio.write([(str(base), long)], SHORT))
     assert "the model reads 64" in text.problems[0].message
     assert text.state == "failed"
 
 
 def test_what_cannot_write_is_refused_before_a_process_starts(studio: Studio, tmp_path: Path) -> None:
-    said = [Turn("user", "a")]
+    said = Said((Turn("user", "a"),))
     with pytest.raises(Refused, match="no language-modelling head"):
         studio.write([(str(tiny("bert", tmp_path / "bert")), said)], SHORT)
     with pytest.raises(Refused, match="no run"):
@@ -299,7 +301,7 @@ def test_the_models_are_put_away_before_a_worker_starts_and_count_as_free_before
 
 def test_the_process_ends_with_the_page_that_asked_it(home: Path) -> None:
     playground = Playground(home, lambda: dict(os.environ))
-    ticket = playground.begin([Asked(None, "no such model", turns=(Turn("user", "a"),))])
+    ticket = playground.begin([Asked(None, "no such model", said=Said((Turn("user", "a"),)))])
     (text,) = over(playground, ticket)
     assert isinstance(text.problems[0], Problem)
     (process,) = map(psutil.Process, playground.processes())

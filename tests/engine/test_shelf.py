@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from engine import models
 from engine import shelf as shelves
+from engine.conversation import Said, Turn, prompt
 from engine.decoding import Decoding
 from engine.errors import Refused
 from engine.generation import generate
 from engine.shelf import Shelf, Which
 from engine.store import Store
+from engine.tasks import all_tasks
 from engine.tasks.classify import load_tokenizer
 from tests.tiny import as_bin, tiny
 from tests.writing import writer, writing_run
@@ -142,3 +145,40 @@ def test_old_weights_are_converted_and_what_goes_on_is_told(home: Path, tmp_path
         assert ready.how == "loaded"
     assert heard[0] == "Opening the model"
     assert any("onver" in one for one in heard)
+
+
+def test_every_task_that_writes_is_asked_in_its_own_form_and_its_untuned_base_beside_it_the_same(home: Path, tmp_path: Path) -> None:
+    base = writer("llama", tmp_path / "base", chat=True)
+    said = Said((Turn("user", "Hello"), Turn("assistant", "Hi"), Turn("user", "Where?")), "Be kind.", "In Dhaka.")
+    expected = {
+        "label_by_writing": "Review: Where?",
+        "write": "Where?",
+        "answer": "In Dhaka.\n\nQuestion: Where?\nAnswer:",
+        "transform": "Where? -> ",
+        "instruct": "[system] Be kind.</s>[user] Hello</s>[assistant] Hi</s>[user] Where?\n\nIn Dhaka.</s>[assistant] ",
+    }
+    templates = {"answer": "{context}\n\nQuestion: {text}\nAnswer:", "transform": "{text} -> "}
+    shelf, untuned = Shelf(home), Which(str(base))
+    assert expected.keys() == {one.id for one in all_tasks().values() if not one.facts(models.find(str(base), token=None, home=home)).head}
+    for task, words in expected.items():
+        more = {"template": templates[task]} if task in templates else {}
+        run = Which(run=str(Store(home).folder(writing_run(home, base, task=task, max_length=8, **more))))
+        for which, beside in ((run, untuned), (untuned, run)):
+            with shelf.ready(which, [beside], None, lambda *_: None) as ready:
+                assert ready.taught is not None
+                told = prompt(ready.tokenizer, said, ready.ends, ready.taught)
+                assert ready.tokenizer.decode(told.ids, clean_up_tokenization_spaces=False).removeprefix("<s>") == words, task
+                assert told.form == ("chat" if task == "instruct" else "taught")
+        assert ("\n" in told.stops) == (task in ("answer", "transform"))
+
+
+def test_a_run_whose_weights_were_all_trained_is_opened_as_a_model_of_its_own(home: Path, tmp_path: Path, opened: list[str]) -> None:
+    base = writer("qwen2", tmp_path / "base")
+    run_id = writing_run(home, base, task="write", method="full", template="")
+    run, untuned = Which(run=str(Store(home).folder(run_id))), Which(str(base))
+    shelf = Shelf(home)
+    tuned, how = written(shelf, run, untuned)
+    assert how == "loaded"
+    assert written(shelf, untuned, run) == (fresh(base), "loaded")
+    assert tuned == fresh(Store(home).folder(run_id) / "model") != fresh(base)
+    assert written(shelf, run, untuned) == (tuned, "there")

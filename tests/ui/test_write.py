@@ -10,18 +10,19 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from engine.playground import Playground, Text
+from engine.conversation import Said, Turn
+from engine.playground import Asked, Playground, Text
 from engine.studio import Studio
 from tests.engine.test_playground import toy
 from tests.engine.test_supervisor import until
 from tests.ui import homes
 from tests.writing import writer, writing_run
 from ui import written
-from ui.tabs import write, write_events
+from ui.tabs import try_, write, write_events
 from ui.tabs.write import EXAMPLES, KNOBS, Session
 from ui.written import Exchange
 
-PLAIN = ("", "automatic", "", *("" for _ in KNOBS))  # no system prompt, no stop words, every setting at its default
+PLAIN = ("", None, "automatic", None, *(None for _ in KNOBS))  # no system prompt, context and stop words, every setting at its default
 
 
 @pytest.fixture
@@ -73,21 +74,19 @@ def test_settings_reach_the_process_in_their_own_fields_and_slips_are_told(
     monkeypatch.setattr(studio, "write", lambda said, decoding, **told: asked.append((said, decoding, told)) or studio_ticket(studio))
     typed = {"temperature": "0", "max_new_tokens": "40", "top_p": "0.5", "seed": "7"}
     values = [typed.get(knob.name, "") for knob in KNOBS]
-    write_events.on_write(studio, Session(), "hf_x", "", base, "a", "Be kind.", "chat", "###\n\\n\\n", *values)
+    write_events.on_write(studio, Session(), "hf_x", "", base, "a", "Be kind.", "Dhaka", "chat", "###\n\\n\\n", *values)
     ((said, decoding, told),) = asked
     assert [writer for writer, _ in said] == [base]
     assert (decoding.temperature, decoding.max_new_tokens, decoding.top_p, decoding.seed) == (0.0, 40, 0.5, 7)
-    assert told == {"system": "Be kind.", "way": "chat", "stops": ["###", "\n\n"], "token": "hf_x"}
-    note = write_events.on_write(studio, Session(), "", None, "", "a", "", "automatic", "", "hot", *values[1:])[0]
+    assert said[0][1] == Said((Turn("user", "a"),), "Be kind.", "Dhaka", "chat")
+    assert told == {"stops": ["###", "\n\n"], "token": "hf_x"}
+    note = write_events.on_write(studio, Session(), "", None, "", "a", "", "", "automatic", "", "hot", *values[1:])[0]
     assert "Temperature is" in note
     assert "No model is chosen" in note
 
 
 def studio_ticket(studio: Studio) -> str:
-    from engine.conversation import Turn
-    from engine.playground import Asked
-
-    return studio.playground.begin([Asked(None, "m", turns=(Turn("user", "a"),))])
+    return studio.playground.begin([Asked(None, "m", said=Said((Turn("user", "a"),)))])
 
 
 def test_the_same_prompt_again_replaces_its_text_and_another_model_begins_anew(studio: Studio, base: str, tmp_path: Path) -> None:
@@ -137,10 +136,13 @@ def test_the_address_s_run_stands_beside_its_untuned_base(studio: Studio, base: 
     assert left["value"].startswith("model:")
     assert right["value"] == ""
     run_id = writing_run(studio.home, base)
-    assert write_events.opens(studio, run_id)
+    assert not write_events.opens(studio, run_id), "its labels are told on the other sheet"
     assert not write_events.opens(studio, "")
     for left, right in (write_events.on_open(studio, run_id, "x", "y"), write_events.on_open(studio, "", None, None)):
         assert (left["value"], right["value"]) == (base, f"run:{run_id}")
+    told = writing_run(studio.home, base, task="write")
+    assert write_events.opens(studio, told)
+    assert {one for _, one in try_.on_open(studio, told, None)[0]["choices"]} == set(studio.store.ids()) - {told}
     kept = write_events.on_open(studio, "", "model:mine", "")
     assert [one["value"] for one in kept] == ["mine", ""]
 

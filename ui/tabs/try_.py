@@ -64,8 +64,8 @@ def wire(studio: Studio, place: Try) -> None:
 
 
 def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str, Any]:
-    """The finished runs to choose from; the one of the address, else the one that was chosen, else the newest. Only then can one ask."""
-    finished = [one for one in studio.runs() if one.state == "finished"]
+    """The finished runs that tell classes apart; the one of the address, else the chosen, else the newest. Only then can one ask."""
+    finished = [one for one in studio.runs() if one.state == "finished" and studio.sorts(one.id)]
     ids = [one.id for one in finished]
     value = next((one for one in (run_id, chosen) if one in ids), ids[0] if ids else None)
     named = [(f"{one.name} · {words.percent(one.accuracy)}" if one.accuracy is not None else one.name, one.id) for one in finished]

@@ -49,6 +49,7 @@ class Write:
     columns: dict[str, Any]
     prompt: Any
     system: Any
+    context: Any
     way: Any
     stops: Any
     knobs: dict[str, Any]  # by the names of KNOBS
@@ -111,6 +112,10 @@ def _settings(parts: dict[str, Any]) -> None:
             for knob in KNOBS:
                 if not knob.basic:
                     parts["knobs"][knob.name] = form.widget(knob, place="write", default=True)
+            parts["context"] = gr.Textbox(
+                label="Context", lines=1, max_lines=6, min_width=180, elem_classes=["knob"], elem_id="write-context",
+                info="What stands beside the prompt, for a run that learnt with one: the text that holds the answer, say.",
+            )  # fmt: skip
             parts["stops"] = gr.Textbox(
                 label="Stop words", lines=1, max_lines=4, min_width=180, elem_classes=["knob"], elem_id="write-stops",
                 info="A text ends before the first of them, one a line.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from engine.conversation import Said, Way
 from engine.decoding import Decoding
 from engine.errors import Problem, Refused
 from engine.knobs import Value, read
@@ -27,7 +28,7 @@ KINDS = {"run": "trained here", "model": "untuned"}
 def wire(studio: Studio, place: Write, token: Any) -> None:
     """Connects the sheet. `token`: the field of the Hub token."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
-    asked = [place.session, token, *place.writers.values(), place.prompt, place.system, place.way, place.stops]
+    asked = [place.session, token, *place.writers.values(), place.prompt, place.system, place.context, place.way, place.stops]
     asked += [place.knobs[knob.name] for knob in KNOBS]
     shown = _outputs(place)
     gr.on([place.go.click, place.prompt.submit], bind(on_write, studio), asked, shown, trigger_mode="once", **quiet)
@@ -62,7 +63,7 @@ def on_open(studio: Studio, run_id: str, left: str | None, right: str | None) ->
 
 def opens(studio: Studio, run_id: str) -> bool:
     """Whether the address's run is one that writes and has no classes to tell apart."""
-    return bool(run_id) and any(one.id == RUN + run_id for one in studio.writers())
+    return any(one.id == RUN + run_id for one in studio.writers()) and not studio.sorts(run_id)
 
 
 def _first(listed: tuple[Writer, ...]) -> str | None:
@@ -70,10 +71,11 @@ def _first(listed: tuple[Writer, ...]) -> str | None:
 
 
 def on_write(
-    studio: Studio, session: Session, token: str, left: str | None, right: str | None, prompt: str, system: str, way: str, stops: str,
-    *typed: str,
+    studio: Studio, session: Session, token: str, left: str | None, right: str | None, prompt: str | None, system: str | None,
+    context: str | None, way: Way, stops: str | None, *typed: str | None,
 ) -> list[Any]:  # fmt: skip
     """Asks each chosen model to go on. A prompt that is the same as before replaces what was written to it."""
+    prompt = prompt or ""  # a field that was never shown holds None
     chosen = {side: one for side, one in zip(SIDES, (left, right), strict=True) if one}
     decoding, problems = settings(typed)
     problems += [] if chosen else [NO_WRITER]
@@ -86,12 +88,10 @@ def on_write(
         if session.exchanges[side] and session.exchanges[side][-1].prompt == prompt:
             session.exchanges[side].pop()
         before = [turn for one in session.exchanges[side] for turn in one.turns]
-        said[side] = (writer, [*before, written.asked(prompt)])
+        said[side] = (writer, Said((*before, written.asked(prompt)), system or "", context or "", way))
     studio.playground.stop(session.ticket)
     try:
-        ticket = studio.write(
-            list(said.values()), decoding, system=system, way=way, stops=lines(stops), token=token or None  # type: ignore[arg-type]
-        )  # fmt: skip
+        ticket = studio.write(list(said.values()), decoding, stops=lines(stops), token=token or None)
     except Refused as refused:
         return [words.problems(refused.problems), *(gr.skip() for _ in range(5))]
     session.ticket, session.sides = ticket, tuple(said)
@@ -142,7 +142,7 @@ def drawn(studio: Studio, session: Session) -> list[Any]:
     return [words.problem(notice) if notice else "", *columns, timer, gr.update(interactive=not going), gr.update(interactive=going)]
 
 
-def settings(typed: tuple[str, ...]) -> tuple[Decoding, list[Problem]]:
+def settings(typed: tuple[str | None, ...]) -> tuple[Decoding, list[Problem]]:
     """The decoding as it was typed, an empty field at its default, and everything that is wrong with it."""
     found: dict[str, Value] = {}
     problems = []
@@ -157,6 +157,6 @@ def settings(typed: tuple[str, ...]) -> tuple[Decoding, list[Problem]]:
     return Decoding(**chosen), problems
 
 
-def lines(stops: str) -> list[str]:
+def lines(stops: str | None) -> list[str]:
     """Stop words, one a line; a line break is written \\n."""
     return [one.replace("\\n", "\n") for one in (stops or "").split("\n") if one]
