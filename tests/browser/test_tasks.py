@@ -52,9 +52,10 @@ def upload(page: Page, path: Path) -> None:
     expect(page.locator("#facts")).to_contain_text(path.name, timeout=60_000)
 
 
-def start_and_wait(page: Page) -> str:
-    """The id of the run, finished."""
+def start_and_wait(page: Page, data: str) -> str:
+    """The id of the run, finished; what its page says of the data tells it from the run that was open before."""
     press_start(page)
+    expect(page.locator("#run-heading")).to_contain_text(data, timeout=60_000)
     expect(page.locator("#run-now .state")).to_have_text("Finished", timeout=PATIENCE_MS)
     found = re.search(r"run=([\w-]+)", page.url)
     assert found is not None
@@ -83,7 +84,7 @@ def test_each_task_that_writes_is_trained_judged_and_taken_home(app: App, open_p
                 page.evaluate("() => scrollTo(0, 0)")
                 assert faults(page) == {}
             page.set_viewport_size({"width": 1280, "height": 900})
-        run = start_and_wait(page)
+        run = start_and_wait(page, f"rows-{at}.jsonl")
         expect(page.locator("#verdict .sentence")).to_contain_text("the untuned model", timeout=60_000)
         expect(page.locator("#scores")).to_contain_text("Perplexity per word")
         expect(page.locator("#samples")).to_contain_text("What was wanted")
@@ -114,7 +115,7 @@ def test_a_label_is_written_and_the_whole_verdict_of_classes_stands(app: App, op
     fill(page, {"template": "মতামত: {text}\nমনোভাব:", "max_steps": "4", "batch_size": "4", "accumulation": "1", "max_length": "48"})
     expect(page.locator("#row-preview li").first).to_contain_text("মনোভাব:", timeout=60_000)
     expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=60_000)
-    start_and_wait(page)
+    start_and_wait(page, "product-reviews-bn")
     expect(page.locator("#verdict .sentence")).to_contain_text("right on", timeout=60_000)
     expect(page.locator("#classes")).to_contain_text("Negative")
     page.locator("#run-try").click()
