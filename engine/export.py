@@ -17,11 +17,11 @@ import os
 import shutil
 import threading
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engine import catalog, evaluate, merge, plan, spec
+from engine import account, catalog, evaluate, merge, plan, spec
 from engine.card import model_card
 from engine.errors import Problem, Refused, redact
 from engine.loading import Finished, base_id, example
@@ -68,8 +68,9 @@ def _finished(store: Store, run_id: str, model: Path) -> Finished:
         run_id=run_id,
         spec=spec.from_json((folder / "spec.json").read_text("utf-8")),
         plan=plan.from_json((folder / "plan.json").read_text("utf-8")),
-        kept=Kept(**json.loads((model / "shur.json").read_text("utf-8"))),
+        kept=Kept.read(model),
         evaluation=evaluate.from_json(judged.read_text("utf-8")) if judged.exists() else None,
+        account=account.from_json((folder / account.FILE).read_text("utf-8")) if (folder / account.FILE).exists() else None,
         catalog=catalog.load(),
         adapter=(model / "adapter_config.json").exists() or delta.exists(),
         delta=json.loads(delta.read_text("utf-8")) if delta.exists() else None,
@@ -104,7 +105,7 @@ def _write_folder(model: Path, target: Path, finished: Finished) -> None:
             _link(path, beside / path.name)
         elif path.name == "shur.json":
             kept = replace(finished.kept, model=base_id(finished))
-            (beside / path.name).write_text(json.dumps(kept.__dict__, ensure_ascii=False, indent=1) + "\n", "utf-8")
+            (beside / path.name).write_text(json.dumps(asdict(kept), ensure_ascii=False, indent=1) + "\n", "utf-8")
         elif path.suffix == ".json" and path.name != "tokenizer.json":  # that one holds a vocabulary and no path
             told = _named(json.loads(path.read_text("utf-8")), path.name, finished)
             (beside / path.name).write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", "utf-8")

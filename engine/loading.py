@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any
 
+from engine.account import Account
 from engine.catalog import Catalog
 from engine.evaluate import Evaluation
 from engine.models import EMBEDDED, EMBEDDED_PACKAGE
 from engine.plan import Plan
 from engine.spec import RunSpec
+from engine.tasks import all_tasks
 from engine.trained import Kept
 
 HUB = "https://huggingface.co/"
@@ -33,7 +35,14 @@ class Finished:
     special_tokens: tuple[int, int]  # that the tokenizer puts before and after a text
     device: str
     seconds: float
+    account: Account | None = None  # instead of an evaluation, where the task gives no classes
     temperature: float = 1.0  # by which logits are divided, so that its confidence is true
+
+    @property
+    def sorts(self) -> bool:
+        """Whether the model gives classes."""
+        task = all_tasks().get(self.plan.task)
+        return task is None or task.sorts
 
     @property
     def name(self) -> str:
@@ -72,10 +81,17 @@ def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
         'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
         '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
         f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
-        f"    chances = {_logits(finished.temperature)}.softmax(-1)[0].tolist()",
-        "    print(text, dict(zip(labels, chances)))",
+        *_answer(finished),
     ]
     return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _answer(finished: Finished) -> list[str]:
+    """The lines that turn the model's answer into what a person reads."""
+    scale = finished.kept.scale
+    if scale is not None:
+        return [f"    print(text, {_logits(1.0)}.item() * {scale.spread!r} + {scale.mean!r})"]
+    return [f"    chances = {_logits(finished.temperature)}.softmax(-1)[0].tolist()", "    print(text, dict(zip(labels, chances)))"]
 
 
 def _logits(temperature: float) -> str:

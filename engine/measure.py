@@ -76,7 +76,7 @@ def _measured(folder: Path, home: Path, plan: planning.Plan) -> Measured:
         "train": [ids["train"][at] for at in (*longest, *(at for one in usual for at in one))],
         "validation": [ids["validation"][at] for at in checked],
     }
-    labels = [prepared.train.labels[at] for at in (*longest, *(at for one in usual for at in one))]
+    labels = [prepared.train.targets[at] for at in (*longest, *(at for one in usual for at in one))]
     work = opening.work(
         plan, prepared, model, tokenizer, {**few, "test": []},
         checkpoints=folder / "none", emit=lambda _: None, should_stop=lambda: False, clock=time.time,

@@ -155,14 +155,18 @@ def work(
     most = int(plan.settings["max_length"])
     learn = partial(task.learn, classes=prepared.classes, most=most)
     answers = partial(task.answers, classes=prepared.classes, most=most)
+    scores = task.scores
+    if prepared.scale is not None:
+        scaled: dict[str, Any] = {"scale": prepared.scale}
+        learn, answers, scores = partial(learn, **scaled), partial(answers, **scaled), partial(scores, **scaled)
     if task.balanced is not None and plan.settings.get("class_weights") == "balanced":
         learn = partial(learn, weights=task.balanced(prepared.train.labels, len(prepared.classes)))
     footprint = all_methods()[plan.method].footprint(settle(all_methods()[plan.method].knobs, plan.settings), plan.model)
     if plan.settings.get("packing") and not (footprint.virtual_tokens or footprint.prefix_tokens):  # those know masks of one row alone
         learn = partial(learn, packed=True)
     return Work(
-        checkpoints, opened, tokenizer, learn, task.counted, answers, task.scores, training, plan.steps, prepared.classes,
-        Encoded(ids["train"], prepared.train.labels), Encoded(ids["validation"], prepared.validation.labels),
+        checkpoints, opened, tokenizer, learn, task.counted, answers, scores, training, plan.steps, prepared.classes,
+        Encoded(ids["train"], prepared.train.targets), Encoded(ids["validation"], prepared.validation.targets),
         trained.autocast_of(training.precision or "fp32"), emit, should_stop, clock,
-        pieces=plan.pieces, along=all_methods()[plan.method].along, sorts=task.target == "class",
+        pieces=plan.pieces, along=all_methods()[plan.method].along, sorts=task.sorts,
     )  # fmt: skip

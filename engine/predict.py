@@ -4,8 +4,9 @@
 once and answers one JSON object a line on stdout for each on stdin, until stdin closes or nothing was asked for a while.
 
     <- {"ready": true, "classes": ["Negative", …]}         or {"problems": […]}, and it ends
-    -> {"texts": ["…"]}
+    -> {"texts": ["…"]}                                          and "seconds": ["…"] where the model reads pairs
     <- {"probabilities": [[0.1, …]], "milliseconds": 12.3}       or {"problems": […]}
+    <- {"labels": ["6.7"], "probabilities": null, …}             where it gives a number
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Prediction:
     """What the model says of one text."""
 
     label: str
-    probabilities: dict[str, float]  # of every class, by label name, in the model's own order
+    probabilities: dict[str, float]  # of every class, by label name, in the model's own order; empty where it gives a number
     milliseconds: float  # of the model's work: the request's time divided by its texts
 
     @property
@@ -77,17 +78,22 @@ class Predictor:
         self._server: _Server | None = None
         self._closed = False
 
-    def ask(self, run_folder: Path, texts: Sequence[str]) -> list[Prediction]:
-        """What the run's model says of each text. Starts its process, or uses the one that is there. Raises Refused with the reason."""
+    def ask(self, run_folder: Path, texts: Sequence[str], seconds: Sequence[str] | None = None) -> list[Prediction]:
+        """What the run's model says of each text, with the one of `seconds` beside it where it reads pairs.
+
+        Starts its process, or uses the one that is there. Raises Refused with the reason.
+        """
         _check(texts)
+        if seconds is not None and len(seconds) != len(texts):
+            raise Refused(Problem("try", f"These are {len(texts):,} texts and {len(seconds):,} beside them.", "Give one for each text."))
         if not self._asking.acquire(timeout=self._load_seconds + self._answer_seconds):
             raise Refused(Problem("try", "The model is busy with other texts.", "Try again in a moment."))
         try:
             server = self._running(run_folder)
             try:
-                return server.ask(texts, self._answer_seconds)
+                return server.ask(texts, seconds, self._answer_seconds)
             except _IdleEndError:  # it ended, being idle, just as it was asked
-                return self._running(run_folder).ask(texts, self._answer_seconds)
+                return self._running(run_folder).ask(texts, seconds, self._answer_seconds)
         except _IdleEndError as error:
             raise Refused(Problem("try", "The model's process ended before it answered.", "Try again.")) from error
         finally:
@@ -203,14 +209,17 @@ class _Server:
         except _IdleEndError as error:
             raise Refused(Problem("try", "The model's process ended before it was ready.", "Try again.")) from error
 
-    def ask(self, texts: Sequence[str], seconds: float) -> list[Prediction]:
-        line = json.dumps({"texts": list(texts)}).encode() + b"\n"  # ASCII, so that no separator within a text breaks the line
+    def ask(self, texts: Sequence[str], beside: Sequence[str] | None, seconds: float) -> list[Prediction]:
+        asked = {"texts": list(texts)} if beside is None else {"texts": list(texts), "seconds": list(beside)}
+        line = json.dumps(asked).encode() + b"\n"  # ASCII, so that no separator within a text breaks the line
         # Writing to a process that reads no more would wait for ever once the pipe is full; the timeout below then ends both.
         threading.Thread(target=self._write, args=(line,), daemon=True).start()
         answer = self._next(seconds, "answer")
         each = answer["milliseconds"] / len(texts)
-        told = [dict(zip(self.classes, row, strict=True)) for row in answer["probabilities"]]
-        return [Prediction(max(one, key=lambda name: one[name]), one, each) for one in told]
+        labels, chances = answer.get("labels"), answer["probabilities"]
+        told = [{} for _ in texts] if chances is None else [dict(zip(self.classes, row, strict=True)) for row in chances]
+        labels = labels or [max(one, key=lambda name: one[name]) for one in told]
+        return [Prediction(label, one, each) for label, one in zip(labels, told, strict=True)]
 
     def _write(self, line: bytes) -> None:
         try:
@@ -268,10 +277,18 @@ class _Server:
 # The other side
 
 
+@dataclass(frozen=True)
+class Said:
+    """Answers as a person reads them, and where there are classes the probability of each."""
+
+    labels: list[str]
+    probabilities: list[list[float]] | None
+
+
 def serve(
-    load: Callable[[], tuple[Sequence[str], Callable[[list[str]], Any]]], requests: IO[bytes], answers: IO[bytes], idle_seconds: float
+    load: Callable[[], tuple[Sequence[str], Callable[..., Any]]], requests: IO[bytes], answers: IO[bytes], idle_seconds: float
 ) -> int:
-    """Answers requests until they end or stay out for `idle_seconds`. `load` gives the class names and texts -> probabilities.
+    """Answers requests until they end or stay out for `idle_seconds`. `load` gives the class names, and texts -> probabilities or Said.
 
     Returns the exit code: 0, or 1 where the model could not be loaded.
     """
@@ -299,9 +316,12 @@ def serve(
             return 0
         try:
             begun = time.perf_counter()
-            found = probabilities(json.loads(line)["texts"])
+            asked = json.loads(line)
+            found = probabilities(asked["texts"], *([asked["seconds"]] if "seconds" in asked else []))
             spent = 1000 * (time.perf_counter() - begun)
-            answer = {"probabilities": [[float(one) for one in row] for row in found], "milliseconds": spent}
+            labels, chances = (found.labels, found.probabilities) if isinstance(found, Said) else (None, found)
+            rows = None if chances is None else [[float(one) for one in row] for row in chances]
+            answer: dict[str, Any] = {"labels": labels, "probabilities": rows, "milliseconds": spent}
         except Exception as error:  # the border of one request
             traceback.print_exc()
             answer = {"problems": _told(error)}
@@ -322,12 +342,20 @@ def _read_requests(requests: IO[bytes], waiting: queue.Queue[bytes | None]) -> N
     waiting.put(None)
 
 
-def load_model(run_folder: Path, home: Path) -> tuple[Sequence[str], Callable[[list[str]], Any]]:
-    """The run's class names, and texts -> (texts, classes) probabilities. The one place here that loads a model."""
+def load_model(run_folder: Path, home: Path) -> tuple[Sequence[str], Callable[..., Any]]:
+    """The run's class names, and texts -> (texts, classes) probabilities or Said. The one place here that loads a model."""
     from engine.trained import open_trained
 
     trained = open_trained(run_folder / "model", home=home)
-    return trained.classes, trained.probabilities
+    if trained.task.judges is None:
+        return trained.classes, trained.probabilities
+
+    def said(texts: list[str], seconds: list[str] | None = None) -> Said:
+        assert trained.task.judges is not None
+        found = trained.answers(texts, seconds)
+        return Said([trained.task.judges.spelt(one, trained.classes) for one in found], found.tolist() if found.ndim == 2 else None)
+
+    return trained.classes, said
 
 
 def main(run_folder: Path, home: Path, idle_seconds: float) -> int:

@@ -133,7 +133,7 @@ def _edge_cases(opened: Trained, answers: Answers) -> tuple[int, tuple[edge_case
             break
         part = texts[start : start + AT_ONCE]
         mine = [one.text for one in made if start <= one.row < start + len(part)]
-        told = opened.probabilities([*part, *mine], AT_ONCE).argmax(axis=1).tolist()
+        told = opened.probabilities([*part, *mine], batch_size=AT_ONCE).argmax(axis=1).tolist()
         before, after, done = [*before, *told[: len(part)]], [*after, *told[len(part) :]], start + len(part)
     made = [one for one in made if one.row < done]
     labels = [int(answers.labels[at]) for at in chosen[:done]]
@@ -141,7 +141,7 @@ def _edge_cases(opened: Trained, answers: Answers) -> tuple[int, tuple[edge_case
 
 
 def _speed(which: Any, model: Trained, texts: list[str]) -> Speed:
-    told = timing.timed(lambda some, size: model.probabilities(some, size), texts, time.perf_counter)
+    told = timing.timed(lambda some, size: model.probabilities(some, batch_size=size), texts, time.perf_counter)
     return Speed(which, told.median_seconds, told.slow_seconds, told.timed, told.best_batch, told.rows_per_second)
 
 
@@ -162,7 +162,7 @@ def _temperature(opened: Trained, prepared: Prepared) -> tuple[float | None, int
     for start in range(0, len(chosen), AT_ONCE):
         if not may_go_on():
             break
-        found.append(opened.probabilities([rows.texts[at] for at in chosen[start : start + AT_ONCE]], AT_ONCE))
+        found.append(opened.probabilities([rows.texts[at] for at in chosen[start : start + AT_ONCE]], batch_size=AT_ONCE))
     if not found:
         return None, 0
     chances = np.concatenate(found)

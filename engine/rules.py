@@ -24,6 +24,11 @@ OPEN_ENDED = ("max_rows", "max_steps", "folds")  # None stays None: no limit, no
 STEPS_WANTED = 300  # below it, LoRA on MiniLM had not yet learnt sentiment (282 steps of 16: 86.7 % on IMDb)
 MOST_PASSES = 10
 CHECKS = 10
+SELECTED_BY = {
+    "loss": "the held-out loss tells how well it is learnt",
+    "mae": "how far its numbers are off on the validation rows decides",
+    "spearman": "how well it ranks the validation rows decides",
+}
 BF16_GAIN = 1.3  # a CPU's bf16 must be measured this much faster: casting to and fro costs some of it
 MEMORY_SHARE = 0.8  # of what is free; the estimate may be off by a fifth
 LENGTH_STEP = 16
@@ -74,7 +79,7 @@ def _select_by(work: Deciding) -> None:
     """A task that sorts nothing has other figures than the usual one."""
     task = work.asked.task
     if task and "select_by" not in work.asked.own and work.settings["select_by"] not in task.figures:
-        work.value("select_by", task.headline, "This task has no classes to score: the held-out loss tells how well it is learnt")
+        work.value("select_by", task.headline, f"This task gives no classes: {SELECTED_BY[task.headline]}")
 
 
 def _lower_batch_to_memory(work: Deciding, device: str) -> None:

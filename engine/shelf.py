@@ -269,7 +269,7 @@ def _run(run_folder: Path) -> _Run:
     """Raises Refused for a run without a model."""
     folder = run_folder / "model"
     try:
-        kept = Kept(**json.loads((folder / "shur.json").read_text("utf-8")))
+        kept = Kept.read(folder)
         facts = plan.from_json((run_folder / "plan.json").read_text("utf-8")).model
     except (OSError, ValueError, TypeError) as error:
         raise Refused(Problem("run", "This run has no trained model.", "Train it to its end, or choose another run.")) from error

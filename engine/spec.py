@@ -40,7 +40,7 @@ class DataSpec:
     text: str | None = None
     label: str | None = None  # what is learnt of each row: its class, or the text to be written
     second: str | None = None  # what is read beside the text: a context or an input; "": nothing, whatever the columns are called
-    target: str = "class"  # what `label` holds, as the task's file says: "class", "text", or "nothing" where the text itself is learnt
+    target: str = "class"  # what `label` holds, as the task's file says: "class", "number", "text", or "nothing": the text itself is learnt
     group: str | None = None
     time: str | None = None
     corrections: str | None = None  # "file:PATH" of labels put right by hand (data/corrected.py)
@@ -153,7 +153,10 @@ class Training:
     )
     select_by: str = knob(
         "macro_f1", label="Keep the best by",
-        choices={"macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss"},
+        choices={
+            "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss", "mae": "Mean error",
+            "spearman": "Order (Spearman)", "r2": "R²",
+        },
         help="The figure on the validation rows that decides which checkpoint is kept.",
     )  # fmt: skip
     patience: int = knob(

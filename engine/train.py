@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 50.0  # so that with the writing itself at least one lands in every minute of work
 BEFORE_CHECK_SECONDS = 15.0  # older than this, it is renewed before the validation rows are scored, which may take a minute
 TRIM_STEPS = 10  # see _give_memory_back
+LESS_IS_BETTER = ("loss", "mae")  # of the figures that a checkpoint can be kept by
 MOST_SKIPPED = 20  # fp16 steps in a row whose gradient overflowed; the scaler halves its scale each time, 2**16 to nothing
 
 
@@ -298,7 +299,7 @@ def _evaluate(work: Work, going: Going) -> None:
     work.model.train()
     metrics = work.scores(work.validation.labels, answers, work.classes)
     going.history.append({"step": going.step, "metrics": metrics})
-    figure, sign = work.training.select_by, -1 if work.training.select_by == "loss" else 1
+    figure, sign = work.training.select_by, -1 if work.training.select_by in LESS_IS_BETTER else 1
     best = max(going.history, key=lambda one: (sign * one["metrics"][figure], -one["step"]))
     going.best_step = best["step"]
     never = evaluate.never_predicted(work.validation.labels, answers, work.classes) if work.sorts else ()

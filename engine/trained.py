@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import calibration, models
+from engine.data.numbers import Scale
 from engine.data.repairs import text_as_fixed
 from engine.data.table import clean
 from engine.data.texts import Texts
@@ -26,7 +27,7 @@ from engine.methods import all_methods
 from engine.models import ModelFacts
 from engine.spec import Training
 from engine.store import write_whole
-from engine.tasks import all_tasks
+from engine.tasks import Task, all_tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,13 @@ class Kept:
     data_sha256: str
     versions: dict[str, str]
     fixes: tuple[str, ...] = ()  # of DataSpec; those that change texts are made before a text is predicted
+    scale: Scale | None = None  # of the training rows' numbers, by which answers come back in their unit
+
+    @classmethod
+    def read(cls, folder: Path) -> Kept:
+        """What a model's folder says of itself. Raises OSError, ValueError or TypeError where it says nothing of the kind."""
+        told = json.loads((folder / "shur.json").read_text("utf-8"))
+        return cls(**{**told, "scale": Scale(**told["scale"]) if told.get("scale") else None})
 
 
 def autocast_of(precision: str) -> str | None:
@@ -112,14 +120,26 @@ class Trained:
     autocast: str | None
     temperature: float = 1.0  # by which logits are divided, so that its confidence is true
 
-    def probabilities(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
-        """Each class's probability for each text, (texts, classes), cleaned and cut as the training rows were."""
-        task = all_tasks()[self.kept.task]
+    @property
+    def task(self) -> Task:
+        return all_tasks()[self.kept.task]
+
+    def probabilities(self, texts: Sequence[str], seconds: Sequence[str] | None = None, batch_size: int = 32) -> np.ndarray:
+        """Each class's probability for each text, (texts, classes), cleaned and cut as the training rows were.
+
+        `seconds`: what stands beside each text, where the model reads pairs.
+        """
+        return calibration.cooled(self.answers(texts, seconds, batch_size), self.temperature)
+
+    def answers(self, texts: Sequence[str], seconds: Sequence[str] | None = None, batch_size: int = 32) -> np.ndarray:
+        """What the task gives for each text: probabilities, or a number in the unit of the training rows; as `probabilities` otherwise."""
+        task = self.task
         fixes, html = read_all(self.kept.fixes)[0], bool(self.kept.settings["clean_html"])
         cleaned = [clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html) for text in texts]
-        ids = task.encode(self.tokenizer, Texts(cleaned), settle(task.knobs, self.kept.settings))
-        found = task.answers(self.model, self.tokenizer, ids, classes=self.classes, batch_size=batch_size, autocast=self.autocast)
-        return calibration.cooled(found, self.temperature)
+        beside = None if seconds is None else [clean(text, clean_html=html) for text in seconds]
+        ids = task.encode(self.tokenizer, Texts(cleaned, beside), settle(task.knobs, self.kept.settings))
+        scaled = {"scale": self.kept.scale} if self.kept.scale else {}
+        return task.answers(self.model, self.tokenizer, ids, classes=self.classes, batch_size=batch_size, autocast=self.autocast, **scaled)
 
 
 def open_trained(folder: Path, *, home: Path, token: str | None = None, precision: str | None = None) -> Trained:
@@ -130,7 +150,7 @@ def open_trained(folder: Path, *, home: Path, token: str | None = None, precisio
     import torch
 
     try:
-        kept = Kept(**json.loads((folder / "shur.json").read_text("utf-8")))
+        kept = Kept.read(folder)
         classes = tuple(json.loads((folder / "labels.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise Refused(Problem("run", "This run has no trained model.", "Train it to its end, or choose another run.")) from error

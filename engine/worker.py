@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 import engine
-from engine import account, accounting, again, baselines, checkpoint, evaluate, features, likeness, models, opening, spec, trained
+from engine import account, accounting, again, baselines, checkpoint, evaluate, features, judging, likeness, models, opening, spec, trained
 from engine import plan as planning
 from engine.data import split
 from engine.errors import Refused, explain, is_out_of_memory, redact
@@ -136,11 +136,14 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         prepared.sha256,
         _versions(),
         asked.data.fixes,
+        prepared.scale,
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
-    if task.writes is None:
+    if task.sorts:
         _judge(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
+    elif task.judges is not None:
+        _weigh(folder, task, plan, prepared, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"), model_folder)
     else:
         hear = partial(
             accounting.heard, task, settle(task.knobs, plan.settings), tokenizer=tokenizer, test=prepared.test, ids=ids["test"],
@@ -201,6 +204,41 @@ def _judge(
     write_whole(folder / "evaluation.json", evaluate.to_json(judged).encode())
     emit(Evaluated(time.time(), "test", judged.step, evaluate.scores(prepared.test.labels, chances, prepared.classes)))
     emit(Sampled(time.time(), tuple(dataclasses.asdict(sample) for sample in judged.samples)))
+
+
+def _weigh(
+    folder: Path,
+    task: Task,
+    plan: planning.Plan,
+    prepared: split.Prepared,
+    model: Any,
+    tokenizer: Any,
+    ids: list[list[int]],
+    work: Work,
+    outcome: Outcome,
+    emit: Callable[[Event], None],
+    tell: Callable[..., None],
+    model_folder: Path,
+) -> None:
+    """Answers the test rows, tuned and where that says anything untuned, and writes account.json and written.jsonl."""
+    assert task.judges is not None
+
+    def answered(one: Any, who: str) -> Any:
+        words = f"Judging the {who} model on the test rows"
+        how: dict[str, Any] = {"batch_size": _judged_at_once(work), "autocast": work.autocast}
+        return work.answers(one, tokenizer, ids, said=lambda done: tell(words, done, len(ids)), **how)
+
+    answers, untuned = answered(model, "tuned"), None
+    if task.judges.untuned:
+        tell("Opening the untuned model")
+        precision = settle(spec.Training, plan.settings).precision or "fp32"
+        base = trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision).to(plan.device)
+        untuned = answered(base, "untuned")
+    step = outcome.best_step or outcome.step
+    made, texts = judging.judged(task, prepared, answers, untuned, step=step, tell=tell)
+    write_whole(folder / account.TEXTS, texts.encode("utf-8", "replace"))
+    write_whole(folder / account.FILE, account.to_json(made).encode())
+    emit(Evaluated(time.time(), "test", step, work.scores(prepared.test.targets, answers, prepared.classes)))
 
 
 def _judged_at_once(work: Work) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from engine.account import Account, Sample, Told, is_better, number, shown
+from engine.told import beats
 from engine.verdict import p_words
 from ui import tables, words
 from ui.tables import Column
@@ -20,20 +21,36 @@ def verdict(one: Account) -> str:
 
 
 def figures(one: Account) -> str:
-    """Every figure with its interval, beside the untuned model's on the same rows."""
+    """Every figure with its interval, beside the untuned model's and others' on the same rows."""
+    untuned = any(told.before is not None for told in one.figures)
+    beside = {other.id: other.name for told in one.figures for other in told.others}
     columns = (
-        Column("Figure"), Column("Tuned", number=True), Column("Untuned", number=True), Column("Difference", style="soft"),
-        Column("Rows", number=True), Column("How it is counted", style="soft"),
+        Column("Figure"), Column("Tuned", number=True),
+        *([Column("Untuned", number=True), Column("Difference", style="soft")] if untuned else []),
+        *(Column(name) for name in beside.values()), Column("Rows", number=True), Column("How it is counted", style="soft"),
     )  # fmt: skip
     ordered = sorted(one.figures, key=lambda told: told.id != one.headline)
     rows = (
-        [_name(told), escape(shown(told)), "" if told.before is None else number(told.before), _difference(told),
-         words.count(told.rows), escape(told.note)] for told in ordered
+        [_name(told), escape(shown(told)),
+         *(["" if told.before is None else number(told.before), _difference(told)] if untuned else []),
+         *(_other(told, id) for id in beside), words.count(told.rows), escape(told.note)] for told in ordered
     )  # fmt: skip
     title = f"On {words.counted(one.rows, 'test row')}" if one.seen_rows else f"On {words.counted(one.rows, 'row')} it had not seen"
-    told = "In brackets the 95 % interval. Both models answered the same prompts with the same decoding: always the likeliest word."
+    prompts = " Both models answered the same prompts with the same decoding: always the likeliest word."
+    told = f"In brackets the 95 % interval.{'' if one.notes else prompts}"
+    made = tables.notes(escape(note) for note in one.notes)
     styles = ["ours" if told.id == one.headline else "" for told in ordered]
-    return f'<h2>{title}</h2>{tables.table("Scores", columns, rows, row_styles=styles)}<p class="soft">{told}</p>'
+    return f'<h2>{title}</h2>{tables.table("Scores", columns, rows, row_styles=styles)}<p class="soft">{told}</p>{made}'
+
+
+def _other(told: Told, id: str) -> str:
+    """Another's figure, and whether the model is better than it."""
+    other = next((other for other in told.others if other.id == id), None)
+    if other is None:
+        return ""
+    found = beats(other.gain, other.p_value, told.better)
+    words = "may be chance" if found is None else f"the model is {'better' if found else 'worse'}"
+    return f"{number(other.value)} {tables.soft(f'{words}, {p_words(other.p_value)}')}"
 
 
 def _name(told: Told) -> str:
@@ -55,10 +72,12 @@ def samples(one: Account) -> str:
     """Test rows with what was wanted, what the tuned model wrote, and the untuned one."""
     if not one.samples:
         return ""
-    return f"<h2>Some rows, and what was written</h2>{_table(one.samples)}"
+    return f"<h2>Some rows, and what {'it said' if one.notes else 'was written'}</h2>{_table(one.samples)}"
 
 
 def _table(rows: Sequence[Sample]) -> str:
-    columns = tuple(Column(name, style="text") for name in ("What it was given", "What was wanted", "Tuned", "Untuned"))
-    cells = ([tables.cut(text, CUT) for text in (one.prompt, one.wanted, one.written, one.before or "")] for one in rows)
+    untuned = any(one.before is not None for one in rows)
+    names = ("What it was given", "What was wanted", "Tuned", *(["Untuned"] if untuned else []))
+    columns = tuple(Column(name, style="text") for name in names)
+    cells = ([tables.cut(text, CUT) for text in (one.prompt, one.wanted, one.written, one.before or "")[: len(names)]] for one in rows)
     return tables.table("Written texts", columns, cells, tall=True)

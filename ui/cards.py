@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.tasks import Pieces
 
 MOST_CLASSES = 12  # bars shown before the rest is summed up
-ROLE = {"text": " (to be written)", "nothing": " (text)"}  # of the label column, by what it holds
+ROLE = {"text": " (to be written)", "nothing": " (text)", "number": " (number)"}  # of the label column, by what it holds
 PIECE = 240  # characters of a piece of a row as the model reads it
 CELL = 220  # characters of a cell in the table of rows
 

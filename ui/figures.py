@@ -27,6 +27,10 @@ METRICS = {
     "accuracy": "Accuracy",
     "loss": "Held-out loss",
     "perplexity": "Perplexity",
+    "mae": "Mean error",
+    "spearman": "Order (Spearman)",
+    "r2": "R²",
+    "micro_f1": "Micro F1",
 }
 SYMBOLS = ("circle", "diamond", "square", "cross")  # of the methods that share a colour
 MOST_NAMES = 7  # in a picture, beside their dots; more stand in a legend
@@ -53,7 +57,8 @@ def loss(record: RunRecord) -> Figure:
         _line("Training", [one[-1].step for one in steps], [_mean([step.loss for step in one]) for one in steps], BLUE),
         _line("Held-out", [one.step for one in checks], [one.metrics.get("loss") for one in checks], ORANGE, dash="dot", markers=True),
     ]
-    return _figure(series, "Steps", "Loss (nats a row)", record.id)
+    unit = "squared error" if any("mae" in one.metrics for one in checks) else "nats a row"
+    return _figure(series, "Steps", f"Loss ({unit})", record.id)
 
 
 def held_out(record: RunRecord, metric: str) -> Figure:

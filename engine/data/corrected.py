@@ -165,14 +165,15 @@ def applied(rows: Rows, classes: Sequence[str], corrections: Mapping[Key, Correc
     if not corrections:
         return rows
     ids, wanted = {name: number for number, name in enumerate(classes)}, {number for number, _ in corrections}
-    texts, labels, numbers = [], [], []
-    for text, label, number in zip(rows.texts, rows.labels, rows.numbers, strict=True):
+    kept, labels = [], []
+    for at, (text, label, number) in enumerate(zip(rows.texts, rows.labels, rows.numbers, strict=True)):
         one = corrections.get(key(number, text)) if number in wanted else None
         if one is not None and one.old == classes[label]:
             if one.new is None:
                 continue
             label = ids[one.new]
-        texts.append(text)
+        kept.append(at)
         labels.append(label)
-        numbers.append(number)
-    return replace(rows, texts=texts, labels=labels, numbers=numbers)
+    texts, numbers = [rows.texts[at] for at in kept], [rows.numbers[at] for at in kept]
+    second = None if rows.second is None else [rows.second[at] for at in kept]
+    return replace(rows, texts=texts, labels=labels, numbers=numbers, second=second)

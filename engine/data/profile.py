@@ -10,11 +10,12 @@ import difflib
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data import corrected, roles
@@ -22,7 +23,7 @@ from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, gues
 from engine.data.corrected import Correction
 from engine.data.fixes import mended, reshaped
 from engine.data.layout import Layout, beside, laid_out
-from engine.data.rows import Usable, pooled, usable, words_in
+from engine.data.rows import NO_NUMBER, Usable, pooled, usable, words_in
 from engine.data.sources import with_defaults
 from engine.data.table import Table, counted, listed, shown
 from engine.errors import Problem, Refused
@@ -102,6 +103,8 @@ def inspect(
         problems += [*told, *_unusable(rows, chosen, data.target)]
         notes += said
         notes += rows.notes
+        if rows.values is not None and len(rows.values):
+            notes.append(in_words(rows.values))
         if given is not None:
             problems += _unusable_test(rows, given, chosen, test.origin if test else "")
             notes += _left_out_of_test(given)
@@ -196,7 +199,7 @@ class Chosen:
 
     @classmethod
     def _to_write(cls, table: Table, data: DataSpec) -> Chosen:
-        """The columns of a task whose model writes. Conversations stand in one column, and so do texts that are learnt themselves."""
+        """The columns of a task that gives no classes. Conversations stand in one column, and so do texts that are learnt themselves."""
         columns, problems = look_at(table), _no_rows(table)
         if problems:
             return cls("", "", "", "", columns, tuple(problems))
@@ -205,6 +208,8 @@ class Chosen:
                 problems.append(_no_column(place, told, table))
         if problems:
             return cls("", "", "", "", columns, tuple(problems))
+        if data.target == "number":
+            return cls._with_number(table, data, columns)
         if data.target == "nothing":
             text, why = (data.text, "You chose it.") if data.text else guess_text(columns, None)
             text, why = (text, why) if text else roles.guess_written(columns, ())
@@ -224,6 +229,24 @@ class Chosen:
             problems.append(Problem("data.label", label_why, "Pick the column that is to be written, or choose the task Write text."))
         if text and text == label:
             problems.append(Problem("data.label", f"Column {label!r} is both read and written.", "Pick another column for one of the two."))
+            label = ""
+        return cls(text, label, text_why, label_why, columns, tuple(problems), second, second_why)
+
+    @classmethod
+    def _with_number(cls, table: Table, data: DataSpec, columns: tuple[ColumnFacts, ...]) -> Chosen:
+        """The columns of a task that gives a number: of texts, and of numbers."""
+        known = with_defaults(data)
+        text, text_why = _told(known.text, data.text) if known.text in table.columns else guess_text(columns, data.label)
+        second, second_why = (data.second, "You chose it.") if data.second else ("", "")
+        label, label_why = (data.label, "You chose it.") if data.label else roles.guess_number(table, columns, (text, second))
+        problems: list[Problem] = []
+        if not text:
+            problems.append(Problem("data.text", text_why, "Pick the column that holds the texts."))
+        if not label:
+            problems.append(Problem("data.label", label_why, "Pick the column of numbers, or choose the task Sort texts into classes."))
+        if text and text == label:
+            message = f"Column {label!r} is chosen as the text and as the number."
+            problems.append(Problem("data.label", message, "Pick another column for one of the two."))
             label = ""
         return cls(text, label, text_why, label_why, columns, tuple(problems), second, second_why)
 
@@ -295,7 +318,10 @@ def _unusable(rows: Usable, chosen: Chosen, target: str) -> list[Problem]:
     column = next(one for one in chosen.columns if one.name == chosen.label)
     if target == "class" and (problem := not_a_label(column)):
         return [problem]
-    problems, classes, count = [], rows.classes(), len(rows.texts)
+    problems: list[Problem] = []
+    classes, count = rows.classes(), len(rows.texts)
+    if rows.values is not None:
+        problems += _not_numbers(rows, chosen.label, column)
     if count < FEW_ROWS:
         lost = sum(rows.dropped.values())
         left_out = (
@@ -326,6 +352,25 @@ def _unusable(rows: Usable, chosen: Chosen, target: str) -> list[Problem]:
             Problem("data.label", message, "Add rows of it, correct its spelling if it is meant to be another class, or remove the row.")
         )
     return problems
+
+
+def _not_numbers(rows: Usable, label: str, column: ColumnFacts) -> Iterator[Problem]:
+    """A column that mostly holds something else, or always the same number."""
+    assert rows.values is not None
+    lost, there = rows.dropped.get(NO_NUMBER, 0), len(rows.values)
+    if lost > there:
+        example = f", such as {column.examples[0]!r}" if column.examples else ""
+        message = f"Column {label!r} holds {counted(there, 'number')} in {there + lost:,} rows{example}."
+        yield Problem("data.label", message, "Pick a column of numbers, or choose the task Sort texts into classes.")
+    elif there and pc.min(rows.values) == pc.max(rows.values):
+        message = f"Column {label!r} holds one number only: {rows.values[0].as_py():.12g}. There is nothing to tell apart."
+        yield Problem("data.label", message, "Pick another column of numbers.")
+
+
+def in_words(values: pa.ChunkedArray) -> str:
+    """The span of the numbers: "Numbers from 1 to 10, 5.6 on average (standard deviation 3.1)"."""
+    least, most, mean, spread = (one.as_py() for one in (pc.min(values), pc.max(values), pc.mean(values), pc.stddev(values)))
+    return f"Numbers from {least:.6g} to {most:.6g}, {mean:.3g} on average (standard deviation {spread:.3g})"
 
 
 def _unusable_test(rows: Usable, given: Usable, chosen: Chosen, origin: str) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Which columns hold what is read and what is to be written, for the tasks whose model writes. Judged by names and values. Pure."""
+"""Which columns hold what is read, and what is to be written or the number to be learnt. Judged by names and values. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 from collections.abc import Sequence
 
 from engine.data.columns import ColumnFacts, evenly
+from engine.data.numbers import numbers
 from engine.data.table import Table, listed
 
 READ = ("instruction", "prompt", "question", "source", "src", "input", "text", "document", "article", "en", "english", "sentence", "query")
 WRITTEN = ("output", "answer", "response", "completion", "target", "tgt", "reply", "summary", "highlights", "translation", "answers")
 BESIDE = ("context", "input", "passage", "system")
 DIALOGUE = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
+MEASURED = ("rating", "score", "stars", "grade", "value", "number", "price", "similarity", "target", "label", "y", "রেটিং", "নম্বর")
 LOOKED = 50
+MOSTLY = 0.9  # of the values looked at are numbers
 
 
 def is_dialogue(table: Table, column: str) -> bool:
@@ -60,6 +63,25 @@ def guess_beside(columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[
     """A column that stands beside what is read, by its name alone; ("", "") where there is none."""
     named = [one for name in BESIDE for one in columns if one.name.lower() == name and one.name not in taken and one.filled]
     return (named[0].name, f"Its name is {named[0].name!r}.") if named else ("", "")
+
+
+def guess_number(table: Table, columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[str, str]:
+    """The column of numbers to be learnt, and the reason; ("", why there is none)."""
+
+    def share(name: str) -> float:
+        cells = evenly(table.column(name), LOOKED)
+        read, _ = numbers(cells)
+        filled = sum(bool(cell and cell.strip()) for cell in cells.to_pylist())
+        return float(len(read) - read.null_count) / max(1, filled)
+
+    found = [
+        one for one in columns if one.name not in taken and one.distinct > 1 and one.role not in ("id", "date") and share(one.name) > MOSTLY
+    ]
+    named = [one for name in MEASURED for one in found if one.name.lower() == name]
+    if named or found:
+        best = (named or found)[0]
+        return best.name, f"It holds numbers, such as {best.examples[0]}."
+    return "", f"No column holds numbers to be learnt; there are {listed([one.name for one in columns], 10)}."
 
 
 def _guess(columns: Sequence[ColumnFacts], names: Sequence[str], taken: Sequence[str], verb: str, *, longest: bool) -> tuple[str, str]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.data.numbers import numbers
 from engine.data.table import Table, by_chunk, counted, without_tags
 
 ALIKE = "all rows"  # the label of each, where none is learnt
+NO_NUMBER = "with a label that is no number"
 # What programs write for "nothing here". "None" and "NA" may be meant as class names and stay.
 MISSING = ("nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A")
 
@@ -27,10 +29,11 @@ class Usable:
     beside: pa.ChunkedArray | None = None  # what the split goes by: the row's group or time, as it stands
     second: pa.ChunkedArray | None = None  # what is read beside the text; "" where there is nothing
     answers: pa.ChunkedArray | None = None  # texts to be written; the labels are all alike then
+    values: pa.ChunkedArray | None = None  # numbers to be learnt, float64; the labels are all alike then
 
     def at(self, keep: pa.Array | pa.ChunkedArray) -> Usable:
         """The rows where this mask is true."""
-        more = (None if one is None else one.filter(keep) for one in (self.beside, self.second, self.answers))
+        more = (None if one is None else one.filter(keep) for one in (self.beside, self.second, self.answers, self.values))
         return Usable(self.texts.filter(keep), self.labels.filter(keep), self.numbers.filter(keep), self.dropped, self.notes, *more)
 
     def classes(self) -> dict[str, int]:
@@ -44,7 +47,8 @@ def usable(
 ) -> Usable:
     """The rows of this table that have a text and a label. `beside`: a column that is kept with them where the table has it.
 
-    Where something is to be written (`target` is not "class") `label` is its column, which may be that of the text.
+    Where something is to be written `label` is its column, which may be that of the text; where a number is learnt, rows whose label
+    is none are left out.
     """
     texts, tagged = without_tags(table.column(text)) if clean_html else (table.column(text), 0)
     told = table.column(label)
@@ -52,25 +56,31 @@ def usable(
     trimmed = pc.sum(pc.not_equal(labels, told)).as_py() or 0
     labelled = is_there(labels)
     written = is_written(texts)
-    keep = pc.and_(labelled, written)
+    values, said = numbers(labels) if target == "number" else (None, ())
+    measured = labelled if values is None else pc.and_(labelled, pc.is_valid(values))
+    keep = pc.and_(measured, written)
     dropped = dict(table.left_out)
-    lacks = "without a label" if target == "class" else "with nothing to be written"
-    for reason, rows in ((lacks, pc.invert(labelled)), ("with an empty text", pc.and_(labelled, pc.invert(written)))):
+    lacks = "with nothing to be written" if target in ("text", "nothing") else "without a label"
+    reasons = {lacks: pc.invert(labelled), NO_NUMBER: pc.and_not(labelled, measured), "with an empty text": pc.and_not(measured, written)}
+    for reason, rows in reasons.items():
         if count := pc.sum(rows).as_py():
             dropped[reason] = count
-    notes = []
+    notes = list(said)
     if tagged:
         notes.append(f"<br /> became a space in {counted(tagged, 'text')}")
     if trimmed and target == "class":
         notes.append(f"Blanks around {counted(trimmed, 'label')} were removed")
     kept = table.column(beside) if beside in table.columns else None
     other = _filled(table.column(second)) if second in table.columns else None
-    found = Usable(texts, labels, table.row_numbers(), dropped, tuple(notes), kept, other)
+    if other is not None and clean_html:
+        other, _ = without_tags(other)
+    found = Usable(texts, labels, table.row_numbers(), dropped, tuple(notes), kept, other, values=values)
     if not pc.all(keep).as_py():  # else they stay where they are
         found = found.at(keep)
     if target == "class":
         return found
-    return replace(found, labels=pa.chunked_array([pa.repeat(pa.scalar(ALIKE), len(found.texts))]), answers=found.labels)
+    alike = pa.chunked_array([pa.repeat(pa.scalar(ALIKE), len(found.texts))])
+    return replace(found, labels=alike, answers=None if target == "number" else found.labels)
 
 
 def _filled(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -101,7 +111,12 @@ def pooled(first: Usable, second: Usable) -> Usable:
         tuple(dict.fromkeys(first.notes + second.notes)),
         *(
             _joined(one, other) if one is not None and other is not None else None
-            for one, other in ((first.beside, second.beside), (first.second, second.second), (first.answers, second.answers))
+            for one, other in (
+                (first.beside, second.beside),
+                (first.second, second.second),
+                (first.answers, second.answers),
+                (first.values, second.values),
+            )
         ),
     )
 

@@ -22,6 +22,7 @@ from engine.data import corrected
 from engine.data.fixes import mended
 from engine.data.grouping import parts_of_groups
 from engine.data.layout import Layout, beside, laid_out
+from engine.data.numbers import Scale
 from engine.data.profile import fingerprint, inspect, with_own_names
 from engine.data.rows import Usable, pooled, usable
 from engine.data.shares import Shares, fold_starts, rows_of_parts, thinned
@@ -75,6 +76,12 @@ class Rows:
     numbers: list[int]  # each row's number in its source, 1 the first below the header
     second: list[str] | None = None  # what stands beside the text: a context, an input, the other of a pair
     answers: list[str] | None = None  # texts to be written; `labels` say nothing then
+    values: list[float] | None = None  # numbers to be learnt; likewise
+
+    @property
+    def targets(self) -> list[Any]:
+        """What is learnt of each row: a class id or a number."""
+        return self.labels if self.values is None else self.values
 
     def spelt(self) -> Texts:
         return Texts(self.texts, self.second, self.answers)
@@ -90,6 +97,11 @@ class Prepared:
     test: Rows
     sha256: str  # as DataFacts.sha256
     notes: tuple[str, ...]
+
+    @property
+    def scale(self) -> Scale | None:
+        """Of the training rows' numbers, where numbers are learnt."""
+        return Scale.of(self.train.values) if self.train.values else None
 
 
 def class_names(classes: Iterable[str]) -> tuple[str, ...]:
@@ -310,7 +322,8 @@ def _rows(rows: Usable, places: list[int], ids: dict[str, int]) -> Rows:
     at = pa.array(places, pa.int64())
     labels = [ids[name] for name in rows.labels.take(at).to_pylist()]
     second, answers = (None if one is None else _taken(one, places) for one in (rows.second, rows.answers))
-    return Rows(_taken(rows.texts, places), labels, rows.numbers.take(at).to_pylist(), second, answers)
+    values = None if rows.values is None else rows.values.take(at).to_pylist()
+    return Rows(_taken(rows.texts, places), labels, rows.numbers.take(at).to_pylist(), second, answers, values)
 
 
 def _taken(texts: pa.ChunkedArray, places: list[int]) -> list[str]:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from engine.baselines import Answered
+    from engine.data.split import Prepared
     from engine.resampling import Figure
+    from engine.told import Told
 
 
 Pieces = list[tuple[str, bool]]  # a row's words, and whether they are learnt
@@ -36,6 +39,18 @@ class Writes:
     headline: str  # the figure told first; of the loss: "perplexity_word"
     stops: tuple[str, ...] = ()  # words at which an answer ends
     chats: bool = False  # a row's first text may be a conversation as JSON, [{"role": …, "content": …}, …]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """How the answers of a task are judged that gives neither classes nor texts."""
+
+    figures: Callable[[Any, Sequence[Any], Sequence[str]], tuple[Figure, ...]]  # (answers, targets, classes) -> the headline first
+    rivals: tuple[Callable[[Prepared], Answered], ...]
+    sentence: Callable[[Sequence[Told]], str]
+    warnings: Callable[[Any, Sequence[Any]], tuple[str, ...]]  # (answers, targets) -> what is wrong with them, a sentence each
+    spelt: Callable[[Any, Sequence[str]], str]  # (one answer or target, classes) -> as a person reads it
+    untuned: bool  # whether what the untuned model says means anything
 
 
 @dataclass(frozen=True)
@@ -65,8 +80,14 @@ class Task:
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
     balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
     logits: int = 0  # tokens of a row at most, behind which all words of the vocabulary are scored
-    writes: Writes | None = None  # None: it gives classes
+    writes: Writes | None = None
+    judges: Judges | None = None  # neither of the two: it gives classes
     shown: Callable[[Texts, Any, Chat], list[Pieces]] | None = None  # rows as the model sees them; raises RunFailed for one it cannot take
+
+    @property
+    def sorts(self) -> bool:
+        """Whether each answer is a chance for every class."""
+        return self.writes is None and self.judges is None
 
 
 @cache

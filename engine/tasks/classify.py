@@ -51,9 +51,17 @@ class ClassifyKnobs:
 
 
 def load_model(
-    folder: Path, classes: Sequence[str], *, dtype: str = "float32", pad_token_id: int | None = None, quantisation: Any = None
+    folder: Path,
+    classes: Sequence[str],
+    *,
+    dtype: str = "float32",
+    pad_token_id: int | None = None,
+    quantisation: Any = None,
+    problem: str = "single_label_classification",
 ) -> torch.nn.Module:
     """The model of a local folder with a head for these classes. Weights from safetensors only; no code of the folder is run.
+
+    `problem` is what the head is for, as transformers names it.
 
     Transformers 5 would load a checkpoint in the dtype it was saved in; full fine-tuning in pure 16 bits loses small updates,
     so `dtype` is always given. `quantisation` is a config of transformers; with it the model lies on the GPU at once, where there is one.
@@ -67,7 +75,7 @@ def load_model(
         num_labels=len(classes),
         id2label=dict(enumerate(classes)),
         label2id={name: index for index, name in enumerate(classes)},
-        problem_type="single_label_classification",
+        problem_type=problem,
         ignore_mismatched_sizes=True,  # a checkpoint with a head for other classes gives its body
         use_safetensors=True,
         local_files_only=True,
@@ -216,7 +224,25 @@ def probabilities(
     present: Any = None,
     most: int | None = None,
 ) -> np.ndarray:
-    """Each class's probability for each encoded row, (rows, classes) float64. `said(done)` is called after every batch.
+    """Each class's probability for each encoded row, (rows, classes) float64; the arguments as `outputs` takes them."""
+    import torch
+
+    how: dict[str, Any] = {"batch_size": batch_size, "autocast": autocast, "said": said, "present": present, "most": most}
+    return torch.softmax(torch.from_numpy(outputs(model, tokenizer, rows, **how)), dim=-1).numpy()
+
+
+def outputs(
+    model: torch.nn.Module,
+    tokenizer: Any,
+    rows: Sequence[Sequence[int]],
+    *,
+    batch_size: int = 32,
+    autocast: str | None = None,
+    said: Any = None,
+    present: Any = None,
+    most: int | None = None,
+) -> np.ndarray:
+    """What the head says of each encoded row, (rows, outputs) float64. `said(done)` is called after every batch.
 
     `present(numbers)`, where given, is called before each with the numbers of its rows: what is known of them is put in place.
 
@@ -238,7 +264,7 @@ def probabilities(
             if present is not None:
                 present(numbers)
             logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
-            found.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
+            found.append(logits.double().cpu().numpy())
             if said is not None:
                 said(min(start + batch_size, len(order)))
     result = np.empty((len(rows), found[0].shape[1] if found else 0))

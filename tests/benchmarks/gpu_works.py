@@ -88,7 +88,7 @@ def _worked(
     kept = trained.Kept("", one.plan.model.id, None, method_id, one.plan.task, one.plan.settings, one.prepared.sha256, {})
     trained.keep(model, one.tokenizer, one.prepared.classes, kept, place / "model")
     again = trained.open_trained(place / "model", home=studio.home)
-    after = again.probabilities(one.prepared.test.texts, 16)
+    after = again.probabilities(one.prepared.test.texts, batch_size=16)
     line: dict[str, Any] = {
         "stopped_at": halted.step, "finished": outcome.finished, "steps": outcome.step, "precision": one.plan.settings["precision"],
         "device": next(model.parameters()).device.type, "losses": [round(event.loss, 3) for event in events if isinstance(event, Step)],

@@ -38,6 +38,7 @@ NUMBERED = "(newest, change, ...fields) => [newest, (shur.change = (shur.change 
 LABELS = {  # of the columns, by what the task learns
     ("text", "text"): "Column that is read",
     ("label", "text"): "Column to be written",
+    ("label", "number"): "Column of numbers",
 }
 SLOT_OF = {
     "data.source": "source",

@@ -89,16 +89,18 @@ def on_ask(studio: Studio, run_id: str | None, text: str, way: str) -> str:
 def bars(prediction: Prediction) -> str:
     """The label, then every class's probability as a bar, highest first."""
     ordered = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    chart = tables.bars("Probability of each class", ((name, share, words.percent(share), "") for name, share in ordered), wide=True)
+    chart = ordered and tables.bars(
+        "Probability of each class", ((name, share, words.percent(share), "") for name, share in ordered), wide=True
+    )
     took = milliseconds(prediction.milliseconds)
-    return f'<p class="sentence" role="status">{escape(prediction.label)}</p>{chart}<p class="soft">{took}</p>'
+    return f'<p class="sentence" role="status">{escape(prediction.label)}</p>{chart or ""}<p class="soft">{took}</p>'
 
 
 def table(texts: Sequence[str], told: Sequence[Prediction]) -> str:
     """A line each; what lies beyond the bound is said."""
     columns = (tables.Column("Text", style="text"), tables.Column("It says", style="label"), tables.Column("Sure", number=True))
     rows = (
-        (tables.cut(text, TEXT_SHOWN), escape(one.label), words.percent(max(one.probabilities.values())))
+        (tables.cut(text, TEXT_SHOWN), escape(one.label), words.percent(max(one.probabilities.values())) if one.probabilities else "")
         for text, one in zip(texts, told, strict=False)
     )
     left = len(texts) - len(told)

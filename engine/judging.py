@@ -1,0 +1,66 @@
+"""The account of a task that gives numbers or tags: its figures beside those of baselines and, where that helps, the untuned model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from engine import account, told
+from engine.account import SAMPLES, Account, Sample
+from engine.data.split import Prepared, Rows
+from engine.tasks import Task
+
+UNTUNED = "untuned"
+
+
+def judged(
+    task: Task, prepared: Prepared, answers: Any, untuned: Any = None, *, step: int, tell: Callable[[str], None] = lambda _: None
+) -> tuple[Account, str]:
+    """The account of these answers to the test rows, and every one of them as JSON lines. `tell` says what is done."""
+    assert task.judges is not None
+    test, classes = prepared.test, prepared.classes
+    figures = task.judges.figures(answers, test.targets, classes)
+    before = None if untuned is None else task.judges.figures(untuned, test.targets, classes)
+    rivals = []
+    for rival in task.judges.rivals:
+        tell("Comparing with the baselines")
+        made = rival(prepared)
+        rivals.append((made, {one.id: one for one in task.judges.figures(made.answers, test.targets, classes)}))
+    known = tuple(
+        told.told(one, before[at] if before else None, [(made.id, made.name, there[one.id]) for made, there in rivals if one.id in there])
+        for at, one in enumerate(figures)
+    )
+    samples = _samples(task, test, classes, answers, untuned)
+    seen = frozenset(zip(prepared.train.texts, _beside(prepared.train), strict=True))
+    seen_rows = sum(one in seen for one in zip(test.texts, _beside(test), strict=True))
+    every = "".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in samples)
+    warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen_rows), *task.judges.warnings(answers, test.targets))
+    made_account = Account(
+        task=task.id, rows=len(test.texts), written=len(test.texts), headline=task.headline, figures=known,
+        sentence=task.judges.sentence(known), warnings=warnings, samples=tuple(account.cut(one) for one in _spread(samples)), step=step,
+        seen_rows=seen_rows, notes=tuple(f"{made.name}: {made.note}" for made, _ in rivals),
+    )  # fmt: skip
+    return made_account, every
+
+
+def _beside(rows: Rows) -> Sequence[str]:
+    return rows.second if rows.second is not None else [""] * len(rows.texts)
+
+
+def _spread(samples: Sequence[Sample]) -> list[Sample]:
+    """Some of them, evenly spread over the test rows."""
+    count = min(SAMPLES, len(samples))
+    return [samples[at * len(samples) // count] for at in range(count)]
+
+
+def _samples(task: Task, test: Rows, classes: Sequence[str], answers: Any, untuned: Any) -> list[Sample]:
+    assert task.judges is not None
+    spelt, second = task.judges.spelt, _beside(test)
+    return [
+        Sample(
+            number, "\n\n".join(filter(None, (text, second[at]))), spelt(test.targets[at], classes), spelt(answers[at], classes),
+            None if untuned is None else spelt(untuned[at], classes), "end",
+        )
+        for at, (number, text) in enumerate(zip(test.numbers, test.texts, strict=True))
+    ]  # fmt: skip

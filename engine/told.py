@@ -1,0 +1,89 @@
+"""A figure as it is told: with its interval, beside those of others on the same rows, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine import resampling
+from engine.resampling import Figure
+from engine.scoring import Interval
+from engine.verdict import CHANCE, p_words
+
+Named = tuple[str, str, Figure]  # id and name of an answerer, and the figure of its answers
+
+
+@dataclass(frozen=True)
+class Other:
+    """The same figure of another answerer, a baseline say, on the same rows."""
+
+    id: str
+    name: str
+    value: float
+    gain: Interval  # tuned less this one
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """One figure of the tuned model and, on the same rows, of the untuned one and of others."""
+
+    id: str
+    name: str
+    better: str  # "higher", "lower" or "" where neither is
+    note: str
+    rows: int
+    value: Interval
+    before: float | None = None
+    gain: Interval | None = None  # tuned less untuned
+    p_value: float | None = None
+    others: tuple[Other, ...] = ()
+
+
+def told(tuned: Figure, untuned: Figure | None, others: Sequence[Named] = ()) -> Told:
+    """The figure with its interval, and against the untuned model's and others' on the same rows."""
+    value = resampling.interval(tuned)
+    rows = len(tuned.rows)
+    gap = None if untuned is None else resampling.compare(tuned, untuned)
+    before = (None, None, None) if gap is None else (gap.second, gap.gain, gap.p_value)
+    beside = []
+    for id, name, figure in others:
+        over = resampling.compare(tuned, figure)
+        beside.append(Other(id, name, over.second, over.gain, over.p_value))
+    return Told(tuned.id, tuned.name, tuned.better, tuned.note, rows, value, before[0], before[1], before[2], tuple(beside))
+
+
+def shown(one: Told) -> str:
+    """0.31 (0.27 to 0.35)."""
+    return f"{number(one.value.value)} ({number(one.value.low)} to {number(one.value.high)})"
+
+
+def number(value: float) -> str:
+    """Three figures that matter: 0.312, 12.3, 145."""
+    places = next((places for least, places in ((100, 0), (10, 1), (1, 2)) if abs(value) >= least), 3)
+    return f"{value:,.{places}f}"
+
+
+def is_better(one: Told) -> bool | None:
+    """Whether the tuned model is better than the untuned one by more than chance; None where chance explains it, or nothing is seen."""
+    return None if one.gain is None or one.p_value is None else beats(one.gain, one.p_value, one.better)
+
+
+def beats(gain: Interval, p_value: float, better: str) -> bool | None:
+    """Whether a gain is one for the better, beyond chance; None where chance explains it."""
+    if p_value >= CHANCE or not better:
+        return None
+    return (gain.value > 0) == (better == "higher")
+
+
+def strongest(one: Told) -> Other | None:
+    """The best of the others by this figure; None where there is none."""
+    return min(one.others, key=lambda other: other.value if one.better == "lower" else -other.value, default=None)
+
+
+def against(other: Other, better: str) -> str:
+    """How the model does against it: "the model is better, by more than chance (p = 0.003)"."""
+    found = beats(other.gain, other.p_value, better)
+    if found is None:
+        return f"no difference beyond chance ({p_words(other.p_value)})"
+    return f"the model is {'better' if found else 'worse'}, by more than chance ({p_words(other.p_value)})"
