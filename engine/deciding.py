@@ -130,7 +130,7 @@ class Deciding:
                 device=self.device,
                 optimizer=settings["optimizer"],
                 logits=min(self.asked.task.logits if self.asked.task else 0, settings["max_length"], self.longest),
-                mixed=memory.MIXED[self.device],
+                mixed=memory.RATES[self.device].mixed,
                 tokens_held=self.tokens_held,
                 characters_held=sum(self.rows.values()) * self.data.chars[1],
             ),

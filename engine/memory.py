@@ -61,7 +61,23 @@ memory of a process that has a worker's imports and takes 6 steps and an evaluat
 
 Real runs need a little more for activations, since their batches are of some different widths: MiniLM, LoRA, bf16, 16 x 256, IMDb:
 1971 MB after 60 steps and 2010 MB after all 282, with widths rounded up to multiples of 32 (tasks/classify.py); without, 2650 MB after
-50 steps and 3600 after 282. MIXED is that surplus. On a GPU nothing has been measured.
+50 steps and 3600 after 282. `mixed` is that surplus.
+
+On a GPU, by `python -m tests.benchmarks.gpu memory` (NVIDIA H200, torch 2.11 with CUDA 13.0; six steps and an evaluation; what torch
+reserved at its peak and, 804 to 815 MB, what the GPU held beside it); these and 12 more come within 12 % (tests/benchmarks/memory.md):
+
+    MiniLM, 22.7M           LoRA                    bf16     32 x 256       2211       2039
+    MiniLM, 22.7M           LoRA                    fp32     32 x 256       3069       3030
+    BERT base, 109M         full                    bf16     32 x 256       6018       6722
+    SmolLM2, 135M           LoRA                    fp16     16 x 256       5569       5508
+    SmolLM2, 135M           top blocks              bf16     16 x 256       1674       1472
+    Gemma 3, 268M           full                    bf16      8 x 256       7223       6432
+    Qwen1.5, 464M           LoRA, checkpointing     bf16      8 x 512       2851       2867
+    Qwen1.5, 464M           LoRA, DoRA              bf16      8 x 512      12798      12740
+    Qwen1.5, 1.5B           QLoRA                   bf16      4 x 512       8870       9267
+    Qwen1.5, 1.5B           full                    bf16      4 x 512      30821      30218
+
+Real runs there (SmolLM2, 16 x 256, IMDb): 5919 MB with QLoRA, 7634 full. Another card's context may be smaller; none was at hand.
 """
 
 from __future__ import annotations
@@ -75,23 +91,41 @@ from engine.models import ModelFacts
 Device = Literal["cpu", "cuda"]
 MB = 10**6
 
-# Bytes that an element leaves behind, a token and a block, fitted to the table: of what every matrix of the block puts out, of
-# what one with an update beside it takes in (a dropped-out copy and its mask), of what a trained one takes in.
-PUT_OUT = {"fp32": 11.0, "bf16": 5.1, "fp16": 5.1}
-TAKEN_IN_BESIDE_UPDATE = {"fp32": 15.4, "bf16": 7.2, "fp16": 7.2}
-TAKEN_IN_AS_IT_IS = {"fp32": 8.0, "bf16": 2.8, "fp16": 2.8}  # without dropout
-TAKEN_IN_WHEN_TRAINED = {"fp32": 2.1, "bf16": 1.5, "fp16": 1.5}
-# And where something is learnt of each output: of what the matrix with an update puts out, each further time that it is held.
-OUTPUT_AGAIN = {"fp32": 6.4, "bf16": 3.8, "fp16": 3.8}
-OF_RANK = {"fp32": 5.0, "bf16": 3.0, "fp16": 3.0}  # of what stands between the two matrices of an update
-COPIED = 6.0  # bytes that each copied number of a shared pair takes, of two that it has: the rest is the C library's heap, it seems
-MIXED = {"cpu": 1.2, "cuda": 1.2}  # fitted to real runs, see above; on a GPU assumed
+
+@dataclass(frozen=True)
+class Rates:
+    """What a device keeps for the backward pass, in bytes; pairs are of 32 bits and of 16. Fitted to the tables."""
+
+    put_out: tuple[float, float]  # of an element, a token and a block: of what every matrix puts out
+    beside_update: tuple[float, float]  # of what one with an update beside it takes in: a dropped-out copy and its mask
+    as_it_is: tuple[float, float]  # the same without dropout
+    when_trained: tuple[float, float]  # of what a trained one takes in
+    output_again: tuple[float, float]  # of what the matrix with an update puts out, each further time that it is held
+    of_rank: tuple[float, float]  # of what stands between the two matrices of an update
+    copied: float  # of each number of a shared pair that is copied, of the two that it has
+    scores: float  # times its own, where attention is not fused: of a pair of tokens and a head
+    distances: float  # the same of a token and each of 2 x 256 distances
+    recomputed_blocks: float  # that lie in memory at once under checkpointing
+    mixed: float  # memory for activations over what one batch needs, in real runs
+    overhead: int  # a worker before its model; on a GPU a CUDA context with the code of all that was called
+    gaps: float  # what lies unused between the pieces, as a share of all that is held
+
+
+# On the CPU the rest of a copied number is the C library's heap, it seems. On the GPU what no case of the table holds is assumed: without
+# dropout and between the matrices in proportion to the CPU's, a copied number 2 bytes.
+RATES: dict[Device, Rates] = {
+    "cpu": Rates(
+        put_out=(11.0, 5.1), beside_update=(15.4, 7.2), as_it_is=(8.0, 2.8), when_trained=(2.1, 1.5), output_again=(6.4, 3.8),
+        of_rank=(5.0, 3.0), copied=6.0, scores=3.9, distances=4.5, recomputed_blocks=3.3, mixed=1.2, overhead=590 * MB, gaps=0.0,
+    ),
+    "cuda": Rates(
+        put_out=(6.6, 4.7), beside_update=(4.8, 1.6), as_it_is=(2.5, 0.6), when_trained=(1.5, 1.1), output_again=(3.0, 1.7),
+        of_rank=(3.3, 2.0), copied=2.0, scores=2.9, distances=3.4, recomputed_blocks=1.7, mixed=1.15, overhead=810 * MB, gaps=0.08,
+    ),
+}  # fmt: skip
 LOGIT = 12  # bytes of each: as it comes, in 32 bits, and the gradients of both
-RECOMPUTED_BLOCKS = 3.3  # that lie in memory at once under checkpointing
-OVERHEAD = {"cpu": 590 * MB, "cuda": 700 * MB}  # a worker before its model, measured; a CUDA context and its buffers, assumed
 NOT_FUSED = ("deberta-v2",)  # of the kinds that Shur trains, the one whose attention transformers computes step by step
-SCORES_KEPT = 3.9  # of them a pair of tokens, and of the terms of relative position a token and each of 2 x 256 distances: fitted
-DISTANCES, DISTANCES_KEPT = 512, 4.5
+DISTANCES = 512
 LOADING = 450 * MB  # a worker's imports while it opens the model, whose file lies in memory beside the weights made of it
 OPTIMISER = {"adamw": 8.0, "adamw_8bit": 2.1, "paged_adamw_32bit": 8.0, "paged_adamw_8bit": 2.1}  # bytes a trained parameter
 TOKEN_BYTES = 40  # a Python int and its place in a list
@@ -127,7 +161,7 @@ class Shape:
     characters_held: int = 0
     optimizer: str = "adamw"  # paged ones may move theirs to the computer's memory; counted whole, since they need not
     logits: int = 0  # tokens of a row behind which the whole vocabulary is scored
-    mixed: float = 1.0  # memory for activations over what one batch needs: MIXED where batches are of many widths
+    mixed: float = 1.0  # memory for activations over what one batch needs: that of RATES where batches are of many widths
 
 
 def estimate(facts: ModelFacts, shape: Shape) -> Memory:
@@ -136,6 +170,7 @@ def estimate(facts: ModelFacts, shape: Shape) -> Memory:
     A frozen body lies in the precision of the computation, trained weights in 32 bits with two averages of AdamW beside them.
     Activations are largest when a backward pass begins and gradients when it ends, so of trained weights only the larger counts.
     """
+    rates = RATES[shape.device]
     kept = _activations(facts, shape) + LOGIT * shape.batch * shape.logits * facts.vocab_size
     activations = max(kept, _read_only(facts, shape))
     gradients = 4 * shape.trainable
@@ -149,14 +184,19 @@ def estimate(facts: ModelFacts, shape: Shape) -> Memory:
         "optimiser": round(OPTIMISER[shape.optimizer] * shape.trainable),
         "activations": activations,
         "data": TOKEN_BYTES * shape.tokens_held + 4 * shape.characters_held if shape.device == "cpu" else 0,
-        "overhead": OVERHEAD[shape.device],
     }
+    parts["overhead"] = rates.overhead + round(rates.gaps * sum(parts.values()))
     opening = LOADING + facts.weights_bytes + parts["weights"] if shape.device == "cpu" else 0
     return Memory({**parts, "loading": max(0, opening - sum(parts.values()))})
 
 
 def _narrow(shape: Shape) -> int:
     return 4 if shape.precision == "fp32" else 2
+
+
+def _width(shape: Shape) -> int:
+    """Which of a pair of rates: that of 32 bits or that of 16."""
+    return 0 if shape.precision == "fp32" else 1
 
 
 def _weights(facts: ModelFacts, shape: Shape) -> int:
@@ -181,34 +221,34 @@ def scale_bytes(footprint: Footprint) -> float:
 
 def _activations(facts: ModelFacts, shape: Shape) -> int:
     """What a forward pass keeps for the backward pass, in the blocks that gradients pass through."""
-    footprint = shape.footprint
+    footprint, rates, width = shape.footprint, RATES[shape.device], _width(shape)
     layers = facts.layers if footprint.blocks is None else footprint.blocks
-    put_out = sum(one.outputs for one in facts.linears) * PUT_OUT[shape.precision]
-    kept_of_input = TAKEN_IN_BESIDE_UPDATE if footprint.drops_inputs else TAKEN_IN_AS_IT_IS
-    taken_in = sum(one.inputs for one in footprint.adapted) * kept_of_input[shape.precision]
+    put_out = sum(one.outputs for one in facts.linears) * rates.put_out[width]
+    kept_of_input = rates.beside_update if footprint.drops_inputs else rates.as_it_is
+    taken_in = sum(one.inputs for one in footprint.adapted) * kept_of_input[width]
     if footprint.blocks or not shape.freezes_body:  # whole blocks are trained
-        taken_in = sum(one.inputs for one in facts.linears) * TAKEN_IN_WHEN_TRAINED[shape.precision]
+        taken_in = sum(one.inputs for one in facts.linears) * rates.when_trained[width]
     length = shape.length + footprint.virtual_tokens
     of_token = put_out + taken_in + _of_updates(shape) + _scores(facts, shape, length + footprint.prefix_tokens)
     tokens, copies = shape.mixed * shape.batch * length, _copies(shape)
     if not shape.checkpointing:
         return round(layers * (tokens * of_token + copies))
     inputs_kept = 4 * facts.hidden_size * layers
-    return round(min(RECOMPUTED_BLOCKS, layers) * (tokens * of_token + copies) + tokens * inputs_kept)
+    return round(min(rates.recomputed_blocks, layers) * (tokens * of_token + copies) + tokens * inputs_kept)
 
 
 def _of_updates(shape: Shape) -> float:
     """Bytes a token and block that the updates keep besides what they take in."""
-    footprint = shape.footprint
-    again = footprint.outputs_again * sum(one.outputs for one in footprint.adapted) * OUTPUT_AGAIN[shape.precision]
-    return again + len(footprint.adapted) * footprint.rank * OF_RANK[shape.precision]
+    footprint, rates, width = shape.footprint, RATES[shape.device], _width(shape)
+    again = footprint.outputs_again * sum(one.outputs for one in footprint.adapted) * rates.output_again[width]
+    return again + len(footprint.adapted) * footprint.rank * rates.of_rank[width]
 
 
 def _copies(shape: Shape) -> float:
     """Bytes a block of what its layers take of a shared pair of matrices, where those do not compute in the pair's 32 bits."""
     if not shape.footprint.shared or _narrow(shape) == 4:
         return 0
-    return COPIED * shape.footprint.rank * sum(one.inputs + one.outputs for one in shape.footprint.adapted)
+    return RATES[shape.device].copied * shape.footprint.rank * sum(one.inputs + one.outputs for one in shape.footprint.adapted)
 
 
 def _shared(footprint: Footprint) -> int:
@@ -230,4 +270,5 @@ def _scores(facts: ModelFacts, shape: Shape, length: int) -> float:
     """Bytes a token and block where attention is not fused: each token keeps a score for every other and head, several times over."""
     if facts.architecture not in NOT_FUSED:
         return 0.0
-    return _narrow(shape) * facts.heads * (SCORES_KEPT * length + DISTANCES_KEPT * DISTANCES)
+    rates = RATES[shape.device]
+    return _narrow(shape) * facts.heads * (rates.scores * length + rates.distances * DISTANCES)

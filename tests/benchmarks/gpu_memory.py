@@ -18,30 +18,12 @@ from engine.memory import Device, estimate
 from engine.methods import all_methods
 from engine.tasks import classify
 from tests.benchmarks.gpu_steps import MB, Lines, caught, forget, peak
-from tests.engine.test_memory import SHAPES, knobs_of_case, of, shaped
-from tests.engine.test_plan import CONFIGS
-
-SHAPES["qwen18"] = CONFIGS["Qwen/Qwen1.5-1.8B"]
-SHAPES["gemma270"] = {
-    "model_type": "gemma3_text", "vocab_size": 262144, "hidden_size": 640, "num_hidden_layers": 18, "num_attention_heads": 4,
-    "num_key_value_heads": 1, "head_dim": 256, "intermediate_size": 2048,
-}  # fmt: skip
-# (model, method, precision, rows, tokens, more), smallest first: torch keeps what it had.
-CASES = (
-    ("minilm", "lora", "bf16", 32, 256, ""), ("minilm", "full", "bf16", 32, 256, ""), ("minilm", "lora", "fp32", 32, 256, ""),
-    ("deberta3s", "lora", "bf16", 16, 256, ""), ("bertbase", "lora", "bf16", 32, 256, ""), ("bertbase", "full", "bf16", 32, 256, ""),
-    ("bertbase", "full", "fp32", 32, 256, ""), ("smol135", "qlora", "bf16", 16, 256, ""), ("smol135", "lora", "bf16", 16, 256, ""),
-    ("smol135", "lora", "fp16", 16, 256, ""), ("smol135", "full", "bf16", 16, 256, ""), ("smol135", "last_layers", "bf16", 16, 256, ""),
-    ("gemma270", "lora", "bf16", 8, 256, ""), ("gemma270", "full", "bf16", 8, 256, ""),
-    ("qwen05", "qlora", "bf16", 8, 512, ""), ("qwen05", "lora", "bf16", 8, 512, ""), ("qwen05", "lora", "bf16", 8, 512, "checkpointing"),
-    ("qwen05", "lora", "bf16", 8, 512, "dora"), ("qwen05", "full", "bf16", 8, 512, ""), ("qwen18", "qlora", "bf16", 4, 512, ""),
-    ("qwen18", "lora", "bf16", 4, 512, ""), ("qwen18", "full", "bf16", 4, 512, ""),
-)  # fmt: skip
+from tests.engine.test_memory import MEASURED_ON_GPU, SHAPES, knobs_of_case, of, shaped
 
 
 def memory(told: argparse.Namespace) -> Lines:
     wanted = told.cases.split(",") if told.cases else None
-    for case in CASES:
+    for case in MEASURED_ON_GPU:
         name = "/".join([*case[:3], f"{case[3]}x{case[4]}", *filter(None, case[5:])])
         if wanted is None or name in wanted:
             forget()

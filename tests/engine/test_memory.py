@@ -32,6 +32,11 @@ SHAPES = {
         "share_att_key": True, "pos_att_type": "p2c|c2p", "max_relative_positions": -1, "position_biased_input": False,
         "type_vocab_size": 0,
     },
+    "qwen18": CONFIGS["Qwen/Qwen1.5-1.8B"],
+    "gemma270": {
+        "model_type": "gemma3_text", "vocab_size": 262144, "hidden_size": 640, "num_hidden_layers": 18, "num_attention_heads": 4,
+        "num_key_value_heads": 1, "head_dim": 256, "intermediate_size": 2048,
+    },
 }  # fmt: skip
 # Peak resident MB, measured as the docstring of engine/memory.py says: (model, method, precision, batch, length, more) -> MB.
 MEASURED = {
@@ -88,6 +93,32 @@ MEASURED = {
     ("minilm", "lora", "bf16", 16, 256, "undropped"): 1354,
     ("minilm", "lora", "fp32", 16, 128, "undropped"): 1513,
 }
+# The same on a GPU (NVIDIA H200, torch 2.11, CUDA 13.0), measured by tests/benchmarks/gpu.py: what torch reserved at its peak and what lay
+# beside it, in MB. Smallest models first: torch keeps what it had.
+MEASURED_ON_GPU = {
+    ("minilm", "lora", "bf16", 32, 256, ""): 2211,
+    ("minilm", "full", "bf16", 32, 256, ""): 2234,
+    ("minilm", "lora", "fp32", 32, 256, ""): 3069,
+    ("deberta3s", "lora", "bf16", 16, 256, ""): 3883,
+    ("bertbase", "lora", "bf16", 32, 256, ""): 5646,
+    ("bertbase", "full", "bf16", 32, 256, ""): 6018,
+    ("bertbase", "full", "fp32", 32, 256, ""): 8115,
+    ("smol135", "qlora", "bf16", 16, 256, ""): 5332,
+    ("smol135", "lora", "bf16", 16, 256, ""): 5569,
+    ("smol135", "lora", "fp16", 16, 256, ""): 5569,
+    ("smol135", "full", "bf16", 16, 256, ""): 7068,
+    ("smol135", "last_layers", "bf16", 16, 256, ""): 1674,
+    ("gemma270", "lora", "bf16", 8, 256, ""): 3476,
+    ("gemma270", "full", "bf16", 8, 256, ""): 7223,
+    ("qwen05", "qlora", "bf16", 8, 512, ""): 7905,
+    ("qwen05", "lora", "bf16", 8, 512, ""): 8450,
+    ("qwen05", "lora", "bf16", 8, 512, "checkpointing"): 2851,
+    ("qwen05", "lora", "bf16", 8, 512, "dora"): 12798,
+    ("qwen05", "full", "bf16", 8, 512, ""): 14299,
+    ("qwen18", "qlora", "bf16", 4, 512, ""): 8870,
+    ("qwen18", "lora", "bf16", 4, 512, ""): 10914,
+    ("qwen18", "full", "bf16", 4, 512, ""): 30821,
+}
 
 
 def of(name: str) -> ModelFacts:
@@ -118,10 +149,24 @@ def test_the_estimate_is_near_what_was_measured(case: tuple[str, str, str, int, 
     assert told == pytest.approx(MEASURED[case], rel=0.15)
 
 
+@pytest.mark.parametrize("case", MEASURED_ON_GPU, ids=lambda case: "-".join(map(str, case)))
+def test_on_a_gpu_too(case: tuple[str, str, str, int, int, str]) -> None:
+    told = estimate(of(case[0]), dataclasses.replace(shaped(of(case[0]), *case[1:]), device="cuda")).total_bytes / memory.MB
+    assert told == pytest.approx(MEASURED_ON_GPU[case], rel=0.15)
+
+
+@pytest.mark.parametrize(("method", "measured"), [("qlora", 5919), ("full", 7634)])
+def test_real_runs_on_a_gpu_are_met(method: str, measured: int) -> None:
+    """SmolLM2 on IMDb, 282 steps of 16 rows (NVIDIA H200): 5105 and 6820 MB reserved by torch, and 814 beside it."""
+    model = of("smol135")
+    run = dataclasses.replace(shaped(model, method, "bf16", 16, 256), device="cuda", mixed=memory.RATES["cuda"].mixed)
+    assert estimate(model, run).total_bytes / memory.MB == pytest.approx(measured, rel=0.1)
+
+
 def test_real_runs_with_batches_of_many_widths_are_met_too() -> None:
     """The peak of a worker that took 60 steps on IMDb and judged 2,000 rows: 1971 MB."""
     model = of("minilm")
-    imdb = dataclasses.replace(shaped(model, "lora", "bf16", 16, 256), mixed=memory.MIXED["cpu"], tokens_held=7000 * 215)
+    imdb = dataclasses.replace(shaped(model, "lora", "bf16", 16, 256), mixed=memory.RATES["cpu"].mixed, tokens_held=7000 * 215)
     assert estimate(model, imdb).total_bytes / memory.MB == pytest.approx(1971, rel=0.1)
 
 
