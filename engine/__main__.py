@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from engine import catalog as presets
 from engine import compare_command, evaluate, fit_command, inspect_command, judge_command, report_command, write_command
 from engine import spec as specs
+from engine.augment import Augmentation
 from engine.catalog import Catalog
 from engine.data.split import Split
 from engine.data.table import shown
@@ -439,6 +440,7 @@ def listing(catalog: Catalog) -> dict[str, Any]:
         "tasks": [{"id": one.id, "name": one.name, "summary": one.summary, "knobs": _knobs(one.knobs)} for one in all_tasks().values()],
         "training": _knobs(Training),
         "split": _knobs(Split),
+        "more_data": _knobs(Augmentation),
         "models": [dataclasses.asdict(one) for one in catalog.models],
         "datasets": [dataclasses.asdict(one) for one in catalog.datasets],
         "presets": [dataclasses.asdict(one) for one in catalog.recipes],

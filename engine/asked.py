@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from engine.augment import Augmentation
 from engine.catalog import Catalog, Recipe
 from engine.data.split import Split
 from engine.errors import Problem, Refused
@@ -31,7 +32,7 @@ class Asked:
     recipe: Recipe | None
     own: dict[str, Value]  # what the person set, in the knobs' own types; wrong values are left out and told in `problems`
     preset: dict[str, Value]  # what the preset sets and the person did not
-    knobs: dict[str, Knob]  # of split, task, training and method
+    knobs: dict[str, Knob]  # of split, more data, task, training and method
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 
@@ -55,7 +56,7 @@ def asked(spec: RunSpec, catalog: Catalog) -> Asked:
         problems.append(Problem("model", "No model is chosen yet.", "Choose a model."))
     if not spec.data.source.strip():
         problems.append(Problem("data.source", "No data is chosen yet.", "Choose a data set or upload a file."))
-    types = [Split, Training, *(task.knobs for task in (task,) if task), *(method.knobs for method in (method,) if method)]
+    types = [Split, Augmentation, Training, *(task.knobs for task in (task,) if task), *(method.knobs for method in (method,) if method)]
     knobs = {knob.name: knob for kind in types for knob in knobs_of(kind)}
     own, found = _read(spec.settings, knobs, method)
     problems += found

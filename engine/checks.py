@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.asked import Asked, asked
+from engine.augment import BACK_TRANSLATION, NONE
 from engine.catalog import Catalog
 from engine.data import split
 from engine.data.profile import DataFacts
@@ -44,6 +45,7 @@ def check(
     problems += _optimizer(told, hardware)
     problems += _checkpointing(told)
     problems += _terms(spec, catalog)
+    problems += _more_data(told)
     if model is not None and told.task is not None:
         problems += told.task.check(settle(told.task.knobs, told.values), model)
         model = told.task.facts(model)
@@ -104,6 +106,16 @@ def _terms(spec: RunSpec, catalog: Catalog) -> Iterator[Problem]:
     if entry is not None and entry.gated:
         message = f"{entry.name} is gated: its terms ({entry.licence}) must be accepted on its page, and hold for what you train from it."
         yield Problem("model", message, f"Accept them at {entry.source_url} and type in a Hub token of your account.", "warning")
+
+
+def _more_data(told: Asked) -> Iterator[Problem]:
+    kind = told.values.get("augment", NONE)
+    if kind != NONE and told.task is not None and told.task.target != "class":
+        message = "Rows are made only where a text gets a label: changed words would change what this task is to write."
+        yield Problem("settings.augment", message, "Set augment to none.")
+    elif kind == BACK_TRANSLATION and not str(told.values.get("translator", "")).strip():
+        fix = "Write its id on the Hub (Helsinki-NLP/opus-mt-bn-en, and back Helsinki-NLP/opus-mt-en-mul), or choose slips of typing."
+        yield Problem("settings.translator", "No model that translates is chosen.", fix)
 
 
 def _optimizer(told: Asked, hardware: Hardware) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from engine.spec import RunSpec
 from engine.studio import Studio
 from engine.study import Budget, seeds_of
 from engine.study_result import Result, RunResult
-from engine.varied import Variants, by_shares, in_folds
+from engine.varied import Variants, by_shares, in_folds, with_and_without
 from engine.verdict import percent
 
 DONE, FAILED = 0, 1
@@ -29,6 +29,7 @@ FILES = {"csv": study_report.to_csv, "markdown": study_report.to_markdown, "html
 CONDITIONS = (
     "folds",
     "shares",
+    "with_and_without",
     "steps",
     "minutes",
     "data",
@@ -56,6 +57,10 @@ def add_options(compare: argparse.ArgumentParser) -> None:
         "--folds", type=int, metavar="N", help="cross-validate one method instead: N runs, each row tested once; 5 is usual"
     )
     compare.add_argument("--shares", metavar="S,S", help="a learning curve of one method instead: 0.1,0.25,0.5,1 of the training rows")
+    compare.add_argument(
+        "--with-and-without", action="store_true", default=None,
+        help="one method instead, with the rows that --set augment=noise (or synonyms, back_translation) makes, and without",
+    )  # fmt: skip
     compare.add_argument("--seeds", type=int, metavar="N", help="runs of each method, 1 to 5; left out: 1")
     compare.add_argument("--steps", type=int, metavar="N", help="steps of every run")
     compare.add_argument("--minutes", type=float, metavar="M", help="minutes for the whole comparison, by the estimate")
@@ -92,7 +97,7 @@ def _check(told: argparse.Namespace) -> None:
         path: Path | None = getattr(told, kind)
         if path is not None and not _can_be_written(path):
             problems.append(Problem(kind, f"The file {path} cannot be written.", "Choose a file in a folder that is there and yours."))
-    given = [f"--{name}" for name in CONDITIONS if getattr(told, name, None) not in (None, [])] if told.resume else []
+    given = [f"--{name.replace('_', '-')}" for name in CONDITIONS if getattr(told, name, None) not in (None, [])] if told.resume else []
     if given:
         verb = "is" if len(given) == 1 else "are"
         message = f"{' and '.join(given)} {verb} given beside --resume, but a comparison keeps its conditions."
@@ -125,7 +130,7 @@ def _started(told: argparse.Namespace, spec: RunSpec, methods: list[str] | None,
     budget = Budget("minutes", told.minutes) if told.minutes is not None else Budget("steps", told.steps)
     seeds = 1 if told.seeds is None else told.seeds
     seeds_of(spec, seeds)  # refuses a wrong number before the machine is measured
-    variants = _variants(told)
+    variants = _variants(told, spec)
     say("Looking at the data, the model and this machine")
     studio.facts.measure(wait=True)
     if methods is None and variants is None:
@@ -143,13 +148,16 @@ def _started(told: argparse.Namespace, spec: RunSpec, methods: list[str] | None,
     return studio.compare(spec, methods, seeds, budget, variants=variants)
 
 
-def _variants(told: argparse.Namespace) -> Variants | None:
+def _variants(told: argparse.Namespace, spec: RunSpec) -> Variants | None:
     """What is studied instead of several methods. Raises Refused where more than one thing would vary."""
-    given = [f"--{name}" for name in ("methods", "folds", "shares") if getattr(told, name) is not None]
+    kinds = ("methods", "folds", "shares", "with_and_without")
+    given = [f"--{name.replace('_', '-')}" for name in kinds if getattr(told, name) is not None]
     if len(given) > 1:
         raise Refused(Problem("arguments", f"{' and '.join(given)} are given; a study varies one thing.", "Give one of them."))
     if told.folds is not None:
         return in_folds(told.folds)
+    if told.with_and_without:
+        return with_and_without(spec.settings.get("augment"))
     if told.shares is None:
         return None
     try:

@@ -46,7 +46,7 @@ class Deciding:
     settings: dict[str, Any]  # knob name -> value; None where it is not decided yet
     decisions: list[Decision] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    rows: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)  # "train", "validation", "test"; "made" of the training rows, where any are
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -84,8 +84,13 @@ class Deciding:
         return base + max(0, self.trainable - self.footprint.own_parameters - self.model.head_parameters(self.labels))
 
     @property
+    def learnt_rows(self) -> int:
+        """Rows of one pass: those of the training part, and those made from them."""
+        return self.rows["train"] + self.rows.get("made", 0)
+
+    @property
     def batches_per_pass(self) -> int:
-        return max(1, math.ceil(self.rows["train"] / int(self.settings["batch_size"])))
+        return max(1, math.ceil(self.learnt_rows / int(self.settings["batch_size"])))
 
     @property
     def steps_per_pass(self) -> int:
@@ -158,7 +163,7 @@ class Deciding:
             return 0
         tokens = mean_length(self.lengths, self.settings["max_length"]) if self.footprint.blocks else 1
         number = 4 if self.settings["precision"] == "fp32" else 2
-        return round((self.rows["train"] + self.rows["validation"]) * tokens * self.model.hidden_size * number)
+        return round((self.learnt_rows + self.rows["validation"]) * tokens * self.model.hidden_size * number)
 
     @property
     def tokens_held(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from engine.calibration import share_of
+from engine.letters import JOINERS, NUKTA, VIRAMA, is_bengali, letters_of
 from engine.scoring import Interval
 
 EXAMPLES = 3  # rows shown of each kind
@@ -26,7 +27,6 @@ _VERB = re.compile(r"\b(is|are|was|were|has|have|had|can|could|will|would|should
 _BENGALI_NOT = {unicodedata.normalize("NFC", word) for word in ("না", "নয়", "নেই", "নাই", "নি", "নন")}
 _EDGES = "\"'“”‘’.,;:!?।…()[]"
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff][\ufe0f\u200d\U0001f3fb-\U0001f3ff]*")
-_VIRAMA, _NUKTA, _JOINERS = "\u09cd", "\u09bc", "\u200c\u200d"
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= EXAMPLE_CHARACTERS else text[: EXAMPLE_CHARACTERS - 1] + "…"
 
 
-def is_bengali(text: str) -> bool:
-    """Whether more of its letters are Bengali than of any other script."""
-    letters = [one for one in text if one.isalpha()]
-    return 2 * sum("\u0980" <= one <= "\u09ff" for one in letters) > len(letters)
-
-
 # The changes
 
 
@@ -165,18 +159,6 @@ def mistyped(text: str, dice: Random) -> str | None:
     return "".join(pieces)
 
 
-def letters_of(word: str) -> list[str]:
-    """The word's letters, each with the signs and joiners that hang on it, and a conjunct as one."""
-    found: list[str] = []
-    for one in word:
-        hangs = unicodedata.category(one).startswith("M") or one in _JOINERS
-        if found and (hangs or found[-1].rstrip(_JOINERS).endswith(_VIRAMA)):
-            found[-1] += one
-        else:
-            found.append(one)
-    return found
-
-
 def in_capitals(text: str, _: Random) -> str | None:
     return text.upper()
 
@@ -204,7 +186,7 @@ def in_latin_letters(text: str, _: Random) -> str | None:
     """Bengali as it is typed in Latin letters: ভালো -> bhalo. By sound, roughly, as people do; None for other scripts."""
     if not is_bengali(text):
         return None
-    plain = unicodedata.normalize("NFC", text).translate({ord(one): None for one in _JOINERS})
+    plain = unicodedata.normalize("NFC", text).translate({ord(one): None for one in JOINERS})
     for whole, letter in _TWO.items():
         plain = plain.replace(whole, letter)
     told = []
@@ -226,7 +208,7 @@ _CONSONANTS = {
 _OTHERS = {
     "অ": "o", "আ": "a", "ই": "i", "ঈ": "i", "উ": "u", "ঊ": "u", "ঋ": "ri", "এ": "e", "ঐ": "oi", "ও": "o", "ঔ": "ou",
     "\u09be": "a", "\u09bf": "i", "\u09c0": "i", "\u09c1": "u", "\u09c2": "u", "\u09c3": "ri", "\u09c7": "e", "\u09c8": "oi",
-    "\u09cb": "o", "\u09cc": "ou", _VIRAMA: "", _NUKTA: "", "ৎ": "t", "ং": "ng", "ঃ": "h", "ঁ": "", "।": ".",
+    "\u09cb": "o", "\u09cc": "ou", VIRAMA: "", NUKTA: "", "ৎ": "t", "ং": "ng", "ঃ": "h", "ঁ": "", "।": ".",
     **{chr(0x09E6 + digit): str(digit) for digit in range(10)},
 }  # fmt: skip
 

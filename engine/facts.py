@@ -18,6 +18,8 @@ from typing import Generic, TypeVar
 
 from engine import hardware as machine
 from engine import models, packaged
+from engine.augment import Augmentation, translators
+from engine.augment.translators import Translator
 from engine.data import corrected
 from engine.data.doctor import Checkup, examine
 from engine.data.profile import DataFacts, inspect
@@ -95,6 +97,7 @@ class Facts:
         self._checkups: Remembered[Hashable, Checkup] = Remembered(32)
         self._layouts: Remembered[Hashable, dict[str, tuple[str, ...]]] = Remembered(32)
         self._models: Remembered[Hashable, ModelFacts] = Remembered(64)
+        self._translators: Remembered[Hashable, tuple[Translator, ...]] = Remembered(16)
         self._tokens: Remembered[Hashable, TokenFacts | None] = Remembered(64)
         self._guard = threading.Lock()
         self._hardware: Hardware | None = None
@@ -228,6 +231,15 @@ class Facts:
         """How the model's tokenizer cuts this data; None where it cannot be known beforehand."""
         key = (model.id, model.revision, model.folder, data.sha256, data.text, hash(data.texts_sample))
         return self._tokens.get(key, lambda: models.count_tokens(model, data.texts_sample, home=self.home, token=token))
+
+    def translators(self, settings: Augmentation, token: str | None) -> tuple[Translator, ...]:
+        """The models that translate rows there and back; none where none are asked for. Raises Refused where one cannot be used."""
+        wanted = (settings.augment, settings.translator, settings.translator_back, settings.language, settings.language_between)
+
+        def find() -> tuple[Translator, ...]:
+            return translators.find_all(settings, token=token, home=self.home, share=self.share)
+
+        return self._translators.get((*wanted, _mark(token)), find)
 
     # Hardware
 

@@ -1,4 +1,4 @@
-"""What a study of one method says: how sure its figure is (folds), or whether more rows would help (shares). Pure."""
+"""What a study of one method says: how sure its figure is (folds), whether more rows would help (shares), or made ones did. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine import scoring, verdict
-from engine.comparison import STUDENT, Advice, Answers, Candidate
+from engine.comparison import STUDENT, Advice, Answers, Candidate, difference
 from engine.evaluate import Evaluation
 from engine.scoring import BaselineScore, Interval
 from engine.varied import Varies
@@ -31,7 +31,14 @@ def advise(varies: Varies, arms: Sequence[Arm], unfinished: int) -> Advice:
     """The paragraph over the table. `unfinished`: arms that are not judged yet."""
     if not arms or (varies != "folds" and len(arms) < 2):
         return Advice("", "", (), (), ("There is nothing to say yet: too few runs have been judged on the test rows.",))
-    told = over_folds([arm.judged[0] for arm in arms]) if varies == "folds" else curve([arm.candidate for arm in arms])
+    candidates = [arm.candidate for arm in arms]
+    match varies:
+        case "folds":
+            told = over_folds([arm.judged[0] for arm in arms])
+        case "made":
+            return _made(candidates[0], candidates[-1])
+        case _:
+            told = curve(candidates)
     left = () if not unfinished else (f"{unfinished} {'run is' if unfinished == 1 else 'runs are'} not judged yet; this may change.",)
     return Advice("", "", tuple(arm.candidate.method for arm in arms), (), (*told, *left))
 
@@ -97,6 +104,38 @@ def mean_of(gains: Sequence[Interval]) -> Interval:
         statistics.fmean(one.low for one in gains),
         statistics.fmean(one.high for one in gains),
     )
+
+
+# With and without rows made from the others
+
+
+def _made(without: Candidate, more: Candidate) -> Advice:
+    """Whether the made rows helped, with the difference and its interval."""
+    seeds = sorted(without.answers.keys() & more.answers.keys())
+    found = difference(more.method, without.method, [(more.answers[seed], without.answers[seed]) for seed in seeds], 1)
+    gain = gain_of(more, without)
+    both = f"{percent(more.quality.value)} with them, {percent(without.quality.value)} without"
+    if gain is None:
+        told: tuple[str, ...] = ("The runs were judged on different test rows, so whether the made rows helped cannot be told.",)
+        return Advice("", "", (without.method, more.method), (), told)
+    did, low, high = ("raised", gain.low, gain.high) if gain.value >= 0 else ("lowered", -gain.high, -gain.low)
+    points = f"{did} macro F1 by {abs(100 * gain.value):.1f} points ({100 * low:.1f} to {100 * high:.1f})"
+    rows = len(next(iter(without.answers.values())).labels)
+    each = "" if len(seeds) < 2 else f", the mean over {len(seeds)} seeds"
+    if found.better == more.method:
+        says = "They help: keep them."
+    elif found.better == without.method:
+        says = "They harm: leave them out."
+    elif gain.low > 0 or gain.high < 0:
+        says = "But the seeds, or the two tests below, do not agree on it: try more seeds before you decide."
+    else:
+        says = f"That is within noise on {rows:,} test rows, so leave them out unless more seeds or rows say otherwise."
+    lead = f"The made rows {points}{each}. {says}"
+    how = "Told apart on the same test rows by McNemar's exact test of the rows right or a paired bootstrap of macro F1, at 5 % over both"
+    how += "." if len(seeds) < 2 else ", and the same with every seed."
+    best = more.method if found.better == more.method else without.method
+    alike = (without.method, more.method) if not found.better else (best,)
+    return Advice("", best, alike, (found,), (lead, f"Macro F1: {both}.", how))
 
 
 # Shares of the training rows

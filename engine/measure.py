@@ -56,7 +56,7 @@ def _measured(folder: Path, home: Path, plan: planning.Plan) -> Measured:
     token = os.environ.get("HF_TOKEN")
     say("Reading the data")
     asked = spec.from_json((folder / "spec.json").read_text("utf-8"))
-    prepared = opening.rows(asked, plan, home=home, token=token)
+    prepared = opening.rehearsed(plan, opening.rows(asked, plan, home=home, token=token))
     say("Fetching the model")
     model_folder = models.fetch(plan.model, token=token, home=home, say=lambda message, *_: say(message))
     opening.settle_torch(plan)

@@ -18,6 +18,7 @@ from typing import Any
 import filelock
 
 import engine
+from engine.augment import Augmentation
 from engine.data.split import Split
 from engine.knobs import knobs_of
 from engine.methods import all_methods
@@ -52,7 +53,7 @@ class Measured:
 def key(plan: Plan, machine: str) -> str:
     """Names everything that the figures depend on: rows, model, method, shape of the steps, machine, libraries."""
     training = {knob.name for knob in knobs_of(Training)} - set(INDIFFERENT)
-    kinds = (Split, all_methods()[plan.method].knobs, all_tasks()[plan.task].knobs)
+    kinds = (Split, Augmentation, all_methods()[plan.method].knobs, all_tasks()[plan.task].knobs)
     own = {knob.name for kind in kinds for knob in knobs_of(kind)}
     told = {
         "format": FORMAT,
@@ -121,6 +122,7 @@ def with_measured(plan: Plan, found: Measured) -> Plan:
     settings, rows = plan.settings, plan.rows
     checks = -(-plan.steps // settings["evaluate_every"])
     timing = {
+        **{name: plan.seconds_parts[name] for name in ("translating",) if name in plan.seconds_parts},
         "loading": found.loading_seconds,
         "tokenising": plan.seconds_parts.get("tokenising", 0.0),
         "frozen": found.seconds_once,

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import features, trained
+from engine.augment import BACK_TRANSLATION, NAMES, NONE, Augmentation, making, translators
+from engine.augment.making import Copy, Made
 from engine.data import split
 from engine.errors import Problem, RunFailed
-from engine.events import Event, Warned
+from engine.events import Event, Progress, Warned
 from engine.hardware import usable_cores
 from engine.knobs import settle
 from engine.methods import all_methods
@@ -69,6 +71,108 @@ def rows(asked: RunSpec, plan: Plan, *, home: Path, token: str | None) -> split.
             Problem("data.source", "The data changed after this run was planned.", "Start a new run with the data as it is now.")
         )
     return prepared
+
+
+def more_rows(
+    plan: Plan,
+    prepared: split.Prepared,
+    folder: Path,
+    *,
+    home: Path,
+    token: str | None,
+    tell: Callable[[str, int, int], None],
+    emit: Callable[[Event], None],
+) -> split.Prepared:
+    """The rows with those that are made from the training part behind it; as they are where none are to be made.
+
+    They are kept in the run's folder, so that a resumed run learns from the same ones. `tell` may raise to stop.
+    """
+    settings = settle(Augmentation, plan.settings)
+    if settings.augment == NONE:
+        return prepared
+    copies = making.kept(folder, prepared)
+    if copies is None:
+        made = _made(plan, prepared, settings, home=home, token=token, tell=tell)
+        making.keep(folder, prepared, made.copies)
+        copies = made.copies
+        for one in _left_out(made, settings):
+            emit(one)
+    named = f"{len(copies):,} rows are made from the {len(prepared.train.texts):,} training rows by {NAMES[settings.augment]}"
+    emit(Progress(time.time(), "data", named))
+    return making.grown(prepared, copies)
+
+
+def rehearsed(plan: Plan, prepared: split.Prepared) -> split.Prepared:
+    """As many rows as `more_rows` gives at most, for a measurement: each training row once more for every copy."""
+    copies = [Copy(place, text) for _ in range(plan.rows.get("made", 0) // max(1, len(prepared.train.texts)))
+              for place, text in enumerate(prepared.train.texts)]  # fmt: skip
+    return making.grown(prepared, copies)
+
+
+def remarks(plan: Plan, prepared: split.Prepared, grown: split.Prepared) -> tuple[str, ...]:
+    """What the verdict must say of the rows that were made."""
+    more = len(grown.train.texts) - len(prepared.train.texts)
+    if plan.settings.get("augment", NONE) == NONE:
+        return ()
+    way, rows = NAMES[str(plan.settings["augment"])], f"{len(prepared.train.texts):,} training rows"
+    return (
+        f"It learnt from {rows} and {more:,} more that were made from them by {way}. The test rows are as they came; whether the made "
+        "ones helped, only a comparison with and without tells.",
+    )
+
+
+def _left_out(made: Made, settings: Augmentation) -> list[Warned]:
+    """What a person should know of copies that are not there."""
+    told = []
+    if made.leaked:
+        rows = "1 made row was" if made.leaked == 1 else f"{made.leaked:,} made rows were"
+        told.append(Warned(time.time(), f"{rows} left out: the same text stands among the validation or test rows."))
+    if made.missing:
+        why = {
+            BACK_TRANSLATION: "the time was over, or they came back as they went",
+        }.get(settings.augment, "no word of theirs can be changed so, or the text stands there already")
+        rows = "1 of the copies is" if made.missing == 1 else f"{made.missing:,} of the {made.wanted:,} copies are"
+        told.append(Warned(time.time(), f"{rows} not made: {why}."))
+    return told
+
+
+def _made(
+    plan: Plan, prepared: split.Prepared, settings: Augmentation, *, home: Path, token: str | None, tell: Callable[[str, int, int], None]
+) -> Made:
+    seed, wanted = settle(Training, plan.settings).seed, settings.augment_copies * len(prepared.train.texts)
+    change = making.changing(settings.augment, prepared, settings, seed)
+    if change is not None:
+        return making.made(prepared, settings.augment_copies, change, said=lambda done: tell("Making more rows", done, wanted))
+    found = _translated(plan, prepared, settings, seed, home=home, token=token, tell=tell)
+    return making.made(prepared, settings.augment_copies, lambda place, copy, _: found[place][copy] if place in found else None, tries=1)
+
+
+def _translated(
+    plan: Plan,
+    prepared: split.Prepared,
+    settings: Augmentation,
+    seed: int,
+    *,
+    home: Path,
+    token: str | None,
+    tell: Callable[[str, int, int], None],
+) -> dict[int, list[str]]:
+    """The training texts' other wordings by their place. The models are let go of before the one that is trained is opened."""
+    from engine.augment import translation
+
+    settle_torch(plan)
+    there, back = plan.translators
+    folders = [translators.fetch(one, token=token, home=home, say=tell) for one in (there, back)]
+    tell("Opening the models that translate", 0, 0)
+    between = settings.language.strip(), settings.language_between.strip()
+    out = translation.open_speaker(there, folders[0], between, 1, home=home, device=plan.device)
+    home_again = translation.open_speaker(back, folders[1], between[::-1], settings.augment_copies, home=home, device=plan.device)
+    rows = len(prepared.train.texts)
+    return translation.there_and_back(
+        prepared.train.texts, out, home_again,
+        seed=seed, seconds=60 * settings.translation_minutes, clock=time.monotonic,
+        said=lambda done: tell("Translating there and back", done, rows),
+    )  # fmt: skip
 
 
 def settle_torch(plan: Plan) -> None:

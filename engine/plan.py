@@ -11,8 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine import speed
+from engine import memory, speed
 from engine.asked import asked
+from engine.augment import NAMES, translators
+from engine.augment.translators import Translator
 from engine.catalog import Catalog
 from engine.checks import check, memory_problems
 from engine.data.profile import DataFacts
@@ -28,6 +30,8 @@ from engine.speed import Load
 __all__ = ["Decision", "Plan", "check", "from_json", "plan", "to_json"]
 
 VERSION = 1
+TRANSLATED = {"cpu": 0.025, "cuda": 0.0006}  # see _translating
+TRANSLATOR_BYTES = 3.1e8  # of weights, of Marian's usual size: 77 million parameters
 GROUPED_PADDING = 1.06  # tokens computed over tokens there, batches of like length rounded up to 8
 
 
@@ -42,8 +46,8 @@ class Plan:
     second: str  # column beside the text; "": there is none
     labels: tuple[str, ...]  # class names; the index is the class id
     class_counts: dict[str, int]  # usable rows of each class, before the split
-    rows: dict[str, int]  # "train", "validation", "test"
-    settings: dict[str, Any]  # every knob of split, task, training and method; a Value, None only for max_rows and max_steps (no limit)
+    rows: dict[str, int]  # "train", "validation", "test"; "made" of the training rows at most, where any are
+    settings: dict[str, Any]  # every knob that there is; a Value, None only for max_rows and max_steps (no limit)
     effective_batch: int  # rows per optimiser step
     steps: int  # optimiser steps, at most
     decisions: tuple[Decision, ...]
@@ -54,7 +58,7 @@ class Plan:
     memory_parts: dict[str, int]
     memory_basis: Literal["estimated", "measured"]
     seconds: float | None  # of the whole run; None: no figure for this hardware
-    seconds_parts: dict[str, float]  # "loading", "tokenising", "frozen", "training", "validation", "test"; empty where seconds is None
+    seconds_parts: dict[str, float]  # "loading", "translating", "tokenising", "frozen", "training", …; empty where seconds is None
     seconds_basis: Literal["estimated", "measured"]
     disk_bytes: int  # the most that the run needs while it goes: download, checkpoints, what is kept
     disk_free_bytes: int
@@ -66,12 +70,18 @@ class Plan:
     tokens_per_word: float | None  # None: the model's tokenizer could not be read beforehand
     cut_share: float | None  # share of the sampled texts longer than max_length
     notes: tuple[str, ...]  # what a person should know and need not act on
+    translators: tuple[Translator, ...] = ()  # there and back, where rows are made so
     pieces: int = 1  # in which each batch is computed, one after the other; memory_bytes is what the largest of them needs
     version: int = VERSION
 
     @property
     def trainable_share(self) -> float:
         return self.trainable_parameters / self.parameters
+
+    @property
+    def learnt_rows(self) -> int:
+        """Rows of one pass: those of the training part, and those made from them."""
+        return self.rows["train"] + self.rows.get("made", 0)
 
     def reason(self, name: str) -> str | None:
         """Why this setting has its value, where it was decided automatically."""
@@ -87,9 +97,11 @@ def plan(
     catalog: Catalog,
     *,
     whatever_memory: bool = False,
+    speakers: tuple[Translator, ...] = (),
 ) -> Plan:
     """Every number of the run. Raises Refused with all the errors that `check` finds.
 
+    `speakers`: the models that translate there and back, where rows are made so.
     `whatever_memory`: also where the estimate is more than what is free, so that it can be measured.
     """
     errors = [problem for problem in check(spec, data, model, tokens, hardware, catalog) if problem.severity == "error"]
@@ -102,7 +114,13 @@ def plan(
     if errors:
         raise Refused(*errors)
     settings, needed = work.settings, work.memory()
+    if (bytes_needed := translating_bytes(work, speakers)) > work.memory_available_bytes:
+        told_free = f"{bytes_needed / 1e9:.1f} GB of memory, and {work.memory_available_bytes / 1e9:.1f} GB are free."
+        fix = "Choose smaller ones, or make rows by slips of typing."
+        raise Refused(Problem("settings.translator", f"The models that translate need about {told_free}", fix))
     timing = speed.seconds(work.model, load(work), hardware)
+    if timing and speakers:
+        timing["translating"] = _translating(work, speakers)
     return Plan(
         task=spec.task,
         method=spec.method,
@@ -118,14 +136,14 @@ def plan(
         decisions=tuple(work.decisions),
         trainable_parameters=work.trainable,
         parameters=work.parameters,
-        memory_bytes=needed.total_bytes,
+        memory_bytes=max(needed.total_bytes, translating_bytes(work, speakers)),
         memory_available_bytes=work.memory_available_bytes,
         memory_parts=needed.parts,
         memory_basis="estimated",
         seconds=sum(timing.values()) if timing else None,
         seconds_parts=timing,
         seconds_basis="estimated",
-        disk_bytes=work.disk_bytes,
+        disk_bytes=work.disk_bytes + sum(2 * one.weights_bytes for one in set(speakers) if one.download_bytes),
         disk_free_bytes=hardware.disk_free_bytes,
         save_bytes=work.save_bytes,
         device=work.device,
@@ -134,7 +152,8 @@ def plan(
         data_sha256=data.sha256,
         tokens_per_word=tokens.tokens_per_word if tokens else None,
         cut_share=cut_share(work) if tokens else None,
-        notes=(*work.notes, *_notes(work, hardware)),
+        notes=(*work.notes, *_made(work, speakers), *_notes(work, hardware)),
+        translators=speakers,
     )
 
 
@@ -146,7 +165,7 @@ def load(work: Deciding) -> Load:
     kept = [min(length, settings["max_length"]) for length in work.lengths]
     longest_of_batch = kept[min(len(kept) - 1, len(kept) * settings["batch_size"] // (settings["batch_size"] + 1))]
     tokens = sum(kept) / len(kept) * GROUPED_PADDING if settings["length_grouping"] else longest_of_batch
-    read = min(read, math.ceil(settings["epochs"] * rows["train"]))
+    read = min(read, math.ceil(settings["epochs"] * work.learnt_rows))
     return Load(
         train_rows=read,
         batches=math.ceil(read / settings["batch_size"]),
@@ -163,6 +182,45 @@ def load(work: Deciding) -> Load:
         precision=settings["precision"],
         checkpointing=settings["checkpointing"],
     )
+
+
+def _translating(work: Deciding, speakers: tuple[Translator, ...]) -> float:
+    """Seconds to translate the training rows there and back, where none of it is on the disk yet.
+
+    0.025 s of a core a token for 77 million parameters in batches of 16 (random weights, measured on two cores: 0.020 to 0.035), and in
+    proportion for others; on a GPU assumed. Each further copy is another wording of one search.
+    """
+    tokens = work.rows["train"] * sum(work.lengths) / len(work.lengths)
+    wordings = (1, work.settings["augment_copies"])
+    share = 1.0 if work.device == "cuda" else 1 / work.hardware.cores
+    each = sum(times * one.weights_bytes / TRANSLATOR_BYTES for times, one in zip(wordings, speakers, strict=True))
+    return min(float(tokens * each * TRANSLATED[work.device] * share), 60 * float(work.settings["translation_minutes"]))
+
+
+def translating_bytes(work: Deciding, speakers: tuple[Translator, ...]) -> int:
+    """Memory while it translates, before the model is opened: the weights in 32 bits, and a fifth beside them for the work."""
+    if not speakers:
+        return 0
+    return memory.OVERHEAD[work.device] + round(1.2 * sum(one.weights_bytes for one in set(speakers)))
+
+
+def _made(work: Deciding, speakers: tuple[Translator, ...]) -> list[str]:
+    """What becomes of rows, steps and minutes where rows are made, and why."""
+    if not work.rows.get("made"):
+        return []
+    copies = int(work.settings["augment_copies"])
+    grow = "the number of steps is bound, so there are fewer passes" if work.settings["max_steps"] else "steps and minutes grow with them"
+    notes = [
+        f"Each of the {work.rows['train']:,} training rows gets {'one copy' if copies == 1 else f'{copies} copies'} at most by "
+        f"{NAMES[work.settings['augment']]}: a pass has up to {work.learnt_rows:,} rows, and {grow}. The rows that check and test stay "
+        "as they came."
+    ]
+    if speakers:
+        names = " and back by ".join(dict.fromkeys(one.id for one in speakers))
+        download = sum(one.download_bytes for one in set(speakers))
+        fetched = f" {download / 1e6:,.0f} MB are fetched first; that time is not in the estimate." if download else ""
+        notes.append(f"They are translated by {names}, before the training begins, and kept for later runs.{fetched}")
+    return notes
 
 
 def _notes(work: Deciding, hardware: Hardware) -> list[str]:
@@ -194,7 +252,8 @@ def from_json(text: str) -> Plan:
     model = told["model"]
     facts = ModelFacts(**{**_tupled(model), "linears": tuple(Linear(**linear) for linear in model["linears"])})
     decisions = tuple(Decision(**decision) for decision in told["decisions"])
-    return Plan(**{"second": "", **_tupled(told), "model": facts, "decisions": decisions})
+    speakers = tuple(translators.from_json(one) for one in told.get("translators", ()))
+    return Plan(**{"second": "", **_tupled(told), "model": facts, "decisions": decisions, "translators": speakers})
 
 
 def _tupled(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.asked import Asked
+from engine.augment import Augmentation, made_rows
 from engine.data.profile import DataFacts
 from engine.data.split import Split, split_sizes
 from engine.deciding import Deciding
@@ -45,6 +46,8 @@ def decide(
     work = Deciding(method, asked, data, model, tokens, hardware, settings, notes=list(asked.notes))
     given = None if data_spec.resplit else data.given_test
     work.rows = split_sizes(data.classes, given, settle(Split, settings), data_spec.resplit, data.layout)
+    if more := made_rows(settle(Augmentation, settings), work.rows["train"]):
+        work.rows["made"] = more
     _fit_preset_to_facts(work)
     _select_by(work)
     for name, decider in DECIDERS.items():
@@ -129,7 +132,7 @@ def _epochs(work: Deciding) -> None:
     rows, low = max(1, work.rows["train"]), usual_batch(work.rows["train"])[0]
     if work.settings["max_steps"]:
         batch = (work.settings["batch_size"] or low) * (work.settings["accumulation"] or 1)
-        passes = max(1, math.ceil(work.settings["max_steps"] * batch / rows))
+        passes = max(1, math.ceil(work.settings["max_steps"] * batch / max(1, work.learnt_rows)))
         return work.value("epochs", float(min(passes, 100)), f"As many as {work.settings['max_steps']:,} steps need")
     least = 3 if work.device == "cuda" and rows <= 50_000 else 1
     passes = min(MOST_PASSES, max(least, round(STEPS_WANTED * low / rows)))

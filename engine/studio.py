@@ -20,6 +20,10 @@ from engine import spec as specs
 from engine.account import FILE as ACCOUNT_FILE
 from engine.account import Account
 from engine.account import from_json as account_from_json
+from engine.asked import asked
+from engine.augment import Augmentation, making
+from engine.augment.making import Example
+from engine.augment.translators import Translator
 from engine.catalog import Catalog
 from engine.checks import gigabytes
 from engine.coach import Finding
@@ -39,7 +43,8 @@ from engine.hardware import Hardware
 from engine.held import Held, held
 from engine.hub import environment_without_tokens, keep_caches_in
 from engine.judged import Judged, untuned_beside
-from engine.knobs import Value
+from engine.knobs import Value, settle
+from engine.made_examples import MadeExamples
 from engine.measured import with_measured
 from engine.measuring import FitState, Measuring
 from engine.methods import Method, all_methods
@@ -116,6 +121,7 @@ class Studio:
         self._measuring = Measuring(self.home, self._supervisor.environment, self._machine, lambda: bool(self._supervisor.workers()))
         self._probing = Probing(self.store, self._supervisor.environment, lambda: bool(self._supervisor.workers()))
         self._studies = Studies(self.home, self)
+        self._examples = MadeExamples(self.facts)
         self.explorer = Explorer(self.reader, self.facts, self.predict)
         self.reviews = Reviews(self.store)
         if dispatch:
@@ -168,7 +174,8 @@ class Studio:
         if plan is None or tokens is None or "max_length" not in plan.settings:
             return told
         length, keep = int(plan.settings["max_length"]), str(plan.settings.get("keep", "ends"))
-        return told.beside(doctor_texts.cut(tokens.lengths, length, plan.model.max_tokens, keep, sum(plan.rows.values())))
+        rows = sum(count for part, count in plan.rows.items() if part != "made")
+        return told.beside(doctor_texts.cut(tokens.lengths, length, plan.model.max_tokens, keep, rows))
 
     def arriving(self, data: DataSpec) -> Arriving | None:
         """How far the reading of a large file is; None where its rows are there, or cannot be had."""
@@ -275,11 +282,16 @@ class Studio:
             problems += error.problems
         hardware = self.facts.hardware_to_plan()
         problems += planning.check(spec, data, model, tokens, hardware, self.catalog)
+        speakers: tuple[Translator, ...] = ()
+        try:
+            speakers = self.facts.translators(settle(Augmentation, asked(spec, self.catalog).values), token)
+        except Refused as error:
+            problems += error.problems
         problems = list(dict.fromkeys(problems))
         made, unsure = None, None
         if data is not None and model is not None:
             try:
-                made = planning.plan(spec, data, model, tokens, hardware, self.catalog, whatever_memory=True)
+                made = planning.plan(spec, data, model, tokens, hardware, self.catalog, whatever_memory=True, speakers=speakers)
                 made, problems = self._by_measure(made, problems)
             except Refused as error:
                 problems += [problem for problem in error.problems if problem not in problems]
@@ -442,6 +454,17 @@ class Studio:
         """How each model reads the data's texts, the best first; `fetch` asks the Hub for vocabularies. Raises Refused as `look`."""
         data = self.facts.look(spec.data, spec.settings, self._token(token))[0]
         return token_fit.fits(spec, data, self.facts, self.catalog, self.planned, self._token(token), fetch=fetch)
+
+    def made_examples(self, spec: RunSpec, most: int = 6, token: str | None = None) -> tuple[Example, ...]:
+        """Some of the rows that this run would make, beside their originals; none where it makes none, or needs a model to make them.
+
+        Raises Refused where the rows cannot be opened.
+        """
+        return self._examples.of(spec, asked(spec, self.catalog).values, most, self._token(token))
+
+    def made_rows(self, run_id: str, most: int = 6) -> tuple[tuple[Example, ...], int]:
+        """Some of the rows that a run made, beside their originals, and how many it made."""
+        return making.shown(self.store.folder(run_id), most)
 
     def compare_preview(
         self,

@@ -162,7 +162,7 @@ def equal(base: RunSpec, plans: Mapping[str, Plan], budget: Budget, seeds: int, 
     `plans` holds a plan of each method by itself. The order of the rows follows from seed and batch size, so both are shared; the
     effective batch is the base's. Raises Refused for a budget that does not pay for one evaluation.
     """
-    lead = plans.get(base.method) or max(plans.values(), key=lambda plan: plan.rows["train"])
+    lead = plans.get(base.method) or max(plans.values(), key=lambda plan: plan.learnt_rows)
     batch = min(int(one.settings["batch_size"]) for one in plans.values())
     accumulation = max(1, round(lead.effective_batch / batch))
     shared: dict[str, Value] = {
@@ -172,7 +172,7 @@ def equal(base: RunSpec, plans: Mapping[str, Plan], budget: Budget, seeds: int, 
         "precision": lead.settings["precision"],
         "patience": base.settings.get("patience", 0),
     }
-    pass_steps = math.ceil(math.ceil(lead.rows["train"] / batch) / accumulation)
+    pass_steps = math.ceil(math.ceil(lead.learnt_rows / batch) / accumulation)
     own: dict[str, dict[str, Value]] = {}
     if budget.kind == "steps":
         steps = _steps_asked(base, budget, lead, pass_steps)
@@ -195,13 +195,13 @@ def equal_variants(base: RunSpec, plans: Mapping[str, Plan], variants: Variants,
 
     Fewer rows are passed over more often. Raises Refused as `equal` does.
     """
-    lead = max(plans.values(), key=lambda plan: plan.rows["train"])
+    lead = max(plans.values(), key=lambda plan: plan.learnt_rows)
     found = equal(base, {arm: replace(plan, decisions=lead.decisions) for arm, plan in plans.items()}, budget, seeds, own_rule=False)
     shared = {**found.settings, OWN_RULE: lead.settings[OWN_RULE]}
     own: dict[str, dict[str, Value]] = {}
     for arm, plan in plans.items():
         steps = int(found.own.get(arm, shared)["max_steps"])
-        passes = math.ceil(math.ceil(plan.rows["train"] / int(shared["batch_size"])) / int(shared["accumulation"]))
+        passes = math.ceil(math.ceil(plan.learnt_rows / int(shared["batch_size"])) / int(shared["accumulation"]))
         own[arm] = {"max_steps": steps, "epochs": min(MOST_EPOCHS, float(math.ceil(steps / passes)))}
     return Equal(shared, own, (found.notes[0], *notes_of(variants.varies)))
 

@@ -52,7 +52,7 @@ class Row:
     reason: str  # why it did not finish, and what to do; else what it does now
     done: int  # runs finished
     runs: tuple[RunResult, ...]
-    train_rows: int  # of each run; 0 while it is not known
+    train_rows: int  # of each run, made ones included; 0 while it is not known
     trainable_share: float | None
     learning_rate: float | None
     steps: int  # taken, of all its runs
@@ -162,7 +162,7 @@ class Results:
             reason=reason,
             done=sum(run.summary.state == "finished" for run in runs),
             runs=tuple(runs),
-            train_rows=plan.rows["train"] if plan else 0,
+            train_rows=plan.learnt_rows if plan else 0,
             trainable_share=plan.trainable_share if plan else None,
             learning_rate=float(plan.settings[study.OWN_RULE]) if plan else None,
             steps=sum(run.summary.step for run in runs),

@@ -1,4 +1,4 @@
-"""What differs between the runs of a study: the method; or, with one method, the fold or the share of rows. Pure.
+"""What differs between the runs of a study: the method; or, with one method, the fold, the share of rows, or rows made from them. Pure.
 
 Each line of a study is an arm: a method, or a variant, which is some settings over those that all share.
 """
@@ -9,13 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.augment import NAMES as WAYS
+from engine.augment import NONE
 from engine.data.split import Split
 from engine.errors import Problem, Refused
 from engine.knobs import Value, knobs_of, read
 
-Varies = Literal["methods", "folds", "shares"]
-TITLES: dict[Varies, str] = {"methods": "Method", "folds": "Fold", "shares": "Training rows"}
-NAMES: dict[Varies, str] = {"methods": "Comparison of methods", "folds": "Cross-validation", "shares": "Learning curve"}
+Varies = Literal["methods", "folds", "shares", "made"]
+TITLES: dict[Varies, str] = {"methods": "Method", "folds": "Fold", "shares": "Training rows", "made": "Training rows"}
+NAMES: dict[Varies, str] = {
+    "methods": "Comparison of methods",
+    "folds": "Cross-validation",
+    "shares": "Learning curve",
+    "made": "With and without more data",
+}
 FOLDS = 5  # unless another number is asked for
 ENOUGH_ROWS = 5_000  # from here on one test set tells enough, and folds cost more than they tell
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -50,6 +57,14 @@ def by_shares(shares: Sequence[float]) -> Variants:
     return Variants("shares", {f"share-{one:g}": {"train_share": one} for one in read_shares})
 
 
+def with_and_without(kind: Value | None) -> Variants:
+    """A run with the rows that this way makes, and one without. Raises Refused where none are made."""
+    if kind not in WAYS:
+        message = "No way to make more rows is chosen, so there is nothing to compare with."
+        raise Refused(Problem("settings.augment", message, f"Set augment to {', '.join(WAYS)}."))
+    return Variants("made", {"without": {"augment": NONE}, "with": {"augment": str(kind)}})
+
+
 def _read(name: str, raw: float, field: str) -> float:
     knob = next(one for one in knobs_of(Split) if one.name == name)
     value, problem = read(knob, raw)
@@ -66,6 +81,9 @@ def name_of(varies: Varies, settings: Mapping[str, Value], method: str) -> str:
             return f"Fold {settings['fold']} of {settings['folds']}"
         case "shares":
             return f"{100 * float(settings['train_share']):g}\u00a0% of the rows"
+        case "made":
+            kind = str(settings["augment"])
+            return "As they came" if kind == NONE else f"With rows made by {WAYS[kind]}"
         case "methods":
             return method
 
@@ -85,6 +103,12 @@ def notes_of(varies: Varies) -> tuple[str, ...]:
                 same,
                 "The validation and the test rows are the same, and a smaller share of the training rows is part of every larger one.",
                 "Every run takes the same number of steps, so that rows are compared and not time; of each the best checkpoint is kept.",
+            )
+        case "made":
+            return (
+                same,
+                "The validation and the test rows are the same and as they came; only the training rows have copies beside them.",
+                "Both take the same number of steps, so that rows are compared and not time; of each the best checkpoint is kept.",
             )
         case "methods":
             return ()

@@ -102,18 +102,19 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     tell("data", "Reading the data")
     prepared = opening.rows(asked, plan, home=home, token=token)
 
+    grown = opening.more_rows(plan, prepared, folder, home=home, token=token, tell=partial(tell, "data"), emit=emit)
     tell("model", "Fetching the model")
     model_folder = models.fetch(plan.model, token=token, home=home, say=lambda message, done, total: tell("model", message, done, total))
     opening.settle_torch(plan)
     tell("tokens", "Turning texts into tokens")
     said = partial(tell, "tokens", "Turning texts into tokens")
-    tokenizer, ids = opening.tokens(plan, prepared, model_folder, home=home, said=said)
+    tokenizer, ids = opening.tokens(plan, grown, model_folder, home=home, said=said)
 
     tell("model", "Loading the model")
     model = opening.model(plan, prepared.classes, model_folder, tokenizer)
 
     work = opening.work(
-        plan, prepared, model, tokenizer, ids,
+        plan, grown, model, tokenizer, ids,
         checkpoints=folder / "checkpoints", emit=emit, should_stop=should_stop, clock=time.time,
     )  # fmt: skip
     work = dataclasses.replace(work, is_enough=(folder / "enough").exists)
@@ -141,7 +142,8 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
     if task.sorts:
-        _judge(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
+        judged = partial(_judge, remarks=opening.remarks(plan, prepared, grown))
+        judged(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
     elif task.judges is not None:
         _weigh(folder, task, plan, prepared, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"), model_folder)
     else:
@@ -175,6 +177,7 @@ def _judge(
     outcome: Outcome,
     emit: Callable[[Event], None],
     tell: Callable[..., None],
+    remarks: tuple[str, ...] = (),
 ) -> None:
     """Scores the test rows beside the baselines and writes evaluation.json and predictions.jsonl."""
     tell("Judging on the test rows", 0, len(ids))
@@ -194,7 +197,7 @@ def _judge(
     judged = evaluate.evaluate(
         prepared.test, chances, prepared.classes, guesses, train=prepared.train, step=outcome.best_step or outcome.step
     )
-    judged = dataclasses.replace(judged, warnings=(*judged.warnings, *(before.remarks if before else ())))
+    judged = dataclasses.replace(judged, warnings=(*judged.warnings, *remarks, *(before.remarks if before else ())))
     lines = [
         json.dumps({"row": row, "text": text, "label": prepared.classes[label], "predicted": prepared.classes[chance.argmax()],
                     "probabilities": dict(zip(prepared.classes, map(float, chance), strict=True))}, ensure_ascii=False)

@@ -153,3 +153,35 @@ def _around(architecture: str) -> tuple[list[str], list[str]]:
     if "cls" in specials:
         return [specials["cls"]], [specials["sep"]]
     return ([specials["bos"]] if "bos" in specials else []), []
+
+
+TRANSLATORS = ("marian", "m2m_100", "t5")
+LANGUAGES = ["__en__", "__bn__"]
+
+
+def tiny_translator(kind: str, folder: Path, *, seed: int = 0) -> Path:
+    """A tiny random model that turns texts into other texts, as a folder: of one pair, told the languages by codes, or by a sentence."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    tokenizer = tiny_tokenizer("xlm-roberta", folder)
+    if kind == "m2m_100":
+        tokenizer.add_special_tokens({"additional_special_tokens": LANGUAGES})
+        tokenizer.save_pretrained(folder)
+    size: dict[str, Any] = {
+        "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 300,
+    }  # fmt: skip
+    if kind == "t5":
+        size = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
+    told = {"vocab_size": len(tokenizer), "decoder_start_token_id": tokenizer.eos_token_id, "forced_eos_token_id": None}
+    ids = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(kind, **size, **told, **ids, init_std=1.0))
+        with torch.no_grad():  # matrices that keep the size of what they are given: else every text becomes the same other one
+            for name, one in model.named_parameters():
+                if one.ndim == 2 and not any(part in name for part in ("embed", "shared", "lm_head", "relative")):
+                    one.copy_(torch.randn_like(one) / one.shape[1] ** 0.5)
+    model.save_pretrained(folder)
+    return folder

@@ -161,7 +161,9 @@ def _figures(plan: Plan) -> str:
     cut = f"; {words.percent(plan.cut_share)} of the texts are cut at {words.count(settings['max_length'])}" if plan.cut_share else ""
     why = plan.reason("precision")
     minutes = f"{words.about(plan.seconds)} {_mark(plan.seconds_basis)}" if plan.seconds is not None else "no figure for this hardware"
-    split = (f"{words.count(rows[part])} to {what}" for part, what in (("train", "train on"), ("validation", "check"), ("test", "test")))
+    split = [f"{words.count(rows[part])} to {what}" for part, what in (("train", "train on"), ("validation", "check"), ("test", "test"))]
+    if rows.get("made"):
+        split.append(f"up to {words.count(rows['made'])} made")
     lines = (
         ("Rows", " · ".join(split)),
         ("Batch", batch(plan)),

@@ -55,7 +55,8 @@ def widget(knob: Knob, *, shown: bool = True, place: str = "knob", default: bool
     if knob.kind in ("choice", "switch"):
         return gr.Dropdown(choices=choices(knob, None), filterable=False, elem_id=f"{place}-{knob.name}", **told)
     if knob.kind == "text":
-        return gr.Textbox(placeholder=str(knob.default), lines=2, max_lines=8, elem_id=f"{place}-{knob.name}", **told)
+        lines = {"lines": 2, "max_lines": 8} if knob.default else {"max_lines": 1}
+        return gr.Textbox(placeholder=str(knob.default), **lines, elem_id=f"{place}-{knob.name}", **told)
     empty = words.value(knob.default) if default else "automatic"
     return gr.Textbox(placeholder=empty, max_lines=1, elem_id=f"{place}-{knob.name}", **told)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.study_result import Result, Row
 
 NOT_THERE = "–"
+TO_USE = ("methods", "made")
 
 
 def unfit(fits: Sequence[Fit]) -> str:
@@ -122,7 +123,7 @@ def table(result: Result, notes: str) -> str:
         Column("Accuracy", number=True), Column("Peak memory", number=True),
         Column("Time a run", number=True), Column("To store", number=True), Column("Rows a second", number=True),
         Column("Trained", number=True), Column("Learning rate", number=True), Column("Loss spread", number=True),
-        Column("Spikes", number=True), *([Column("Use", style="use")] if result.study.varies == "methods" else ()),
+        Column("Spikes", number=True), *([Column("Use", style="use")] if result.study.varies in TO_USE else ()),
     )  # fmt: skip
     rows = [_row(row, result.study.varies, take=row.method == result.advice.take) for row in result.rows]
     blank = [""] * (len(columns) - 3)
@@ -136,10 +137,10 @@ def table(result: Result, notes: str) -> str:
 
 def _row(row: Row, varies: Varies, *, take: bool) -> tuple[str, ...]:
     mark = ' <span class="take">take this</span>' if take else ""
-    rows = f' <span class="soft">{words.count(row.train_rows)} rows</span>' if varies == "shares" and row.train_rows else ""
+    rows = f' <span class="soft">{words.count(row.train_rows)} rows</span>' if varies in ("shares", "made") and row.train_rows else ""
     named = f'aria-label="Use this: {escape(row.name)}"'
     use = f'<button type="button" class="pick" data-use="{escape(row.runs[0].id)}" {named}>Use this</button>' if row.runs else ""
-    last = (use,) if varies == "methods" else ()  # a fold, or a part of the rows, is nothing to train with
+    last = (use,) if varies in TO_USE else ()  # a fold, or a part of the rows, is nothing to train with
     return (
         f"{escape(row.name)}{rows}{mark}{_state(row)}",
         interval(row.macro_f1),

@@ -27,7 +27,7 @@ from engine.data.profile import fingerprint, inspect, with_own_names
 from engine.data.rows import Usable, pooled, usable
 from engine.data.shares import Shares, fold_starts, rows_of_parts, thinned
 from engine.data.sources import LIMIT_BYTES, load
-from engine.data.table import listed
+from engine.data.table import Table, listed
 from engine.data.texts import Texts
 from engine.errors import Problem, Refused
 from engine.knobs import knob
@@ -289,7 +289,21 @@ def prepare(
 ) -> Prepared:
     """Texts and class ids of every part; `text` and `label` are the columns that were decided on. Raises Refused as `profile` does."""
     table, test = load(data, home=home, token=token, limit_bytes=limit_bytes)
-    corrections = corrected.opened(data.corrections, home)
+    return parted(table, test, data, split, corrected.opened(data.corrections, home), text=text, label=label, second=second)
+
+
+def parted(
+    table: Table,
+    test: Table | None,
+    data: DataSpec,
+    split: Split,
+    corrections: Sequence[corrected.Correction] = (),
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    second: str | None = None,
+) -> Prepared:
+    """As `prepare`, of tables that are open."""
     data = replace(data, text=text or data.text, label=label or data.label, second=data.second if second is None else second)
     data = with_own_names(table, data)
     facts, problems = inspect(table, test, data, clean_html=split.clean_html, corrections=corrections)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.augment import Augmentation
 from engine.data.split import Split
 from engine.knobs import Knob, knob, knobs_of, read, settle
 from engine.methods import all_methods
@@ -80,7 +81,7 @@ def test_settling_takes_what_it_knows_and_leaves_the_rest_at_its_default() -> No
 
 
 def _declared() -> list[type]:
-    return [Split, Training, *(one.knobs for one in all_tasks().values()), *(one.knobs for one in all_methods().values())]
+    return [Split, Augmentation, Training, *(one.knobs for one in all_tasks().values()), *(one.knobs for one in all_methods().values())]
 
 
 @pytest.mark.parametrize("declared", _declared(), ids=lambda one: f"{one.__module__}.{one.__name__}")
@@ -96,7 +97,7 @@ def test_every_knob_of_the_product_has_words_and_a_default_that_it_would_let_thr
 
 
 def test_no_two_knobs_that_can_meet_share_a_name() -> None:
-    shared = [one.name for declared in (Split, Training) for one in knobs_of(declared)]
+    shared = [one.name for declared in (Split, Augmentation, Training) for one in knobs_of(declared)]
     for task in all_tasks().values():
         for method in all_methods().values():
             names = [*shared, *(one.name for one in knobs_of(task.knobs)), *(one.name for one in knobs_of(method.knobs))]

@@ -33,8 +33,10 @@ WHAT = {
     "Every row is tested once, so that the figure hangs less on which rows happened to be the test: for few rows, under 5,000 or so.",
     "shares": "The chosen method learns from a part of the training rows, then from more, up to all. "
     "Then you see whether more rows would help before you collect and label them.",
+    "made": "The chosen method learns with the rows that More data makes on the first card, and without them, in as many steps. "
+    "Then you see whether they help, by how much, and whether that is more than chance.",
 }
-KINDS = [("Compare methods", "methods"), ("Cross-validate", "folds"), ("Would more rows help?", "shares")]
+KINDS = [("Compare methods", "methods"), ("Cross-validate", "folds"), ("Would more rows help?", "shares"), ("Do made rows help?", "made")]
 SHARES = "10, 25, 50, 100"
 
 

@@ -16,7 +16,7 @@ from engine import study_report
 from engine.errors import Problem, Refused, explain
 from engine.spec import RunSpec
 from engine.study import Budget
-from engine.varied import Variants, by_shares, in_folds
+from engine.varied import Variants, by_shares, in_folds, with_and_without
 from ui import figures, request, study, words
 from ui.border import bind
 from ui.tabs import compare, train_events
@@ -52,8 +52,10 @@ def wire_card(studio: Studio, card: Card, train: Train) -> None:
         "outputs": [card.told, card.start], "js": train_events.NUMBERED, **quiet,
     }  # fmt: skip
     near = "() => document.getElementById('compare-card')?.scrollIntoView({ block: 'start' })"
-    opened = train.compare.click(bind(on_open, studio, train), fields, shown, **{**once, "show_progress": "minimal"})
-    opened.then(bind(on_varies), card.varies, varied, **quiet).then(None, None, None, js=near).then(**weigh)
+    opening: dict[str, Any] = {"fn": bind(on_open, studio, train), "inputs": fields, "outputs": shown, **once, "show_progress": "minimal"}
+    with_rows = train.more_data["compare"].click(lambda: "made", None, card.varies, **once)
+    for opened in (train.compare.click(**opening), with_rows.then(**opening)):
+        opened.then(bind(on_varies), card.varies, varied, **quiet).then(None, None, None, js=near).then(**weigh)
     card.varies.input(bind(on_varies), card.varies, varied, **quiet).then(**weigh)
     train.preview.change(bind(on_fields, studio, train), [card.offered, card.methods, *fields], shown[1:], **quiet).then(**weigh)
     card.kind.input(lambda kind: gr.update(info=INFO.get(kind, INFO[""]), value=""), card.kind, card.amount, **quiet).then(**weigh)
@@ -72,8 +74,10 @@ def on_varies(varies: str) -> tuple[Any, ...]:
     return compare.what(varies), methods, methods, gr.update(visible=varies == "folds"), gr.update(visible=varies == "shares")
 
 
-def _variants(varies: str, folds: str, shares: str) -> Variants | None:
+def _variants(varies: str, folds: str, shares: str, spec: RunSpec) -> Variants | None:
     """What differs between the runs; None where it is the method. Raises Refused for what is no number."""
+    if varies == "made":
+        return with_and_without(spec.settings.get("augment"))
     try:
         if varies == "folds":
             return in_folds(int(folds))
@@ -156,7 +160,8 @@ def _weighed(
 ) -> tuple[Any, Any]:
     """How long the comparison will take in all and the most memory, or what keeps it from starting."""
     try:
-        spec, variants = _asked(train, values), _variants(varies, folds, shares)
+        spec = _asked(train, values)
+        variants = _variants(varies, folds, shares, spec)
         none_can_be = not chosen and not variants and not any(one.plan for one in studio.methods_that_fit(spec, token or None))
         methods = None if none_can_be else chosen  # None: what ails all of them is told
         told = studio.compare_preview(spec, methods, int(seeds), _budget(kind, amount), token or None, variants)
@@ -182,7 +187,7 @@ def on_start(
     spec = _asked(train, values)
     name = spec.name or (train_events.run_name(studio, spec) or "").rpartition(" · ")[0] or None
     try:
-        variants = _variants(varies, folds, shares)
+        variants = _variants(varies, folds, shares, spec)
         return studio.compare(replace(spec, name=name), chosen, int(seeds), _budget(kind, amount), token or None, variants), ""
     except Refused as refused:
         return "", words.problems(refused.problems)

@@ -62,6 +62,7 @@ class Runs:
     matrix: Any
     classes: Any
     samples: Any
+    made: Any  # rows made for its training
     closer: closer.Closer
     explorer: explorer.Explorer
     review: review.Review
@@ -139,3 +140,4 @@ def _evidence(parts: dict[str, Any]) -> None:
         with gr.Column(min_width=320):
             parts["classes"] = gr.HTML("", elem_id="classes")
     parts["samples"] = gr.HTML("", elem_id="samples", elem_classes=["slot"])
+    parts["made"] = gr.HTML("", elem_id="made-rows", elem_classes=["slot"])

@@ -19,7 +19,7 @@ from engine import document, gathered, report
 from engine.account import FILE as ACCOUNT
 from engine.errors import Refused
 from engine.store import write_whole
-from ui import account, figures, result, words
+from ui import account, figures, more_data, result, words
 from ui.border import bind
 from ui.tabs import closer_events, coach_events, explorer_events, review, train_events
 from ui.tabs.runs import ASK, COST, Runs
@@ -69,7 +69,7 @@ def _live(runs: Runs) -> list[Any]:
 
 
 def _verdict(runs: Runs) -> list[Any]:
-    return [runs.verdict, runs.tables, runs.matrix, runs.classes, runs.samples, runs.settings, runs.file, runs.ask, runs.figures]
+    return [runs.verdict, runs.tables, runs.matrix, runs.classes, runs.samples, runs.made, runs.settings, runs.file, runs.ask, runs.figures]
 
 
 def on_open(run_id: str) -> tuple[Any, ...]:
@@ -189,11 +189,19 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
         gr.update(visible=evaluation is not None),
         result.classes_table(evaluation),
         result.samples_table(evaluation),
+        _made(studio, run_id),
         result.plan_lines(plan),
         gr.update(value=None, visible=False),
         gr.update(visible=False),
         matrix,
     ]
+
+
+def _made(studio: Studio, run_id: str) -> str:
+    try:
+        return more_data.made(*studio.made_rows(run_id)) if run_id else ""
+    except Refused:
+        return ""
 
 
 def on_stop(studio: Studio, run_id: str) -> Any:

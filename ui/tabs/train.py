@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from engine.augment import Augmentation
 from engine.data.split import Split
 from engine.knobs import Knob, knobs_of
 from engine.spec import Training
 from ui import form, methods
 from ui.request import CHANCE, FIELDS, FIRST_TASK, GROUP, HUB, NO_COLUMN, OF_TASK, OTHER, TIME, UPLOAD, Offer
-from ui.tabs import arriving, doctor_events, model_upload, own_path, token_fit_events
+from ui.tabs import arriving, doctor_events, model_upload, more_data, own_path, token_fit_events
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -56,6 +57,7 @@ class Train:
     doctor: Any  # what stands out in the rows
     mended: Any  # the button that was pressed there, as JSON
     model_upload: dict[str, Any]  # a GGUF file
+    more_data: dict[str, Any]  # rows made from the training rows
     token_fit: dict[str, Any]  # how each model reads the texts
     model_line: Any
     recipe_line: Any
@@ -91,7 +93,7 @@ class Train:
 
 
 def groups(studio: Studio) -> tuple[form.Group, ...]:
-    """Every knob, in the order of the page."""
+    """Every knob of the last card, in the order of the page."""
     methods_own = [form.Group(method.name, knobs_of(method.knobs), method.id) for method in studio.methods.values()]
     return (
         *(group for group in methods_own if group.knobs),
@@ -105,6 +107,7 @@ def offer(studio: Studio) -> Offer:
     knobs: dict[str, tuple[Knob, ...]] = {"": ()}
     for group in groups(studio):
         knobs[group.method or ""] = (*knobs.get(group.method or "", ()), *group.knobs)
+    knobs[""] = (*knobs[""], *knobs_of(Augmentation))
     catalog = studio.catalog
     targets = {one.id: one.target for one in studio.tasks.values()}
     return Offer(tuple(one.source for one in catalog.datasets), tuple(one.id for one in catalog.models), knobs, targets)
@@ -205,6 +208,7 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
         rows["resplit"] = fields["resplit"]
         _split_fields(fields)
         _slot(parts, "split")
+        parts |= more_data.build()
 
 
 def _split_fields(fields: dict[str, Any]) -> None:
@@ -260,7 +264,7 @@ def _languages(languages: tuple[str, ...]) -> str:
 
 def _method_card(studio: Studio, parts: dict[str, Any]) -> None:
     fields, rows = parts["fields"], parts["rows"]
-    knobs: dict[str, Any] = {}
+    knobs: dict[str, Any] = dict(parts["more_data"]["knobs"])
     with gr.Column(elem_classes=["card"], elem_id="card-method"):
         _card(3, "Method and preset")
         presets = [(one.name, one.id) for one in studio.catalog.recipes]

@@ -21,7 +21,7 @@ from engine.fitting import applied, from_json
 from engine.guide import GUIDE, RIGHT
 from ui import cards, form, methods, request, words
 from ui.border import bind
-from ui.tabs import arriving, doctor_events, fit_events, model_upload, own_path, token_fit_events
+from ui.tabs import arriving, doctor_events, fit_events, model_upload, more_data, own_path, token_fit_events
 from ui.tabs.train import SLOTS, Newest, Train, method_title
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def wire(studio: Studio, train: Train) -> None:
     doctor_events.wire(train, everything, refill(train), {**redraw, **quiet}, once)
     model_upload.wire(studio, train, {**redraw, **seen}, once)
     arriving.wire(studio, train, everything, {**redraw, **quiet}, once)
+    more_data.wire(studio, train, everything, once)
     token_fit_events.wire(studio, train, everything, another, {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
