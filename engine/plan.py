@@ -170,6 +170,7 @@ def load(work: Deciding) -> Load:
         train_rows=read,
         batches=math.ceil(read / settings["batch_size"]),
         steps=work.steps,
+        checks=checks,
         checked_rows=checks * rows["validation"],
         test_rows=rows["test"],
         all_rows=sum(rows.values()),

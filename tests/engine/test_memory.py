@@ -212,7 +212,7 @@ def a_load(case: tuple[str, str, str, int, int, str], rows: int = 1000) -> Load:
     model = of(case[0])
     shape = shaped(model, *case[1:])
     return Load(
-        train_rows=rows, batches=rows // shape.batch, steps=rows // shape.batch, checked_rows=rows, test_rows=0, all_rows=rows,
+        train_rows=rows, batches=rows // shape.batch, steps=rows // shape.batch, checks=1, checked_rows=rows, test_rows=0, all_rows=rows,
         tokens=shape.length, uncut_tokens=shape.length, characters=500, trainable=shape.trainable, freezes_body=shape.freezes_body,
         footprint=shape.footprint, precision=shape.precision, checkpointing=shape.checkpointing,
     )  # fmt: skip
@@ -231,6 +231,48 @@ def test_a_known_gpu_is_much_quicker_and_an_unknown_one_has_no_figure() -> None:
     assert seconds(of("qwen05"), load, t4)["training"] < 0.1 * seconds(of("qwen05"), load, ONE_CORE)["training"]
     other = dataclasses.replace(ONE_CORE, gpus=(Gpu("Some GPU", 16 * 10**9, 15 * 10**9, 8.0),))
     assert seconds(of("qwen05"), load, other) == {}
+
+
+H200 = dataclasses.replace(ONE_CORE, gpus=(Gpu("NVIDIA H200", 15 * 10**10, 15 * 10**10, 9.0),))
+# Milliseconds of a step there, from the same measurement as MEASURED_ON_GPU.
+STEP_MS = {
+    ("minilm", "lora", "bf16", 32, 256, ""): 44,
+    ("minilm", "full", "bf16", 32, 256, ""): 28,
+    ("deberta3s", "lora", "bf16", 16, 256, ""): 77,
+    ("bertbase", "lora", "bf16", 32, 256, ""): 74,
+    ("bertbase", "full", "fp32", 32, 256, ""): 112,
+    ("smol135", "qlora", "bf16", 16, 256, ""): 350,
+    ("smol135", "lora", "bf16", 16, 256, ""): 203,
+    ("smol135", "full", "bf16", 16, 256, ""): 155,
+    ("gemma270", "lora", "bf16", 8, 256, ""): 167,
+    ("qwen05", "qlora", "bf16", 8, 512, ""): 301,
+    ("qwen05", "lora", "bf16", 8, 512, ""): 182,
+    ("qwen05", "lora", "bf16", 8, 512, "checkpointing"): 372,
+    ("qwen05", "lora", "bf16", 8, 512, "dora"): 376,
+    ("qwen05", "full", "bf16", 8, 512, ""): 139,
+    ("qwen18", "qlora", "bf16", 4, 512, ""): 320,
+    ("qwen18", "lora", "bf16", 4, 512, ""): 250,
+    ("qwen18", "full", "bf16", 4, 512, ""): 133,
+}
+
+
+@pytest.mark.parametrize("case", STEP_MS, ids=lambda case: "-".join(map(str, case)))
+def test_the_time_of_a_step_on_a_gpu_is_near_what_was_measured(case: tuple[str, str, str, int, int, str]) -> None:
+    steps = dataclasses.replace(a_load(case, rows=1000 * case[3]), trainable=0)  # no checkpoints
+    assert seconds(of(case[0]), steps, H200)["training"] == pytest.approx(STEP_MS[case], rel=0.4)
+
+
+@pytest.mark.parametrize(("method", "measured"), [("qlora", 96.5), ("full", 62.7)])
+def test_whole_runs_on_a_gpu_take_about_as_long_as_they_did(method: str, measured: float) -> None:
+    """Seconds from the first step to the last, with checks and checkpoints: SmolLM2 on IMDb, 4,500 rows to train on, 500 to check."""
+    load = a_load(("smol135", method, "bf16", 16, 215, ""), rows=4500)
+    told = seconds(of("smol135"), dataclasses.replace(load, checks=9, checked_rows=4500), H200)
+    assert told["training"] + told["validation"] == pytest.approx(measured, rel=0.2)
+
+
+def test_a_batch_of_one_row_takes_as_long_to_start_on_a_gpu_as_one_of_many() -> None:
+    few, many = (a_load(("minilm", "lora", "bf16", size, 64, ""), rows=100 * size) for size in (1, 32))
+    assert seconds(of("minilm"), few, H200)["training"] == pytest.approx(seconds(of("minilm"), many, H200)["training"])
 
 
 def test_a_cpu_that_was_not_measured_has_no_figure() -> None:
