@@ -35,9 +35,7 @@ MOST_CHARACTERS = 200_000  # of everything that was said
 STARTING = "Starting"
 State = Literal["waiting", "preparing", "writing", "done", "stopped", "failed"]
 OVER: tuple[State, ...] = ("done", "stopped", "failed")
-GAVE_WAY = Problem(
-    "write", "A training run began, so the models were put away and their memory is free for it.", "Press Write to load them again."
-)
+BEGAN = "A training run began"
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Playground:
         self._process: _Process | None = None
         self._writes: tuple[_Ticket, int] | None = None  # the text that is being written, and its number
         self._number = 0
-        self._gave_way = False
+        self._gave_way = ""  # to what
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -169,18 +167,18 @@ class Playground:
             else:
                 self._process.send({"stop": self._number})
 
-    def give_way(self) -> None:
-        """Ends the process at once, since a training run begins, and says so to whoever looks."""
+    def give_way(self, to: str = BEGAN) -> None:
+        """Ends the process at once, since a training run begins, or whatever `to` tells, and says so to whoever looks."""
         with self._guard:
             if self._process is not None and self._process.is_alive():
-                self._gave_way = True
+                self._gave_way = to
                 self._process.kill()
 
     @property
     def notice(self) -> Problem | None:
         """Why the models are no longer there, until one is loaded again; None where there is nothing to say."""
         with self._guard:
-            return replace(GAVE_WAY, severity="warning") if self._gave_way else None
+            return replace(_gave_way(self._gave_way), severity="warning") if self._gave_way else None
 
     def processes(self) -> list[int]:
         """The process that holds models now, by its id: one or none."""
@@ -222,7 +220,7 @@ class Playground:
                 self._put(ticket, at, state="stopped")
                 return
             process, asked = self._running(), ticket.asked[at]
-            self._number, self._writes, self._gave_way = self._number + 1, (ticket, at), False
+            self._number, self._writes, self._gave_way = self._number + 1, (ticket, at), ""
             self._put(ticket, at, state="preparing", message=STARTING)
             process.send(
                 {
@@ -272,7 +270,7 @@ class Playground:
                 return
             if self._gave_way:
                 ticket.stopped = True  # the text beside it would load everything again
-                problem = GAVE_WAY
+                problem = _gave_way(self._gave_way)
             elif code == 0 and ticket.texts[at].message == STARTING:
                 raise _IdleEndError
         raise Refused(problem)
@@ -299,6 +297,10 @@ def _check(asked: Sequence[Asked]) -> None:
         problems.append(Problem("prompt", message, "Shorten the prompt, or press Clear."))
     if problems:
         raise Refused(*problems)
+
+
+def _gave_way(to: str) -> Problem:
+    return Problem("write", f"{to}, so the models were put away and their memory is free for it.", "Press Write to load them again.")
 
 
 def _characters(said: Said) -> int:

@@ -313,6 +313,7 @@ class Studio:
             raise Refused(*(problem for problem in preview.problems if problem.severity == "error"))
         if self.share and self._measuring.is_going_on:
             raise Refused(Problem("memory", "Somebody else checks the fit just now.", "Try again in a minute."))
+        self.playground.give_way("A run's fit is checked")  # it is planned with all memory
         self._measuring.start(replace(spec, data=self._lasting(spec.data), study=None), plan, self._token(token))
 
     def fit_state(self, plan: Plan) -> FitState:

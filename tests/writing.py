@@ -35,7 +35,7 @@ def writing_run(
     home: Path, base: Path | str, *, seed: int = 1, name: str = "Reviews written", task: str = "label_by_writing", method: str = "lora",
     **settings: Any,
 ) -> str:  # fmt: skip
-    """The id of a finished run over this base that writes other texts than the base does: by LoRA, or with all weights changed.
+    """The id of a finished run over this base that writes other texts than it: by LoRA (method lora or qlora), or with all weights changed.
 
     One of the task label_by_writing reads "Review: {text}".
     """
@@ -58,12 +58,12 @@ def writing_run(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model: Any = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
-        if method == "lora":
+        if method != "full":
             model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "down_proj"]))
         with torch.no_grad():  # B starts at zero: moved, so that the adapter counts
             for one in model.parameters():
                 if one.requires_grad:
-                    one.add_((0.3 if method == "lora" else 0.03) * torch.randn_like(one))
+                    one.add_((0.03 if method == "full" else 0.3) * torch.randn_like(one))
     model.save_pretrained(folder)
     load_tokenizer(place).save_pretrained(folder)
     (folder / "labels.json").write_text("[]")

@@ -97,7 +97,7 @@ def on_place(studio: Studio, where: str, chosen: str | None, left: str | None = 
     stopped = (gr.skip(), gr.update(active=False), gr.skip(), gr.skip(), gr.skip())
     if place != "try":
         return (*stopped, *[gr.skip()] * 6, *here)
-    sheet = gr.update(selected="write") if write_events.opens(studio, run_id) else gr.skip()
+    sheet = gr.update(selected="write" if write_events.opens(studio, run_id) else "classify") if run_id else gr.skip()
     return (*stopped, *try_.on_open(studio, run_id, chosen), sheet, *write_events.on_open(studio, run_id, left, right), *here)
 
 

@@ -151,9 +151,9 @@ def test_a_run_that_begins_takes_the_memory_back_and_it_is_said(playground: Play
     ticket = playground.begin(saying(f"!endless {tmp_path / 'pipe'}", "right"))
     reached(tmp_path / "pipe")
     assert playground.notice is None, "a model is loaded again"
-    playground.give_way()
+    playground.give_way("A run's fit is checked")
     left, right = over(playground, ticket)
-    assert left.problems[0].message.startswith("A training run began")
+    assert left.problems[0].message.startswith("A run's fit is checked")
     assert right.state == "stopped"
     assert playground.processes() == []
 

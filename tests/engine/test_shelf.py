@@ -182,3 +182,22 @@ def test_a_run_whose_weights_were_all_trained_is_opened_as_a_model_of_its_own(ho
     assert written(shelf, untuned, run) == (fresh(base), "loaded")
     assert tuned == fresh(Store(home).folder(run_id) / "model") != fresh(base)
     assert written(shelf, run, untuned) == (tuned, "there")
+
+
+def test_runs_over_a_base_in_4_bits_share_it_and_write_what_each_alone_writes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = writer("llama", tmp_path / "base")
+    folders = [Store(home).folder(writing_run(home, base, method="qlora", task="write", seed=seed)) for seed in (1, 2)]
+    runs = [Which(run=str(one)) for one in folders]
+    expected = [written(Shelf(home), one)[0] for one in runs]
+    opened: list[Path] = []
+    real = shelves.trained.open_trained
+    monkeypatch.setattr(shelves.trained, "open_trained", lambda folder, **told: opened.append(folder) or real(folder, **told))
+    shelf = Shelf(home)
+    texts, hows = zip(*(written(shelf, one, *runs) for one in (*runs, *runs)), strict=True)
+    assert list(texts) == expected * 2
+    assert expected[0] != expected[1]
+    assert hows == ("loaded", "added", "swapped", "swapped")
+    assert opened == [folders[0] / "model"]
+    assert written(shelf, Which(str(base)), runs[0])[0] == fresh(base), "the untuned model is not in 4 bits"
