@@ -202,7 +202,7 @@ def translating_bytes(work: Deciding, speakers: tuple[Translator, ...]) -> int:
     """Memory while it translates, before the model is opened: the weights in 32 bits, and a fifth beside them for the work."""
     if not speakers:
         return 0
-    return memory.OVERHEAD[work.device] + round(1.2 * sum(one.weights_bytes for one in set(speakers)))
+    return memory.RATES[work.device].overhead + round(1.2 * sum(one.weights_bytes for one in set(speakers)))
 
 
 def _made(work: Deciding, speakers: tuple[Translator, ...]) -> list[str]:
