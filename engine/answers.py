@@ -24,6 +24,7 @@ class Answer:
     label: str  # as it stood when the run was judged
     predicted: str
     probabilities: dict[str, float]  # of every class, in the model's order
+    second: str | None = None  # what the model read beside the text
 
     @property
     def is_right(self) -> bool:
@@ -52,7 +53,7 @@ def read(run_folder: Path) -> tuple[Answer, ...]:
 def _answer(line: str) -> Answer:
     told = json.loads(line)
     chances = {str(name): float(share) for name, share in told["probabilities"].items()}
-    return Answer(int(told["row"]), str(told["text"]), str(told["label"]), str(told["predicted"]), chances)
+    return Answer(int(told["row"]), str(told["text"]), str(told["label"]), str(told["predicted"]), chances, told.get("second"))
 
 
 def surest_first(answers: Iterable[Answer]) -> list[Answer]:

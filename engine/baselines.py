@@ -74,7 +74,7 @@ def tfidf(prepared: Prepared) -> Guess:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    train, labels, test = prepared.train.texts, prepared.train.labels, prepared.test.texts
+    train, labels, test = prepared.train.spelt().joined(), prepared.train.labels, prepared.test.spelt().joined()
     told = "Logistic regression over the words, word pairs and letter groups of each text, weighted by TF-IDF."
     if len(train) > MAX_ROWS:
         first = {label: at for at, label in reversed(list(enumerate(labels)))}

@@ -35,6 +35,7 @@ class Answers:
     labels: Whole  # (rows,) class ids
     probabilities: Floats  # (rows, classes)
     classes: tuple[str, ...]
+    seconds: tuple[str, ...] | None = None  # what the model read beside each text
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Confidence:
 def answers(lines: Iterable[str], classes: Sequence[str]) -> Answers | None:
     """The answers of a predictions.jsonl (what worker.py writes); None where there is none, or a line is of other classes."""
     place = {name: at for at, name in enumerate(classes)}
-    rows, texts, labels, chances = [], [], [], []
+    rows, texts, labels, chances, seconds = [], [], [], [], []
     for line in lines:
         try:
             told = json.loads(line)
@@ -95,11 +96,13 @@ def answers(lines: Iterable[str], classes: Sequence[str]) -> Answers | None:
             chances.append([float(told["probabilities"][name]) for name in classes])
             rows.append(int(told["row"]))
             texts.append(str(told["text"]))
+            seconds += [str(told["second"])] if "second" in told else []
         except (ValueError, KeyError, TypeError):
             return None
     if not rows:
         return None
-    return Answers(tuple(rows), tuple(texts), np.asarray(labels, dtype=np.int64), np.asarray(chances), tuple(classes))
+    beside = tuple(seconds) if len(seconds) == len(texts) else None
+    return Answers(tuple(rows), tuple(texts), np.asarray(labels, dtype=np.int64), np.asarray(chances), tuple(classes), beside)
 
 
 def confidence_of(told: Answers, *, temperature: float = 1.0, seed: int = 0) -> Confidence:

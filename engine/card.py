@@ -193,11 +193,12 @@ def _data(finished: Finished) -> str:
     if data.test:
         source += f", tested on {_plain(PureWindowsPath(data.test).name)}"
     parts = ", ".join(f"{plan.rows[part]:,} for {words}" for part, words in _PARTS.items() if part in plan.rows)
+    beside = f", with {_code(plan.second)} beside it" if plan.second else ""
     counts = [[_plain(label), f"{plan.class_counts.get(label, 0):,}"] for label in plan.labels]
     return "\n\n".join(
         [
             "## Data",
-            f"{source}; text from the column {_code(plan.text)}, label from {_code(plan.label)}. Rows: {parts}. "
+            f"{source}; text from the column {_code(plan.text)}{beside}, label from {_code(plan.label)}. Rows: {parts}. "
             f"No row of it is in this folder. SHA-256 of the data: `{finished.kept.data_sha256}`.",
             _table(["Class", "Rows"], counts) if finished.sorts else "",
         ]

@@ -63,10 +63,10 @@ class Doubted:
 class Explorer:
     """Looks into the answers of judged runs. Any thread may ask; no torch here.
 
-    `ask(run_id, texts)` lets the run's model answer texts, in a process of its own.
+    `ask(run_id, texts)`, or with what stands beside each text, lets the run's model answer, in a process of its own.
     """
 
-    def __init__(self, reader: Reader, facts: Facts, ask: Callable[[str, Sequence[str]], list[Prediction]]) -> None:
+    def __init__(self, reader: Reader, facts: Facts, ask: Callable[..., list[Prediction]]) -> None:
         self._reader = reader
         self._facts = facts
         self._ask = ask
@@ -214,7 +214,13 @@ class Explorer:
 
     def moved(self, run_id: str, key: Key) -> Moved:
         """Which words moved the model's answer to this row. Raises Refused as asking the model does."""
-        return occlusion.moved(self._row(run_id, key).text, lambda texts: [one.probabilities for one in self._ask(run_id, texts)])
+        row = self._row(run_id, key)
+
+        def ask(texts: Sequence[str]) -> list[dict[str, float]]:
+            beside = [[row.second] * len(texts)] if isinstance(row, Answer) and row.second is not None else []
+            return [one.probabilities for one in self._ask(run_id, texts, *beside)]
+
+        return occlusion.moved(row.text, ask)
 
     def slices(self, run_id: str, *, columns: bool = False, token: str | None = None) -> tuple[Slice, ...]:
         """Parts of the test rows, the weakest first; with `columns` by the data's other columns too, which opens the data."""

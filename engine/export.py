@@ -24,7 +24,7 @@ from typing import Any
 from engine import account, catalog, evaluate, merge, plan, spec
 from engine.card import model_card
 from engine.errors import Problem, Refused, redact
-from engine.loading import Finished, base_id, example
+from engine.loading import Finished, Pair, base_id, example
 from engine.store import Store
 from engine.trained import TEMPERATURE, Kept, set_temperature, temperature_of
 
@@ -64,10 +64,11 @@ def _finished(store: Store, run_id: str, model: Path) -> Finished:
     judged = folder / "evaluation.json"
     record = store.record(run_id)
     delta = model / "delta.json"
+    planned = plan.from_json((folder / "plan.json").read_text("utf-8"))
     return Finished(
         run_id=run_id,
         spec=spec.from_json((folder / "spec.json").read_text("utf-8")),
-        plan=plan.from_json((folder / "plan.json").read_text("utf-8")),
+        plan=planned,
         kept=Kept.read(model),
         evaluation=evaluate.from_json(judged.read_text("utf-8")) if judged.exists() else None,
         account=account.from_json((folder / account.FILE).read_text("utf-8")) if (folder / account.FILE).exists() else None,
@@ -75,6 +76,7 @@ def _finished(store: Store, run_id: str, model: Path) -> Finished:
         adapter=(model / "adapter_config.json").exists() or delta.exists(),
         delta=json.loads(delta.read_text("utf-8")) if delta.exists() else None,
         special_tokens=_special_tokens(model / "tokenizer.json"),
+        pair=_pair(model) if planned.second else None,
         device=record.started.device if record.started else "",
         seconds=record.seconds,
         temperature=temperature_of(folder / "model"),
@@ -91,6 +93,23 @@ def _special_tokens(tokenizer: Path) -> tuple[int, int]:
     bare, whole = opened.encode("a", add_special_tokens=False).ids, opened.encode("a").ids
     start = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), 0)
     return start, len(whole) - start - len(bare)
+
+
+def _pair(model: Path) -> Pair | None:
+    """How the kept tokenizer puts two texts together, as tasks/_pairs.py does; None where its file cannot tell."""
+    if not (model / "tokenizer.json").exists():
+        return None
+    from tokenizers import Tokenizer
+
+    opened = Tokenizer.from_file(str(model / "tokenizer.json"))
+    one, other, line = (opened.encode(text, add_special_tokens=False).ids for text in ("a", "b", "\n"))
+    whole = opened.encode("a", "b").ids
+    start = next((at for at in range(len(whole)) if whole[at : at + len(one)] == one), 0)
+    end = start + len(one)
+    middle = next((at for at in range(end, len(whole)) if whole[at : at + len(other)] == other), end)
+    config = json.loads((model / "tokenizer_config.json").read_text("utf-8"))
+    segments = "token_type_ids" in config.get("model_input_names", ())
+    return Pair(tuple(whole[:start]), tuple(whole[end:middle] or line), tuple(whole[middle + len(other) :]), segments)
 
 
 def _write_folder(model: Path, target: Path, finished: Finished) -> None:

@@ -21,6 +21,16 @@ HUB = "https://huggingface.co/"
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Token ids around and between the two texts of a pair, and whether the model tells them apart by segments."""
+
+    before: tuple[int, ...]
+    between: tuple[int, ...]
+    after: tuple[int, ...]
+    segments: bool
+
+
+@dataclass(frozen=True)
 class Finished:
     """All that is told of a run whose model is kept."""
 
@@ -35,6 +45,7 @@ class Finished:
     special_tokens: tuple[int, int]  # that the tokenizer puts before and after a text
     device: str
     seconds: float
+    pair: Pair | None = None  # how two texts are put together, where the model reads pairs
     account: Account | None = None  # instead of an evaluation, where the task gives no classes
     temperature: float = 1.0  # by which logits are divided, so that its confidence is true
 
@@ -78,11 +89,13 @@ def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
         'labels = json.loads((folder / "labels.json").read_text("utf-8"))',
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
         *loading,
-        'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
-        '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
-        f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
+        *(_pairs(finished) if finished.pair else [
+            'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
+            '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
+            f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
+        ]),
         *_answer(finished),
-    ]
+    ]  # fmt: skip
     return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
 
 
@@ -90,13 +103,34 @@ def _answer(finished: Finished) -> list[str]:
     """The lines that turn the model's answer into what a person reads."""
     scale = finished.kept.scale
     if scale is not None:
-        return [f"    print(text, {_logits(1.0)}.item() * {scale.spread!r} + {scale.mean!r})"]
-    return [f"    chances = {_logits(finished.temperature)}.softmax(-1)[0].tolist()", "    print(text, dict(zip(labels, chances)))"]
+        return [f"    print(text, {_logits(finished, 1.0)}.item() * {scale.spread!r} + {scale.mean!r})"]
+    chances = _logits(finished, finished.temperature)
+    return [f"    chances = {chances}.softmax(-1)[0].tolist()", "    print(text, dict(zip(labels, chances)))"]
 
 
-def _logits(temperature: float) -> str:
+def _pairs(finished: Finished) -> list[str]:
+    """The lines that make `ids`, and `types` where there are segments, of two texts: both cut alike (tasks/_pairs.py)."""
+    pair, settings = finished.pair, finished.plan.settings
+    assert pair is not None
+    room = max(2, int(settings["max_length"]) - len(pair.before) - len(pair.between) - len(pair.after))
+    tail = "room // 2" if settings["keep"] == "ends" else "0"
+    return [
+        "def cut(ids, room):",
+        f"    tail = {tail}",
+        "    return ids if len(ids) <= room else ids[: room - tail] + ids[len(ids) - tail :]",
+        'for text in [("Write a text here.", "And the one beside it here.")]:',
+        '    one, other = (tokenizer(unicodedata.normalize("NFC", part), add_special_tokens=False)["input_ids"] for part in text)',
+        f"    first = min(len(one), max({room - room // 2}, {room} - len(other)))",
+        f"    start = {list(pair.before)} + cut(one, first) + {list(pair.between)}",
+        f"    ids = start + cut(other, min(len(other), {room} - first)) + {list(pair.after)}",
+        *(["    types = torch.tensor([[0] * len(start) + [1] * (len(ids) - len(start))])"] if pair.segments else []),
+    ]
+
+
+def _logits(finished: Finished, temperature: float) -> str:
     """The model's answer, with its confidence corrected where that is switched on."""
-    logits = "model(input_ids=torch.tensor([ids])).logits"
+    types = ", token_type_ids=types" if finished.pair and finished.pair.segments else ""
+    logits = f"model(input_ids=torch.tensor([ids]){types}).logits"
     return logits if temperature == 1.0 else f"({logits} / {temperature!r})"
 
 

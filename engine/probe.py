@@ -15,7 +15,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def probe(run_folder: Path, home: Path, say: Say) -> Probed:
     say("Trying edge cases")
     edge_rows, findings = _edge_cases(opened, answers)
     say("Timing it")
-    texts = [answers.texts[at] for at in _by_chance(len(answers.texts))[:TIMED_TEXTS]]
+    texts = [_pair(answers, at) for at in _by_chance(len(answers.texts))[:TIMED_TEXTS]]
     speeds = [_speed("tuned", opened, texts)]
     prepared = _prepared(run_folder, plan, home, notes)
     say("Learning how far its confidence can be trusted")
@@ -108,6 +108,19 @@ def probe(run_folder: Path, home: Path, say: Say) -> Probed:
     )  # fmt: skip
 
 
+Pair = tuple[str, str | None]  # a text and what the model reads beside it
+
+
+def _pair(rows: Answers, at: int) -> Pair:
+    return rows.texts[at], rows.seconds[at] if rows.seconds else None
+
+
+def _said(model: Trained, pairs: Sequence[Pair], batch_size: int = AT_ONCE) -> np.ndarray:
+    """The probabilities of these texts, each with what stands beside it."""
+    beside = [second for _, second in pairs if second is not None]
+    return model.probabilities([text for text, _ in pairs], beside or None, batch_size=batch_size)
+
+
 def _by_chance(rows: int) -> list[int]:
     order = list(range(rows))
     random.Random(0).shuffle(order)
@@ -132,16 +145,17 @@ def _edge_cases(opened: Trained, answers: Answers) -> tuple[int, tuple[edge_case
         if not may_go_on():
             break
         part = texts[start : start + AT_ONCE]
-        mine = [one.text for one in made if start <= one.row < start + len(part)]
-        told = opened.probabilities([*part, *mine], batch_size=AT_ONCE).argmax(axis=1).tolist()
+        mine = [(one.text, _pair(answers, chosen[one.row])[1]) for one in made if start <= one.row < start + len(part)]
+        asked = [_pair(answers, at) for at in chosen[start : start + len(part)]]
+        told = _said(opened, [*asked, *mine]).argmax(axis=1).tolist()
         before, after, done = [*before, *told[: len(part)]], [*after, *told[len(part) :]], start + len(part)
     made = [one for one in made if one.row < done]
     labels = [int(answers.labels[at]) for at in chosen[:done]]
     return done, edge_cases.findings(texts[:done], labels, before, made, after, answers.classes)
 
 
-def _speed(which: Any, model: Trained, texts: list[str]) -> Speed:
-    told = timing.timed(lambda some, size: model.probabilities(some, batch_size=size), texts, time.perf_counter)
+def _speed(which: Any, model: Trained, texts: list[Pair]) -> Speed:
+    told = timing.timed(lambda some, size: _said(model, some, size), texts, time.perf_counter)
     return Speed(which, told.median_seconds, told.slow_seconds, told.timed, told.best_batch, told.rows_per_second)
 
 
@@ -162,7 +176,7 @@ def _temperature(opened: Trained, prepared: Prepared) -> tuple[float | None, int
     for start in range(0, len(chosen), AT_ONCE):
         if not may_go_on():
             break
-        found.append(opened.probabilities([rows.texts[at] for at in chosen[start : start + AT_ONCE]], batch_size=AT_ONCE))
+        found.append(_said(opened, [(rows.texts[at], rows.second[at] if rows.second else None) for at in chosen[start : start + AT_ONCE]]))
     if not found:
         return None, 0
     chances = np.concatenate(found)
@@ -201,14 +215,17 @@ def _by_neighbours(base: Trained, answers: Answers, prepared: Prepared) -> tuple
     task = all_tasks()[base.kept.task]
     knobs: Any = settle(task.knobs, base.kept.settings)
 
-    def placed(texts: list[str], seconds: float) -> np.ndarray:
-        ids = task.encode(base.tokenizer, Texts(texts), knobs)
+    def placed(pairs: list[Pair], seconds: float) -> np.ndarray:
+        beside = [second for _, second in pairs if second is not None]
+        ids = task.encode(base.tokenizer, Texts([text for text, _ in pairs], beside or None), knobs)
         return untuned.embeddings(base.model, lambda rows: task.collate(base.tokenizer, rows), ids, base.autocast, _until(seconds))
 
     learnt = _by_chance(len(prepared.train.texts))[:KNOWN_ROWS]
-    known = placed([prepared.train.texts[at] for at in learnt], UNTUNED_SECONDS)
+    known = placed(
+        [(prepared.train.texts[at], prepared.train.second[at] if prepared.train.second else None) for at in learnt], UNTUNED_SECONDS
+    )
     order = _by_chance(len(answers.texts))[:UNTUNED_ROWS]
-    asked = placed([answers.texts[at] for at in order], UNTUNED_SECONDS)
+    asked = placed([_pair(answers, at) for at in order], UNTUNED_SECONDS)
     order = order[: len(asked)]
     if len(known) < untuned.FEWEST or len(order) < min(untuned.FEWEST, len(answers.texts)):
         return [], None
@@ -232,7 +249,7 @@ def _by_label_words(
     tokenizer = all_tasks()[plan.task].load_tokenizer(folder)
     order = _by_chance(len(answers.texts))[:UNTUNED_ROWS]
     predicted = untuned.by_label_words(
-        model, tokenizer, [answers.texts[at] for at in order], answers.classes,
+        model, tokenizer, ["\n".join(filter(None, _pair(answers, at))) for at in order], answers.classes,
         most=int(plan.settings["max_length"]), autocast=autocast, may_go_on=_until(2 * UNTUNED_SECONDS),
     )  # fmt: skip
     if len(predicted) < min(untuned.FEWEST, len(answers.texts)):

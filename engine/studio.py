@@ -537,16 +537,26 @@ class Studio:
         method = self.methods.get(self.plan(run_id).method)
         return method is not None and method.freezes_body and method.merge is not None
 
-    def predict(self, run_id: str, texts: Sequence[str]) -> list[Prediction]:
-        """What the run's model says of each text. Raises Refused for a run without a model."""
-        return self._predictor.ask(self.store.folder(run_id), texts)
+    def predict(self, run_id: str, texts: Sequence[str], seconds: Sequence[str] | None = None) -> list[Prediction]:
+        """What the run's model says of each text, with the one of `seconds` beside it where it reads pairs.
+
+        Raises Refused for a run without a model, and for one that reads pairs where there are none.
+        """
+        if self.reads_pairs(run_id) != (seconds is not None):
+            fix = "Give a second text for each." if seconds is None else "Leave the second text out."
+            raise Refused(Problem("try", f"This run reads {'one text' if seconds is not None else 'two texts'} at a time.", fix))
+        return self._predictor.ask(self.store.folder(run_id), texts, seconds)
+
+    def reads_pairs(self, run_id: str) -> bool:
+        """Whether the run's model reads a second text beside each. Raises Refused for no run."""
+        return bool(self.plan(run_id).second)
 
     def writers(self) -> tuple[Writer, ...]:
         """What can be chosen to write: finished runs that learnt it, newest first, then the catalogue's models."""
         return writers(self.store, self.runs(), self.catalog)
 
     def sorts(self, run_id: str) -> bool:
-        """Whether the run learnt to tell classes apart. Raises Refused for no run."""
+        """Whether the run learnt to say something of a text, a class or a number. Raises Refused for no run."""
         return sorts(self.store.folder(run_id))
 
     def write(self, said: Sequence[tuple[str, Said]], decoding: Decoding, *, stops: Sequence[str] = (), token: str | None = None) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from engine.errors import is_out_of_memory
 
+T = TypeVar("T")
 WARM_UP = 3  # answers before the clock counts: the first are slow
 SINGLES, SINGLE_SECONDS = 100, 12.0  # texts one by one, at most
 BATCH_SECONDS = 2.5  # for each size of batch
@@ -25,13 +27,13 @@ class Timed:
     rows_per_second: float
 
 
-def timed(answer: Callable[[list[str], int], object], texts: Sequence[str], clock: Callable[[], float]) -> Timed:
+def timed(answer: Callable[[list[T], int], object], texts: Sequence[T], clock: Callable[[], float]) -> Timed:
     """Seconds a text by itself, and rows a second at the best size of batch; larger batches are tried while they help.
 
     `answer(texts, batch size)` answers them all. The texts are taken in their order and from the start again.
     """
 
-    def taken(count: int, start: int = 0) -> list[str]:
+    def taken(count: int, start: int = 0) -> list[T]:
         return [texts[(start + at) % len(texts)] for at in range(count)]
 
     def seconds(count: int, start: int = 0) -> float:

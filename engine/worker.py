@@ -195,18 +195,26 @@ def _judge(
     if before and before.guess:
         guesses.append(before.guess)
     judged = evaluate.evaluate(
-        prepared.test, chances, prepared.classes, guesses, train=prepared.train, step=outcome.best_step or outcome.step
+        _whole(prepared.test), chances, prepared.classes, guesses, train=_whole(prepared.train), step=outcome.best_step or outcome.step
     )
     judged = dataclasses.replace(judged, warnings=(*judged.warnings, *remarks, *(before.remarks if before else ())))
     lines = [
         json.dumps({"row": row, "text": text, "label": prepared.classes[label], "predicted": prepared.classes[chance.argmax()],
-                    "probabilities": dict(zip(prepared.classes, map(float, chance), strict=True))}, ensure_ascii=False)
-        for row, text, label, chance in zip(prepared.test.numbers, prepared.test.texts, prepared.test.labels, chances, strict=True)
+                    "probabilities": dict(zip(prepared.classes, map(float, chance), strict=True)),
+                    **({"second": prepared.test.second[at]} if prepared.test.second else {})}, ensure_ascii=False)
+        for at, (row, text, label, chance) in enumerate(
+            zip(prepared.test.numbers, prepared.test.texts, prepared.test.labels, chances, strict=True)
+        )
     ]  # fmt: skip
     write_whole(folder / "predictions.jsonl", "".join(line + "\n" for line in lines).encode("utf-8", "replace"))
     write_whole(folder / "evaluation.json", evaluate.to_json(judged).encode())
     emit(Evaluated(time.time(), "test", judged.step, evaluate.scores(prepared.test.labels, chances, prepared.classes)))
     emit(Sampled(time.time(), tuple(dataclasses.asdict(sample) for sample in judged.samples)))
+
+
+def _whole(rows: split.Rows) -> split.Rows:
+    """The rows with both texts of a pair in one, as a person reads them."""
+    return dataclasses.replace(rows, texts=rows.spelt().joined())
 
 
 def _weigh(

@@ -69,9 +69,9 @@ def writes(run_folder: Path) -> bool:
 
 
 def sorts(run_folder: Path) -> bool:
-    """Whether the run learnt to tell classes apart, by a head or by writing their names."""
+    """Whether the run learnt to say something of a text, a class or a number, and not to write."""
     task = all_tasks().get(str(_plan(run_folder).get("task")))
-    return task is None or task.target == "class"
+    return task is None or task.writes is None
 
 
 def _plan(run_folder: Path) -> dict[str, Any]:

@@ -98,7 +98,12 @@ def tiny_tokenizer(architecture: str, folder: Path) -> Any:
     before, after = _around(architecture)
     if before or after:
         around = [(token, backend.token_to_id(token)) for token in before + after]
-        backend.post_processor = processors.TemplateProcessing(single=" ".join([*before, "$A", *after]), special_tokens=around)
+        single, pair = [*before, "$A", *after], [*before, "$A"]
+        if after:
+            pair += [*after, *(after if before == ["<s>"] else []), "$B:1", *(f"{one}:1" for one in after)]  # RoBERTa's has two between
+        else:
+            pair += ["$B:1"]
+        backend.post_processor = processors.TemplateProcessing(single=" ".join(single), pair=" ".join(pair), special_tokens=around)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **{f"{name}_token": token for name, token in specials.items()})
     tokenizer.save_pretrained(folder)
     return tokenizer

@@ -58,11 +58,12 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
             rows, given = pooled(rows, given), None
     if data.target != "class":  # a row is the same as another where all of it is
         rows, given = _whole(rows), None if given is None else _whole(given)
+    of_pairs = bool(chosen.second) and data.target in ("class", "number")  # alike in one text, two rows are not the same
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
         *(_of_labels(table, rows, given, chosen, weighted=weighted) if data.target == "class" else ()),
-        *(_rows(rows, given) if len(rows.texts) else ()),
+        *(_rows(rows, given) if len(rows.texts) and not of_pairs else ()),
         *(doctor_texts.findings(rows) if len(rows.texts) else ()),
     ]
     return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)

@@ -195,7 +195,10 @@ class Chosen:
                 Problem("data.label", f"Column {label!r} is chosen as the text and as the label.", "Pick another label column.")
             )
             label, label_why = "", ""
-        return cls(text, label, text_why, label_why, columns, tuple(problems))
+        beside, beside_why = _pair(table, data, columns, text, label, problems)
+        if beside and data.second is None:
+            (text, beside), text_why = roles.guess_pair(columns, text, label)[:2], beside_why
+        return cls(text, label, text_why, label_why, columns, tuple(problems), beside, beside_why)
 
     @classmethod
     def _to_write(cls, table: Table, data: DataSpec) -> Chosen:
@@ -237,9 +240,11 @@ class Chosen:
         """The columns of a task that gives a number: of texts, and of numbers."""
         known = with_defaults(data)
         text, text_why = _told(known.text, data.text) if known.text in table.columns else guess_text(columns, data.label)
-        second, second_why = (data.second, "You chose it.") if data.second else ("", "")
-        label, label_why = (data.label, "You chose it.") if data.label else roles.guess_number(table, columns, (text, second))
         problems: list[Problem] = []
+        second, second_why = _pair(table, data, columns, text, data.label or "", problems)
+        if second and data.second is None:
+            (text, second), text_why = roles.guess_pair(columns, text, data.label or "")[:2], second_why
+        label, label_why = (data.label, "You chose it.") if data.label else roles.guess_number(table, columns, (text, second))
         if not text:
             problems.append(Problem("data.text", text_why, "Pick the column that holds the texts."))
         if not label:
@@ -249,6 +254,23 @@ class Chosen:
             problems.append(Problem("data.label", message, "Pick another column for one of the two."))
             label = ""
         return cls(text, label, text_why, label_why, columns, tuple(problems), second, second_why)
+
+
+def _pair(
+    table: Table, data: DataSpec, columns: tuple[ColumnFacts, ...], text: str, label: str, problems: list[Problem]
+) -> tuple[str, str]:
+    """The column of a pair's other text and the reason; ("", "") where one text alone is read. Appends what is wrong with it."""
+    if data.second is None:
+        _, second, why = ("", "", "") if data.text else roles.guess_pair(columns, text, label)
+        return second, why
+    if data.second and data.second not in table.columns:
+        problems.append(_no_column("data.second", data.second, table))
+        return "", ""
+    if data.second and data.second in (text, label):
+        message = f"Column {data.second!r} is chosen as the second text and as the {'text' if data.second == text else 'label'}."
+        problems.append(Problem("data.second", message, "Pick another column, or none."))
+        return "", ""
+    return data.second, "You chose it." if data.second else ""
 
 
 def _sampled(rows: Usable) -> tuple[str, ...]:
@@ -298,7 +320,7 @@ def _no_column(field: str, told: str, table: Table) -> Problem:
 
 
 def _missing_in_test(table: Table, test: Table, chosen: Chosen) -> list[Problem]:
-    missing = [name for name in dict.fromkeys((chosen.text, chosen.label)) if name not in test.columns]
+    missing = [name for name in dict.fromkeys((chosen.text, chosen.label, chosen.second)) if name and name not in test.columns]
     if not missing:
         return []
     wanted = " and ".join(repr(name) for name in missing)

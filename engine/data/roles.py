@@ -14,6 +14,10 @@ WRITTEN = ("output", "answer", "response", "completion", "target", "tgt", "reply
 BESIDE = ("context", "input", "passage", "system")
 DIALOGUE = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
 MEASURED = ("rating", "score", "stars", "grade", "value", "number", "price", "similarity", "target", "label", "y", "রেটিং", "নম্বর")
+PAIRS = (
+    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"), ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"), ("sent1", "sent2"), ("s1", "s2"), ("sentence_1", "sentence_2"), ("text_1", "text_2"),
+)  # fmt: skip
 LOOKED = 50
 MOSTLY = 0.9  # of the values looked at are numbers
 
@@ -63,6 +67,15 @@ def guess_beside(columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[
     """A column that stands beside what is read, by its name alone; ("", "") where there is none."""
     named = [one for name in BESIDE for one in columns if one.name.lower() == name and one.name not in taken and one.filled]
     return (named[0].name, f"Its name is {named[0].name!r}.") if named else ("", "")
+
+
+def guess_pair(columns: Sequence[ColumnFacts], text: str, label: str) -> tuple[str, str, str]:
+    """The two columns of pairs by their names, where the text is one of them, and the reason; ("", "", "") where there are none."""
+    names = {one.name.lower(): one.name for one in columns if one.filled and one.name != label}
+    for first, second in PAIRS:
+        if first in names and second in names and text in (names[first], names[second]):
+            return names[first], names[second], f"Their names are {names[first]!r} and {names[second]!r}: pairs of texts."
+    return "", "", ""
 
 
 def guess_number(table: Table, columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[str, str]:

@@ -18,11 +18,15 @@ from engine.data.texts import Texts
 from engine.errors import Problem
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import Task
+from engine.tasks import Task, _pairs
+from engine.tasks._pairs import cut, special_tokens
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+
+__all__ = ["TASK", "ClassifyKnobs", "collate", "cut", "encode", "load_model", "load_tokenizer", "special_tokens"]
 
 
 @dataclass(frozen=True)
@@ -117,12 +121,18 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = 10**9  # cutting is `encode`'s work; spares a warning for every long text
+    _pairs.settle_segments(tokenizer, folder)
     return tokenizer
 
 
 def encode(tokenizer: Any, texts: Texts, knobs: ClassifyKnobs) -> list[list[int]]:
-    """Token ids of each text, special tokens included, at most `max_length` long. Text that spells a special token stays text."""
+    """Token ids of each text, special tokens included, at most `max_length` long; of a pair where there is a second one.
+
+    Text that spells a special token stays text.
+    """
     assert knobs.max_length is not None, "plan decides the length"
+    if texts.second is not None:
+        return _pairs.encode(tokenizer, texts.first, texts.second, knobs.max_length, knobs.keep)
     before, after = special_tokens(tokenizer)
     room = knobs.max_length - len(before) - len(after)
     empty = [tokenizer.unk_token_id if tokenizer.unk_token_id is not None else tokenizer.eos_token_id]
@@ -130,24 +140,10 @@ def encode(tokenizer: Any, texts: Texts, knobs: ClassifyKnobs) -> list[list[int]
     return [before + cut(body or empty, room, knobs.keep) + after for body in bodies]
 
 
-def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids that the tokenizer puts before and after a text, seen by encoding one with and without them."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a")["input_ids"]
-    start = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), 0)
-    return whole[:start], whole[start + len(bare) :]
-
-
-def cut(ids: list[int], room: int, keep: str) -> list[int]:
-    """At most `room` of the ids: the first ones, or the first half and the last half."""
-    if len(ids) <= room:
-        return ids
-    tail = room // 2 if keep == "ends" else 0
-    return ids[: room - tail] + (ids[-tail:] if tail else [])
-
-
 def collate(tokenizer: Any, rows: Sequence[Sequence[int]], most: int | None = None) -> dict[str, torch.Tensor]:
     """The rows as (batch, width) `input_ids` and `attention_mask`, padded on the right to the longest of them.
+
+    Pairs get `token_type_ids` besides, where the model tells their two texts apart by them.
 
     With `most`, the tokens of the longest row there can be, the width is rounded up within it, so that few widths occur (see `rounded`).
     """
@@ -160,7 +156,14 @@ def collate(tokenizer: Any, rows: Sequence[Sequence[int]], most: int | None = No
     for at, row in enumerate(rows):
         ids[at, : len(row)] = torch.tensor(row)
         mask[at, : len(row)] = 1
-    return {"input_ids": ids, "attention_mask": mask}
+    batch = {"input_ids": ids, "attention_mask": mask}
+    starts = [_pairs.second_starts(tokenizer, row) for row in rows]
+    if any(starts):
+        batch["token_type_ids"] = torch.zeros_like(ids)
+        for at, start in enumerate(starts):
+            if start:
+                batch["token_type_ids"][at, start : len(rows[at])] = 1
+    return batch
 
 
 def rounded(width: int) -> int:

@@ -45,7 +45,7 @@ def check(knobs: LabelKnobs, facts: ModelFacts) -> tuple[Problem, ...]:
 def encode(tokenizer: Any, texts: Texts, knobs: LabelKnobs) -> list[list[int]]:
     """Token ids of each text in the template, at most `max_length` long, before the label."""
     assert knobs.max_length is not None, "plan decides the length"
-    return [_template.ids(tokenizer, knobs.template, {"text": text}, knobs.max_length, knobs.keep) for text in texts.first]
+    return [_template.ids(tokenizer, knobs.template, {"text": text}, knobs.max_length, knobs.keep) for text in texts.joined()]
 
 
 def names(tokenizer: Any, classes: Sequence[str]) -> list[list[int]]:

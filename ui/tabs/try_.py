@@ -21,6 +21,7 @@ ONE, MANY = "One text", "One text a line"
 SLOW = "The first answer takes some seconds: the model is loaded into a process of its own, which ends when idle."
 MOST_LINES = 500
 TEXT_SHOWN = 400  # characters
+SECOND = "This run reads pairs: what stands beside the text …"
 NOTHING = Problem("try", "There is no text yet.", "Type or paste one.")
 NO_MODEL = Problem("try", "No model is chosen.", "Finish a run on Train; then choose it here.")
 
@@ -32,6 +33,7 @@ class Try:
     run: Any
     none: Any
     text: Any
+    second: Any
     way: Any
     ask: Any
     answer: Any
@@ -45,12 +47,15 @@ def build() -> Try:
             # Any value may come in: an app that was started again does not know the choices that an open page still shows
             run = gr.Dropdown([], value=None, label="Run", allow_custom_value=True, elem_id="try-run")
             text = gr.Textbox(label="Text", lines=6, max_lines=16, placeholder="Type or paste a text …", elem_id="try-text", rtl=False)
+            second = gr.Textbox(
+                label="Text beside it", lines=3, max_lines=16, placeholder=SECOND, elem_id="try-second", rtl=False, visible=False
+            )
             way = gr.Radio([ONE, MANY], value=ONE, label="Read it as", elem_classes=["segments"], elem_id="try-way")
             ask = gr.Button("Classify", variant="primary", size="lg", interactive=False, elem_id="try-go")
             gr.HTML(f'<p class="soft">{SLOW}</p>')
         with gr.Column(min_width=300, elem_id="try-answer-column"):
             answer = gr.HTML('<p class="soft">The answer appears here.</p>', elem_id="try-answer", min_height=80)
-    return Try(run, none, text, way, ask, answer)
+    return Try(run, none, text, second, way, ask, answer)
 
 
 def wire(studio: Studio, place: Try) -> None:
@@ -60,7 +65,8 @@ def wire(studio: Studio, place: Try) -> None:
         "show_progress_on": [place.answer],
         "concurrency_limit": 4,
     }
-    place.ask.click(bind(on_ask, studio), [place.run, place.text, place.way], place.answer, **shown)
+    place.ask.click(bind(on_ask, studio), [place.run, place.text, place.way, place.second], place.answer, **shown)
+    place.run.change(bind(on_run, studio), place.run, place.second, show_progress="hidden", api_visibility="private")
 
 
 def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str, Any]:
@@ -73,17 +79,40 @@ def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str, 
     return gr.update(choices=named, value=value), "" if finished else nothing, gr.update(interactive=bool(finished))
 
 
-def on_ask(studio: Studio, run_id: str | None, text: str, way: str) -> str:
-    """One text as bars, several as a table."""
-    texts = [line for line in text.split("\n") if line.strip()] if way == MANY else [text]
+def on_run(studio: Studio, run_id: str | None) -> Any:
+    """A second text is asked for where the run reads pairs."""
+    try:
+        return gr.update(visible=bool(run_id) and studio.reads_pairs(str(run_id)))
+    except Refused:
+        return gr.update(visible=False)
+
+
+def on_ask(studio: Studio, run_id: str | None, text: str, way: str, second: str = "") -> str:
+    """One text as bars, several as a table; of pairs, line by line, or every line with the one text beside it."""
+    texts = _texts(text, way)
     problem = NO_MODEL if not run_id else NOTHING if not any(one.strip() for one in texts) else None
     if problem or not run_id:
         return words.problem(problem or NO_MODEL)
     try:
-        told = studio.predict(run_id, texts[:MOST_LINES])
+        beside = _beside(_texts(second, way), len(texts)) if studio.reads_pairs(run_id) else None
+        told = studio.predict(run_id, texts[:MOST_LINES], None if beside is None else beside[:MOST_LINES])
     except Refused as refused:
         return words.problems(refused.problems)
     return bars(told[0]) if way == ONE else table(texts, told)
+
+
+def _texts(text: str, way: str) -> list[str]:
+    return [line for line in text.split("\n") if line.strip()] if way == MANY else [text]
+
+
+def _beside(seconds: list[str], count: int) -> list[str]:
+    """One for each text; a single one stands beside them all."""
+    if len(seconds) == 1:
+        return seconds * count
+    if len(seconds) != count:
+        message = f"There are {count:,} texts and {len(seconds):,} beside them."
+        raise Refused(Problem("try", message, "Write as many lines into both, or one line beside them all."))
+    return seconds
 
 
 def bars(prediction: Prediction) -> str:
