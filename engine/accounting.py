@@ -13,15 +13,13 @@ from engine.data.split import Rows
 from engine.data.texts import Texts
 from engine.decoding import GREEDY
 from engine.generation import Written
+from engine.speed import MOST_WRITING, WRITTEN_AT_ONCE
 from engine.tasks import Task
 from engine.tasks._language import learnt
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-
-MOST_SECONDS = {"cpu": 150.0, "cuda": 300.0}  # for all answers of one model
-AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,10 @@ def heard(
             done.add(number)
             tell(f"The {who} model writes", len(done), len(prompts))
 
-    seconds = MOST_SECONDS[next(model.parameters()).device.type]
+    seconds = MOST_WRITING[next(model.parameters()).device.type]
     made = generation.generate(
         model, tokenizer, prompts, replace(GREEDY, max_new_tokens=knobs.max_new_tokens), stops=task.writes.stops,
-        batch_size=AT_ONCE, budget=generation.Budget(seconds=seconds), autocast=autocast, heard=listen,
+        batch_size=WRITTEN_AT_ONCE, budget=generation.Budget(seconds=seconds), autocast=autocast, heard=listen,
     )  # fmt: skip
     return Heard(nats, scored, made.texts)
 

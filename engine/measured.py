@@ -118,7 +118,7 @@ class Remembered:
 
 
 def with_measured(plan: Plan, found: Measured) -> Plan:
-    """The plan with memory, time and size as measured; what was not measured (tokenising, the baselines) stays estimated."""
+    """The plan with memory, time and size as measured; what was not measured (tokenising, writing, the baselines) stays estimated."""
     settings, rows = plan.settings, plan.rows
     checks = -(-plan.steps // settings["evaluate_every"])
     timing = {
@@ -129,6 +129,7 @@ def with_measured(plan: Plan, found: Measured) -> Plan:
         "training": plan.steps * settings["accumulation"] * found.seconds_a_batch,
         "validation": checks * rows["validation"] * found.seconds_a_row_checked,
         "test": rows["test"] * found.seconds_a_row_tested,
+        **{name: seconds for name, seconds in plan.seconds_parts.items() if name == "writing"},
     }
     return replace(
         plan,

@@ -121,6 +121,9 @@ def plan(
     timing = speed.seconds(work.model, load(work), hardware)
     if timing and speakers:
         timing["translating"] = _translating(work, speakers)
+    if timing and "written_rows" in settings:
+        rows = min(settings["written_rows"], work.rows["test"])
+        timing["writing"] = speed.writing(work.parameters, work.model.layers, rows, settings["max_new_tokens"], hardware)
     return Plan(
         task=spec.task,
         method=spec.method,

@@ -102,7 +102,7 @@ def _lower_batch_to_memory(work: Deciding, device: str) -> None:
 
 def _fit_preset_to_steps(work: Deciding) -> None:
     preset, steps = work.asked.preset, work.steps
-    if "warmup_steps" in preset and preset["warmup_steps"] > steps // 2:  # type: ignore[operator]
+    if "warmup_steps" in preset and "max_steps" not in preset and preset["warmup_steps"] > steps // 2:  # type: ignore[operator]
         value = _tenth(steps)
         work.value("warmup_steps", value, f"A tenth of {steps:,} steps; the preset's {preset['warmup_steps']} would be most of them")
     if "evaluate_every" in preset and preset["evaluate_every"] > steps // 3:  # type: ignore[operator]

@@ -298,6 +298,8 @@ def test_a_preset_is_brought_within_reach_of_the_model_and_the_data_and_says_so(
 
 NAMED = {  # what each preset names: (model, rows, hardware)
     "imdb-t4": ("Qwen/Qwen1.5-0.5B", data(25_000, 25_000), T4),
+    "guide": ("Qwen/Qwen1.5-0.5B", data(25_000, 25_000), T4),
+    "done-right": ("Qwen/Qwen1.5-0.5B", data(25_000, 25_000), T4),
     "bengali": ("sagorsarker/bangla-bert-base", data(4000, 4000, 3000), T4),
 }
 
@@ -305,7 +307,9 @@ NAMED = {  # what each preset names: (model, rows, hardware)
 @pytest.mark.parametrize("recipe", CATALOG.recipes, ids=lambda recipe: recipe.id)
 def test_every_preset_plans_cleanly_on_the_hardware_it_names(recipe: presets.Recipe) -> None:
     model, rows, hardware = NAMED.get(recipe.id, ("all-MiniLM-L6-v2", data(), CPU))
-    spec = RunSpec(DataSpec("file:some.csv", resplit=recipe.resplit), model, method=recipe.method or "lora", preset=recipe.id)
+    task = recipe.task or "classify"
+    of_task = DataSpec("file:some.csv", resplit=recipe.resplit, target=all_tasks()[task].target)
+    spec = RunSpec(of_task, model, method=recipe.method or "lora", preset=recipe.id, task=task)
     problems = found(spec, rows, facts(model), hardware=hardware)
     assert [str(problem) for problem in problems] == []
     made = planned(spec, rows, facts(model), hardware=hardware)
@@ -317,7 +321,7 @@ def test_every_preset_plans_cleanly_on_the_hardware_it_names(recipe: presets.Rec
 def test_every_preset_sets_only_knobs_that_some_method_or_task_has() -> None:
     for recipe in CATALOG.recipes:
         for method in [recipe.method] if recipe.method else ["lora"]:
-            told = asked(dataclasses.replace(SPEC, preset=recipe.id, method=method), CATALOG)
+            told = asked(dataclasses.replace(SPEC, preset=recipe.id, method=method, task=recipe.task or "classify"), CATALOG)
             assert told.problems == ()
             assert set(recipe.settings) == set(told.preset), recipe.id
 
