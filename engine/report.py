@@ -241,7 +241,7 @@ def _reviewed(told: Known) -> list[Block]:
 
 def _data(told: Known) -> list[Block]:
     plan, seen = told.plan, told.evaluation.seen_rows
-    parts = ", ".join(f"{rows:,} {part}" for part, rows in plan.rows.items())
+    parts = ", ".join(f"{'up to ' if part == 'made' else ''}{rows:,} {part}" for part, rows in plan.rows.items())
     counts = tuple((label, f"{plan.class_counts.get(label, 0):,}") for label in plan.labels)
     blocks: list[Block] = [
         Words(f"{told.spec.data.known_as}: text from “{plan.text}”, label from “{plan.label}”. Rows: {parts}. SHA-256 {plan.data_sha256}."),
