@@ -39,7 +39,7 @@ from engine.tasks import all_tasks
 
 DONE, FAILED, REFUSED = 0, 1, 2
 LOOK_SECONDS = 0.2
-TOLD = {"macro_f1": "macro F1", "mae": "mean error", "spearman": "Spearman"}  # figures of a check
+TOLD = {"macro_f1": "macro F1", "perplexity": "perplexity", "mae": "mean error", "spearman": "Spearman"}  # figures of a check
 STEP_LINE_SECONDS = 2.0  # between two lines about steps
 KINDS = ("file:", "hub:", "sample:")
 
@@ -393,8 +393,9 @@ def outcome(studio: Studio, run_id: str) -> dict[str, Any]:
 
 def _tell_plan(preview: Preview, plan: Plan) -> None:
     rows = ", ".join(f"{count:,} {name}" for name, count in plan.rows.items())
-    _say(f"Rows: {rows}. Classes: {', '.join(plan.labels)}.")
-    _say(f"Text: {plan.text}. Label: {plan.label}. Model: {plan.model.id} on {plan.device_words}.")
+    writes = all_tasks()[plan.task].writes
+    _say(f"Rows: {rows}." + ("" if writes else f" Classes: {', '.join(plan.labels)}."))
+    _say(f"Text: {plan.text}. {'Answer' if writes else 'Label'}: {plan.label}. Model: {plan.model.id} on {plan.device_words}.")
     for decision in plan.decisions:
         _say(f"  {decision.name} = {decision.value}: {decision.reason}")
     minutes = "" if plan.seconds is None else f", about {max(1, round(plan.seconds / 60))} min"
@@ -424,7 +425,7 @@ def _runs(told: argparse.Namespace) -> int:
             continue
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created))
         score = f"{one.accuracy:.1%}" if one.accuracy is not None else f"{one.progress:.0%}" if one.state == "running" else ""
-        print(f"{one.id}  {when}  {one.state:9}{score:>7}  {one.name}")
+        print(f"{one.id}  {when}  {one.state:9}{score:>7}  {one.name}{f'  ({one.figure})' if one.figure else ''}")
     if not found:
         _say("There are no runs yet.")
     return DONE

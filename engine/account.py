@@ -68,6 +68,17 @@ def sentence(headline: str, figures: Sequence[Told]) -> str:
     return " ".join(parts)
 
 
+def first_of(one: Account) -> Told | None:
+    """The figure told first; None where nothing could be scored."""
+    return next((told for told in one.figures if told.id == one.headline), None)
+
+
+def headline_words(one: Account) -> str | None:
+    """ROUGE-L 0.312."""
+    first = first_of(one)
+    return f"{first.name} {number(first.value.value)}" if first else None
+
+
 def _against(one: Told) -> str:
     if one.before is None or one.p_value is None:
         return ""

@@ -76,6 +76,7 @@ def heard(
     seconds = MOST_WRITING[next(model.parameters()).device.type]
     made = generation.generate(
         model, tokenizer, prompts, replace(GREEDY, max_new_tokens=knobs.max_new_tokens), stops=task.writes.stops,
+        ends=task.writes.ends(tokenizer, knobs) if task.writes.ends else (),
         batch_size=WRITTEN_AT_ONCE, budget=generation.Budget(seconds=seconds), autocast=autocast, heard=listen,
     )  # fmt: skip
     return Heard(nats, scored, made.texts)

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from pathlib import PureWindowsPath
 from typing import Any
 
+from engine import written_card
 from engine.account import Account, Told, number, shown
+from engine.asking import example
 from engine.evaluate import Evaluation
-from engine.loading import HUB, Finished, base_id, example, is_on_hub, quoted
+from engine.loading import HUB, Finished, base_id, is_on_hub, quoted
+from engine.markdown import code, plain, table
 from engine.models import EMBEDDED
 from engine.tasks import all_tasks
 from engine.verdict import p_words, percent, with_interval
@@ -36,7 +39,7 @@ def model_card(finished: Finished) -> str:
 
 
 def _front_matter(finished: Finished) -> str:
-    facts, evaluation = finished.plan.model, finished.evaluation
+    facts, evaluation, account = finished.plan.model, finished.evaluation, finished.account
     on_hub = is_on_hub(finished)
     licence = facts.licence or ""
     source = finished.spec.data.source
@@ -46,11 +49,11 @@ def _front_matter(finished: Finished) -> str:
         "base_model": base_id(finished) if on_hub else None,
         "base_model_relation": ("adapter" if _stands_beside(finished) else "finetune") if on_hub else None,
         "library_name": "peft" if finished.adapter and finished.delta is None else "transformers",
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": _kind(finished),
         "license": licence if re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence) else None,
         "language": languages,
         "datasets": known_set,
-        "tags": ["text-classification", finished.plan.method, "shur"],
+        "tags": [*dict.fromkeys([_kind(finished), *([] if finished.writes else ["text-classification"]), finished.plan.method, "shur"])],
         "metrics": ["accuracy", "f1"] if evaluation else [],
     }
     lines = []
@@ -59,30 +62,40 @@ def _front_matter(finished: Finished) -> str:
             lines.append(f"{name}: {quoted(value)}")
         elif value:
             lines += [f"{name}:", *(f"- {quoted(one)}" for one in value)]
-    if evaluation:
-        lines += _model_index(finished, evaluation, known_set)
+    if evaluation or account:
+        lines += _model_index(finished, known_set)
     return "\n".join(["---", *lines, "---"])
 
 
-def _model_index(finished: Finished, evaluation: Evaluation, known_set: Sequence[str]) -> list[str]:
-    figures = {
-        "accuracy": ("accuracy", "Accuracy", evaluation.accuracy.value),
-        "macro_f1": ("f1", "Macro F1", evaluation.macro_f1.value),
-        "weighted_f1": ("f1", "Weighted F1", evaluation.weighted_f1),
-    }
+def _kind(finished: Finished) -> str:
+    """The Hub's name of what the model does, by which it picks the pipeline: a model without a head for classes writes."""
+    return "text-classification" if finished.has_head else "text-generation"
+
+
+def _of_classes(evaluation: Evaluation) -> list[tuple[str, str, float]]:
+    return [
+        ("accuracy", "Accuracy", evaluation.accuracy.value),
+        ("f1", "Macro F1", evaluation.macro_f1.value),
+        ("f1", "Weighted F1", evaluation.weighted_f1),
+    ]
+
+
+def _model_index(finished: Finished, known_set: Sequence[str]) -> list[str]:
+    figures = _of_classes(finished.evaluation) if finished.evaluation else []
+    figures += written_card.figures(finished.account) if finished.account else []
     lines = [
         "model-index:",
         f"- name: {quoted(finished.name)}",
         "  results:",
         "  - task:",
-        "      type: text-classification",
+        f"      type: {_kind(finished)}",
         "    dataset:",
         f"      name: {quoted(_data_name(finished))}",
         f"      type: {quoted(known_set[0] if known_set else 'private')}",
         "      split: test",
         "    metrics:",
     ]
-    for kind, name, value in figures.values():
+    for kind, name, value in figures:
         lines += [f"    - type: {kind}", f"      name: {name}", f"      value: {value:.4f}"]
     return lines
 
@@ -94,8 +107,8 @@ def _stands_beside(finished: Finished) -> bool:
 
 def _about(finished: Finished) -> str:
     base = base_id(finished)
-    link = f"[{_plain(base)}]({HUB}{base})" if is_on_hub(finished) else f"{_code(base)}, a folder of its maker's,"
-    labels = ", ".join(f"**{_plain(label)}**" for label in finished.plan.labels)
+    link = f"[{plain(base)}]({HUB}{base})" if is_on_hub(finished) else f"{code(base)}, a folder of its maker's,"
+    labels = ", ".join(f"**{plain(label)}**" for label in finished.plan.labels)
     does = f"Sorts texts into {len(finished.plan.labels)} classes: {labels}" if finished.sorts else _task(finished)
     if _stands_beside(finished):
         what = "An adapter: it needs that model beside it."
@@ -104,12 +117,11 @@ def _about(finished: Finished) -> str:
     else:
         what = "The whole model: it needs nothing beside it."
     told = [
-        f"# {_plain(finished.name)}",
+        f"# {plain(finished.name)}",
         f"{does}. Made from {link} with {_method(finished)}. {what}",
     ]
-    judged = finished.evaluation or finished.account
-    if judged:
-        told.append(f"**{_plain(judged.sentence)}**")
+    if judged := finished.evaluation or finished.account:
+        told.append(f"**{plain(judged.sentence)}**")
     else:
         told.append("**This model was not judged on test rows.**")
     return "\n\n".join(told)
@@ -118,7 +130,9 @@ def _about(finished: Finished) -> str:
 def _results(finished: Finished) -> str:
     evaluation = finished.evaluation
     if evaluation is None:
-        return _account(finished.account) if finished.account else ""
+        if finished.account is None:
+            return ""
+        return written_card.results(finished.account) if finished.writes else _account(finished.account)
     models = ["This model", *(one.name for one in evaluation.baselines)]
     rows = [
         ["Accuracy", with_interval(evaluation.accuracy), *(percent(one.accuracy) for one in evaluation.baselines)],
@@ -132,18 +146,18 @@ def _results(finished: Finished) -> str:
         ["McNemar's exact test", "", *(p_words(one.p_value) for one in evaluation.baselines)],
     ]
     classes = [
-        [_plain(one.label), percent(one.precision), percent(one.recall), percent(one.f1), f"{one.rows:,}"] for one in evaluation.per_class
+        [plain(one.label), percent(one.precision), percent(one.recall), percent(one.f1), f"{one.rows:,}"] for one in evaluation.per_class
     ]
     told = [
         "## Results",
         f"On {evaluation.rows:,} test rows. In brackets the 95 % interval (1,000 bootstrap draws of the test rows).",
-        _table(["", *models], rows),
+        table(["", *models], rows),
         f"Macro precision {percent(evaluation.macro_precision)}, macro recall {percent(evaluation.macro_recall)}, "
         f"weighted precision {percent(evaluation.weighted_precision)}, weighted recall {percent(evaluation.weighted_recall)}, "
         f"loss {evaluation.loss:.3f} nats per row.",
-        _table(["Class", "Precision", "Recall", "F1", "Test rows"], classes),
+        table(["Class", "Precision", "Recall", "F1", "Test rows"], classes),
         "\n".join(
-            f"- {_plain(one)}" for one in (*evaluation.warnings, *(f"{one.name}: {one.note}" for one in evaluation.baselines if one.note))
+            f"- {plain(one)}" for one in (*evaluation.warnings, *(f"{one.name}: {one.note}" for one in evaluation.baselines if one.note))
         ),
     ]
     return "\n\n".join(part for part in told if part)
@@ -157,19 +171,21 @@ def _account(one: Account) -> str:
     def row(figure: Told) -> list[str]:
         others = {other.id: f"{number(other.value)} ({p_words(other.p_value)})" for other in figure.others}
         before = [number(figure.before) if figure.before is not None else ""] if untuned else []
-        return [_plain(figure.name), shown(figure), *before, *(others.get(id, "") for id in names)]
+        return [plain(figure.name), shown(figure), *before, *(others.get(id, "") for id in names)]
 
     told = [
         "## Results",
         f"On {one.rows:,} test rows. In brackets the 95 % interval (1,000 bootstrap draws of the test rows), and how often "
         "chance alone makes such a difference.",
-        _table(["", "This model", *untuned, *(_plain(name) for name in names.values())], [row(figure) for figure in one.figures]),
-        "\n".join(f"- {_plain(told)}" for told in (*one.warnings, *(f"{one.name}: {one.note}" for one in one.figures), *one.notes)),
+        table(["", "This model", *untuned, *(plain(name) for name in names.values())], [row(figure) for figure in one.figures]),
+        "\n".join(f"- {plain(told)}" for told in (*one.warnings, *(f"{one.name}: {one.note}" for one in one.figures), *one.notes)),
     ]
     return "\n\n".join(part for part in told if part)
 
 
 def _task(finished: Finished) -> str:
+    if finished.writes:
+        return written_card.what_it_does(finished)
     task = all_tasks().get(finished.plan.task)
     return task.summary.rstrip(".") if task else "A language model"
 
@@ -186,23 +202,31 @@ def _data_name(finished: Finished) -> str:
 def _data(finished: Finished) -> str:
     plan, data = finished.plan, finished.spec.data
     source = (
-        f"[{_plain(_data_name(finished))}]({HUB}datasets/{data.source[4:]})"
+        f"[{plain(_data_name(finished))}]({HUB}datasets/{data.source[4:]})"
         if data.source.startswith("hub:")
-        else _plain(_data_name(finished))
+        else plain(_data_name(finished))
     )
     if data.test:
-        source += f", tested on {_plain(PureWindowsPath(data.test).name)}"
+        source += f", tested on {plain(PureWindowsPath(data.test).name)}"
     parts = ", ".join(f"{plan.rows[part]:,} for {words}" for part, words in _PARTS.items() if part in plan.rows)
-    beside = f", with {_code(plan.second)} beside it" if plan.second else ""
-    counts = [[_plain(label), f"{plan.class_counts.get(label, 0):,}"] for label in plan.labels]
+    counts = [[plain(label), f"{plan.class_counts.get(label, 0):,}"] for label in plan.labels]
     return "\n\n".join(
         [
             "## Data",
-            f"{source}; text from the column {_code(plan.text)}{beside}, label from {_code(plan.label)}. Rows: {parts}. "
+            f"{source}; {_columns(finished)}. Rows: {parts}. "
             f"No row of it is in this folder. SHA-256 of the data: `{finished.kept.data_sha256}`.",
-            _table(["Class", "Rows"], counts) if finished.sorts else "",
+            table(["Class", "Rows"], counts) if finished.sorts else "",
         ]
     )
+
+
+def _columns(finished: Finished) -> str:
+    """Which columns it learnt from."""
+    plan = finished.plan
+    told = [f"text from the column {code(plan.text)}{f', with {code(plan.second)} beside it' if plan.second else ''}"]
+    if plan.label != plan.text:
+        told.append(f"{'what is to be written' if finished.writes else 'label'} from {code(plan.label)}")
+    return ", ".join(told)
 
 
 _PARTS = {"train": "training", "validation": "validation", "test": "the test"}
@@ -215,22 +239,20 @@ def _use(finished: Finished) -> str:
         wanted.append(f"peft=={versions.get('peft', '')}".rstrip("="))
     if finished.adapter and finished.plan.model.id == EMBEDDED:
         wanted.append(EMBEDDED_REQUIREMENT)
-    settings = finished.plan.settings
-    kept = "its beginning and its end are" if settings["keep"] == "ends" else "its beginning is"
     told = [
         "## Use",
         "```sh\npip install " + " ".join(f'"{one}"' if "=" in one else one for one in wanted) + "\n```",
         "In this folder (`example.py` holds the same lines):",
         f"```python\n{example(finished, folder='Path()')}```",
-        f"A text longer than {settings['max_length']} tokens is cut: {kept} read. Before training, texts were brought to Unicode's "
-        "NFC form and control characters became spaces" + (", as did `<br />` tags." if settings["clean_html"] else "."),
+        _cut(finished),
+        *([] if finished.has_head else written_card.asking(finished)),
     ]
     if finished.temperature != 1.0:
         told.append(
             "How sure it is was corrected on validation rows (temperature scaling): the lines divide the logits by "
             f"{finished.temperature:.3g}."
         )
-    if finished.adapter:
+    if finished.adapter and finished.has_head:
         brings = "delta.safetensors" if finished.delta else "the adapter"
         told.append(f"That the base comes without a trained head (transformers reports it as missing) is right: {brings} brings it.")
     if finished.adapter and finished.plan.model.source == "gguf":
@@ -239,23 +261,34 @@ def _use(finished: Finished) -> str:
             "differ a little."
         )
     if finished.adapter and not is_on_hub(finished):
-        told.append(f"Put the folder of the base model, {_code(base_id(finished))}, beside the lines first.")
+        told.append(f"Put the folder of the base model, {code(base_id(finished))}, beside the lines first.")
     return "\n\n".join(told)
+
+
+def _cut(finished: Finished) -> str:
+    """What becomes of long texts, and what was done to all of them."""
+    settings = finished.plan.settings
+    tags = ", as did `<br />` tags." if settings.get("clean_html") else "."
+    clean = f"Before training, texts were brought to Unicode's NFC form and control characters became spaces{tags}"
+    if finished.writes:
+        return f"Prompt and answer together were at most {settings['max_length']} tokens long in training. {clean}"
+    kept = "its beginning and its end are" if settings["keep"] == "ends" else "its beginning is"
+    return f"A text longer than {settings['max_length']} tokens is cut: {kept} read. {clean}"
 
 
 def _training(finished: Finished) -> str:
     plan, kept = finished.plan, finished.kept
-    spent = f" It took {finished.seconds / 60:,.1f} minutes on {_plain(finished.device)}." if finished.seconds else ""
-    settings = [[f"`{name}`", _value(value), _plain(plan.reason(name) or "")] for name, value in plan.settings.items()]
+    spent = f" It took {finished.seconds / 60:,.1f} minutes on {plain(finished.device)}." if finished.seconds else ""
+    settings = [[f"`{name}`", _value(value), plain(plan.reason(name) or "")] for name, value in plan.settings.items()]
     preset = f", preset {finished.spec.preset}" if finished.spec.preset else ""
     revision = f" at revision `{plan.model.revision}`" if plan.model.revision else ""
     return "\n\n".join(
         [
             "## Training",
-            f"{_method(finished)}{preset}, on {_plain(base_id(finished))}{revision}: {plan.trainable_parameters:,} of {plan.parameters:,} "
+            f"{_method(finished)}{preset}, on {plain(base_id(finished))}{revision}: {plan.trainable_parameters:,} of {plan.parameters:,} "
             f"parameters trained ({100 * plan.trainable_share:.2f}\u00a0%), {plan.effective_batch} rows a step.{spent}",
-            _table(["Setting", "Value", "Why, where Shur chose it"], settings),
-            "Versions: " + ", ".join(f"{_plain(name)} {_plain(version)}" for name, version in kept.versions.items()) + ".",
+            table(["Setting", "Value", "Why, where Shur chose it"], settings),
+            "Versions: " + ", ".join(f"{plain(name)} {plain(version)}" for name, version in kept.versions.items()) + ".",
         ]
     )
 
@@ -263,12 +296,10 @@ def _training(finished: Finished) -> str:
 def _terms(finished: Finished) -> str:
     entry = finished.catalog.model(finished.plan.model.id)
     licence = entry.licence if entry else finished.plan.model.licence
-    if licence:
-        told = f"The base model's licence holds: {_plain(licence)}."
-    else:
-        told = "The base model's licence is not known here: ask its maker."
+    unknown = "The base model's licence is not known here: ask its maker."
+    told = f"The base model's licence holds: {plain(licence)}." if licence else unknown
     told += " Whether the data may be used so is for its owner to say."
-    return f"## Licence\n\n{told} Made with Shur {_plain(finished.kept.versions.get('shur', ''))}."
+    return f"## Licence\n\n{told} Made with Shur {plain(finished.kept.versions.get('shur', ''))}."
 
 
 def _method(finished: Finished) -> str:
@@ -286,20 +317,4 @@ def _value(value: Any) -> str:
             return "yes" if value else "no"
         case float():
             return f"{value:.6g}"
-    return _plain(str(value))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows))
-
-
-BLANKS = re.compile(r"[ \t\r\n\f\v\x85\u2028\u2029]+")  # not the no-break space
-
-
-def _plain(text: str) -> str:
-    """A person's words within Markdown: one line, and none of its signs at work."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", BLANKS.sub(" ", text).strip())
-
-
-def _code(text: str) -> str:
-    return "`" + BLANKS.sub(" ", text).replace("`", "'") + "`"
+    return plain(str(value))

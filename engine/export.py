@@ -21,11 +21,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engine import account, catalog, evaluate, merge, plan, spec
+from engine import account, catalog, chat, evaluate, merge, plan, spec
+from engine.asking import example
 from engine.card import model_card
 from engine.errors import Problem, Refused, redact
-from engine.loading import Finished, Pair, base_id, example
+from engine.loading import Finished, Pair, base_id
 from engine.store import Store
+from engine.tasks import all_tasks, instruct
 from engine.trained import TEMPERATURE, Kept, set_temperature, temperature_of
 
 KINDS = (".safetensors", ".json", ".txt", ".model", ".jinja")
@@ -62,9 +64,10 @@ def _has_model(folder: Path) -> None:
 def _finished(store: Store, run_id: str, model: Path) -> Finished:
     folder = store.folder(run_id)
     judged = folder / "evaluation.json"
+    planned = plan.from_json((folder / "plan.json").read_text("utf-8"))
+    writes = all_tasks()[planned.task].writes
     record = store.record(run_id)
     delta = model / "delta.json"
-    planned = plan.from_json((folder / "plan.json").read_text("utf-8"))
     return Finished(
         run_id=run_id,
         spec=spec.from_json((folder / "spec.json").read_text("utf-8")),
@@ -79,8 +82,37 @@ def _finished(store: Store, run_id: str, model: Path) -> Finished:
         pair=_pair(model) if planned.second else None,
         device=record.started.device if record.started else "",
         seconds=record.seconds,
+        writes=writes is not None,
+        stops=writes.stops if writes else (),
+        ends=_ends(planned, model) if writes else (),
         temperature=temperature_of(folder / "model"),
     )
+
+
+def _chat(planned: plan.Plan, model: Path) -> chat.Chat:
+    """The form that conversations had in training; without a template for a task that has none."""
+    own, chosen = chat.read(model), planned.settings.get("chat_template")
+    template = {"own": own.template or instruct.PLAIN, "chatml": instruct.CHATML, "plain": instruct.PLAIN}.get(str(chosen))
+    return replace(own, template=template)
+
+
+def _ends(planned: plan.Plan, model: Path) -> tuple[str, ...]:
+    """The special token that the chat template puts behind an answer, where it is not the tokenizer's own end."""
+    told, tokenizer = _chat(planned, model), model / "tokenizer.json"
+    if told.template is None or not tokenizer.exists():
+        return ()
+    from jinja2 import TemplateError
+    from tokenizers import Tokenizer
+
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "abc"}]
+    try:
+        after = chat.rendered(told.template, {"eos_token": "", **told.tokens}, turns, asks=False).rpartition("abc")[2]
+    except (TemplateError, TypeError, ValueError):
+        return ()
+    opened = Tokenizer.from_file(str(tokenizer))
+    first = opened.encode(after, add_special_tokens=False).ids[:1]
+    added = opened.get_added_tokens_decoder()
+    return tuple(added[one].content for one in first if one in added and added[one].content != told.tokens.get("eos_token"))
 
 
 def _special_tokens(tokenizer: Path) -> tuple[int, int]:
@@ -117,8 +149,10 @@ def _write_folder(model: Path, target: Path, finished: Finished) -> None:
     beside = target.with_name(f".{target.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
+    template = _chat(finished.plan, model).template
+    left_out = {TEMPERATURE, *(["chat_template.jinja"] if template else []), *(["labels.json"] if finished.writes else [])}
     for path in sorted(model.iterdir()):
-        if path.suffix not in KINDS or not path.is_file() or path.name == TEMPERATURE:
+        if path.suffix not in KINDS or not path.is_file() or path.name in left_out:
             continue
         if path.suffix == WEIGHTS:
             _link(path, beside / path.name)
@@ -130,6 +164,8 @@ def _write_folder(model: Path, target: Path, finished: Finished) -> None:
             (beside / path.name).write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", "utf-8")
         else:
             shutil.copyfile(path, beside / path.name)
+    if template:  # so that whoever asks it does so in the form of the training
+        (beside / "chat_template.jinja").write_text(template, "utf-8")
     if finished.temperature != 1.0:  # of the adapter's folder, also where its merged model is taken home
         set_temperature(beside, finished.temperature)
     (beside / "README.md").write_text(redact(model_card(finished)), "utf-8")
@@ -145,7 +181,11 @@ def _named(told: Any, name: str, finished: Finished) -> Any:
     told = {field: base_id(finished) if field in PATH_FIELDS and value else value for field, value in told.items()}
     if name == "adapter_config.json":
         told["revision"] = finished.plan.model.revision
-    if name == "config.json":
+    if name == "tokenizer_config.json" and "chat_template" in finished.plan.settings:
+        told.pop("chat_template", None)  # it stands in a file of its own
+    if name == "config.json" and not finished.has_head:
+        told["use_cache"] = True  # training went without
+    elif name == "config.json":
         told["id2label"] = {str(at): label for at, label in enumerate(finished.plan.labels)}
         told["label2id"] = {label: at for at, label in enumerate(finished.plan.labels)}
     return told

@@ -47,6 +47,9 @@ class Finished:
     seconds: float
     pair: Pair | None = None  # how two texts are put together, where the model reads pairs
     account: Account | None = None  # instead of an evaluation, where the task gives no classes
+    writes: bool = False  # whether its task is to write, and not to give a class
+    stops: tuple[str, ...] = ()  # words at which an answer ends
+    ends: tuple[str, ...] = ()  # special tokens that end one, besides the tokenizer's own end
     temperature: float = 1.0  # by which logits are divided, so that its confidence is true
 
     @property
@@ -54,6 +57,11 @@ class Finished:
         """Whether the model gives classes."""
         task = all_tasks().get(self.plan.task)
         return task is None or task.sorts
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a head for its classes was put in the place of the one that writes."""
+        return bool(self.plan.model.head)
 
     @property
     def name(self) -> str:
@@ -82,13 +90,13 @@ def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
     imports = ["import json", "import unicodedata", "from pathlib import Path", "import torch"]
     if finished.adapter and finished.plan.model.id == EMBEDDED:
         imports.insert(2, "from importlib.util import find_spec")
-    more, loading = _loading(finished)
+    more, lines_of_model = loading(finished)
     imports += [*more, "from transformers import AutoModelForSequenceClassification, AutoTokenizer"]
     lines = [
         f"folder = {folder}",
         'labels = json.loads((folder / "labels.json").read_text("utf-8"))',
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
-        *loading,
+        *lines_of_model,
         *(_pairs(finished) if finished.pair else [
             'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
             '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
@@ -134,12 +142,13 @@ def _logits(finished: Finished, temperature: float) -> str:
     return logits if temperature == 1.0 else f"({logits} / {temperature!r})"
 
 
-def _loading(finished: Finished) -> tuple[list[str], list[str]]:
+def loading(finished: Finished) -> tuple[list[str], list[str]]:
     """The imports and the lines that make `model` from the files and, where they are not the whole, from the base."""
+    kind = "AutoModelForSequenceClassification" if finished.has_head else "AutoModelForCausalLM"
     if not finished.adapter:
-        return [], ['model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32").eval()']
-    heads = "num_labels=len(labels), pad_token_id=tokenizer.pad_token_id"
-    base = f'AutoModelForSequenceClassification.from_pretrained({_base_expression(finished)}, {heads}, dtype="float32")'
+        return [], [f'model = {kind}.from_pretrained(folder, dtype="float32").eval()']
+    heads = "num_labels=len(labels), pad_token_id=tokenizer.pad_token_id, " if finished.has_head else ""
+    base = f'{kind}.from_pretrained({_base_expression(finished)}, {heads}dtype="float32")'
     if finished.delta is None:
         return ["from peft import PeftModel"], [f"base = {base}", "model = PeftModel.from_pretrained(base, folder).eval()"]
     lines = [

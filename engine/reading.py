@@ -8,9 +8,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine import evaluate
+from engine import account, evaluate
 from engine import plan as planning
 from engine import spec as specs
+from engine.account import Account
 from engine.errors import Problem, Refused, explain, redact
 from engine.evaluate import Evaluation
 from engine.plan import Plan
@@ -39,6 +40,7 @@ class RunSummary:
     accuracy: float | None  # on the test rows, 0 to 1; None until it is judged
     macro_f1: float | None
     sentence: str | None  # the verdict
+    figure: str | None = None  # of a run that writes, the figure told first, in words
     study: str | None = None  # the comparison that it belongs to
 
     @property
@@ -102,7 +104,7 @@ class Reader:
 
     def _summary(self, run_id: str) -> RunSummary:
         folder = self.store.folder(run_id)
-        stamp = tuple(_size_and_time(folder / name) for name in ("events.jsonl", "spec.json", "evaluation.json"))
+        stamp = tuple(_size_and_time(folder / name) for name in ("events.jsonl", "spec.json", "evaluation.json", account.FILE))
         with self._guard:
             known = self._summaries.get(run_id)
             if known is None or known[0] != stamp:
@@ -120,7 +122,7 @@ class Reader:
             spec = specs.from_json(self.spec_json(run_id))
         except Refused:
             spec = RunSpec(DataSpec(""), "", method="", preset=None, name=f"{run_id} (its spec is damaged)")
-        judged = self.evaluation(run_id)
+        judged, told = self.evaluation(run_id), self.account(run_id)
         return RunSummary(
             id=run_id,
             name=spec.name or run_id,
@@ -136,7 +138,8 @@ class Reader:
             total_steps=record.total_steps,
             accuracy=judged.accuracy.value if judged else None,
             macro_f1=judged.macro_f1.value if judged else None,
-            sentence=judged.sentence if judged else None,
+            sentence=judged.sentence if judged else told.sentence if told else None,
+            figure=account.headline_words(told) if told else None,
             study=spec.study,
         )
 
@@ -145,6 +148,13 @@ class Reader:
         try:
             return evaluate.from_json((self.store.folder(run_id) / "evaluation.json").read_text("utf-8"))
         except (FileNotFoundError, ValueError):
+            return None
+
+    def account(self, run_id: str) -> Account | None:
+        """The verdict on a run that writes; None until it is judged, and for a run that gives classes."""
+        try:
+            return account.from_json((self.store.folder(run_id) / account.FILE).read_text("utf-8"))
+        except (OSError, ValueError):
             return None
 
     def plan(self, run_id: str) -> Plan:

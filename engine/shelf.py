@@ -107,6 +107,7 @@ class _Run:
         knobs: Any = settle(task.knobs, self.kept.settings)
         knobs = replace(knobs, max_length=max(LEAST_TOKENS, knobs.max_length))  # rows that were all short cut no prompt
         writes = task.writes
+        ends = writes.ends(tokenizer, knobs) if writes and writes.ends else ()
 
         def cleaned(text: str) -> str:
             return clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html)
@@ -117,7 +118,7 @@ class _Run:
                 turns = [{**one, "content": cleaned(one["content"])} for one in messages(said)]
                 first, beside, form = json.dumps([*turns, {"role": "assistant", "content": ""}], ensure_ascii=False), "", "chat"
             (ids,) = task.encode(tokenizer, Texts([first], [beside]), knobs)
-            return Prompt(tuple(ids), (), form, writes.stops if writes else ())  # type: ignore[arg-type]
+            return Prompt(tuple(ids), ends, form, writes.stops if writes else ())  # type: ignore[arg-type]
 
         return put
 

@@ -17,9 +17,7 @@ from engine import catalog as presets
 from engine import coach, fitting, models, token_fit, trained, uploads
 from engine import plan as planning
 from engine import spec as specs
-from engine.account import FILE as ACCOUNT_FILE
 from engine.account import Account
-from engine.account import from_json as account_from_json
 from engine.asked import asked
 from engine.augment import Augmentation, making
 from engine.augment.making import Example
@@ -249,10 +247,7 @@ class Studio:
 
     def account(self, run_id: str) -> Account | None:
         """The verdict of a run whose model gives no classes; None where there is none. Raises Refused for a run that is not there."""
-        try:
-            return account_from_json((self.store.folder(run_id) / ACCOUNT_FILE).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
+        return self.reader.account(run_id)
 
     def rows_shown(self, spec: RunSpec, found: Preview) -> RowsShown | None:
         """The first rows as the model would read and write them; None where the task shows none."""

@@ -51,8 +51,9 @@ def _grouped(runs: Sequence[RunSummary], studies: Sequence[Study]) -> list[tuple
 
 
 def _run_line(run: RunSummary) -> tuple[str, ...]:
+    figures = (escape(run.figure), "") if run.figure else (tables.number(run.accuracy), tables.number(run.macro_f1))
     return (
-        link(run.id, run.name), f"{state_mark(run.state)}{_progress(run)}", tables.number(run.accuracy), tables.number(run.macro_f1),
+        link(run.id, run.name), f"{state_mark(run.state)}{_progress(run)}", *figures,
         words.duration(run.seconds), words.moment(run.created),
     )  # fmt: skip
 

@@ -39,6 +39,7 @@ class Writes:
     headline: str  # the figure told first; of the loss: "perplexity_word"
     stops: tuple[str, ...] = ()  # words at which an answer ends
     chats: bool = False  # a row's first text may be a conversation as JSON, [{"role": …, "content": …}, …]
+    ends: Callable[[Any, Any], tuple[int, ...]] | None = None  # (tokenizer, knobs) -> tokens that end one, besides the model's own
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,13 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def ends(tokenizer: Any, knobs: InstructKnobs) -> tuple[int, ...]:
+    """The special token that the form puts behind an answer: of a base model it is not always what ends its texts."""
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "abc"}]
+    after = rendered(tokenizer, turns, knobs, asks=False).rpartition("abc")[2]
+    return tuple(one for one in _ids(tokenizer, after)[:1] if one in {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder})
+
+
 def prompts(texts: Texts) -> tuple[Texts, list[str]]:
     """Each row without its answer, and that answer."""
     assert texts.answers is not None
@@ -206,6 +213,13 @@ TASK = _writing.task(
     InstructKnobs,
     encode,
     check,
-    Writes(prompts=prompts, figures=figures, headline="rougeL", stops=("<|im_end|>", "### Instruction:", "### Response:"), chats=True),
+    Writes(
+        prompts=prompts,
+        figures=figures,
+        headline="rougeL",
+        stops=("<|im_end|>", "### Instruction:", "### Response:"),
+        ends=ends,
+        chats=True,
+    ),
     shown,
 )

@@ -21,6 +21,7 @@ ORDER = (
     "memory", "published", "speed", "letters", "augment", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "calibration", "answers", "mislabelled", "slices", "agreement", "reviews",
     "occlusion", "again", "suspecting", "features", "train", "trained", "account", "accounting", "judging", "loading",
+    "asking", "markdown", "written_card",
     "card", "merge", "export", "opening", "measure",
     "worker", "predict", "playground", "obituary", "processes", "supervisor", "measuring",
     "uploads", "taking_in", "facts", "made_examples", "reading", "writers", "shelf", "playing",

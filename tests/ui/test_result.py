@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from engine import account
+from engine.__main__ import outcome
 from engine.evaluate import Sample
 from engine.events import Ended, Progress, Queued, Started
-from engine.store import RunRecord, fold
+from engine.store import RunRecord, Store, fold
+from engine.studio import Studio
+from tests.finished import told as a_told
 from tests.ui import homes
 from ui import result
 
@@ -72,3 +77,18 @@ def test_a_persons_text_is_shown_and_never_run() -> None:
 
 def test_before_there_is_a_verdict_nothing_is_claimed() -> None:
     assert result.verdict(None) == result.scores_table(None) == result.classes_table(None) == result.samples_table(None) == ""
+
+
+def test_a_run_that_writes_is_listed_with_its_first_figure_in_words(tmp_path: Path) -> None:
+    run_id = homes.finished(tmp_path, NOW)
+    folder = Store(tmp_path).folder(run_id)
+    (folder / "evaluation.json").unlink()
+    (folder / account.FILE).write_text(account.to_json(a_told("instruct")), "utf-8")
+    (one,) = Studio(tmp_path, dispatch=False).runs()
+    assert (one.figure, one.accuracy) == ("ROUGE-L 3.50", None)
+    assert one.sentence is not None
+    assert "ROUGE-L 3.50" in result.runs_table([one])
+    last = outcome(Studio(tmp_path, dispatch=False), run_id)
+    assert last["sentence"] == one.sentence
+    assert {figure["id"] for figure in last["metrics"]["figures"]} == {"perplexity_token", "perplexity_word", "rougeL"}
+    assert "samples" not in last["metrics"]

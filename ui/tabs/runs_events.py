@@ -81,7 +81,7 @@ def on_open(run_id: str) -> tuple[Any, ...]:
 def on_tick(studio: Studio, run_id: str) -> tuple[str, str]:
     """A cheap look: what is on disk, in a few words. Only when they differ from the last ones is anything drawn."""
     if not run_id:
-        told = [f"{one.id}:{one.state}:{one.step}:{one.name}:{one.accuracy}" for one in studio.runs()]
+        told = [f"{one.id}:{one.state}:{one.step}:{one.name}:{one.accuracy}:{one.figure}" for one in studio.runs()]
         return " ".join([*told, *(one.id for one in studio.studies())]) or "none", ""
     try:
         folder = studio.store.folder(run_id)
