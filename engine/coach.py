@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.account import Account, Sample
 from engine.events import Evaluated, Step
 from engine.knobs import Value
 from engine.methods import all_methods
@@ -19,7 +20,7 @@ from engine.plan import Plan
 from engine.store import RunRecord
 from engine.verdict import percent
 
-Kind = Literal["diverged", "rate_high", "rate_low", "overfitting", "plateau", "never_predicted"]
+Kind = Literal["diverged", "rate_high", "rate_low", "overfitting", "plateau", "never_predicted", "endless"]
 CHECKS = 3  # in a row: patience of background.md section 3; one bad check is noise
 WINDOW = 8  # steps whose mean loss is compared; batches of 16 rows scatter a single step by a third
 FEWEST_STEPS = 24  # three windows, before the training loss says anything
@@ -35,6 +36,9 @@ LEFT = 0.15  # of all steps that must be left for a stop to be worth it
 WASTED = 0.4  # of all steps without gain, from which a run that is over is told; a rate that falls to zero always ends in a quiet part
 EARLY = 2 / 3  # of all steps, before which neither a class that is never given nor a standstill without learning says anything
 LEARNT_WELL = 0.75  # of the loss of guessing, that the training loss has fallen below
+FEWEST_ANSWERS = 5  # below which it says nothing that most of them did not end
+AS_LONG = 0.8  # of what was written, from which an answer that was wanted counts as too long for the room it had
+MOST_NEW_TOKENS = 2048  # as the knob allows
 TOO_HIGH, TOO_LOW = 5.0, 10.0  # the rate is divided by the one, or multiplied by the other
 
 
@@ -66,6 +70,11 @@ class Lesson:
     rate_range: tuple[float, float] | None = None
     adapter: bool = False  # has a rank to lower
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether it learns to tell classes apart; else it learns to write, and its loss is nats a token."""
+        return len(self.class_rows) > 1
+
 
 def lesson(plan: Plan) -> Lesson:
     """What the coach needs of this plan."""
@@ -79,8 +88,11 @@ def lesson(plan: Plan) -> Lesson:
 KEEP = Advice("keep the best so far")
 
 
-def findings(record: RunRecord, lesson: Lesson) -> tuple[Finding, ...]:
-    """What the curves say, the gravest first; nothing where all is well, or where it is too early to tell."""
+def findings(record: RunRecord, lesson: Lesson, account: Account | None = None) -> tuple[Finding, ...]:
+    """What the curves say, the gravest first; nothing where all is well, or where it is too early to tell.
+
+    `account`: the verdict on a run that writes, once there is one.
+    """
     steps = record.steps
     checks = [one for one in record.evaluations if one.split == "validation"]
     guess = guessing_loss(lesson.class_rows)
@@ -89,7 +101,7 @@ def findings(record: RunRecord, lesson: Lesson) -> tuple[Finding, ...]:
         return (trouble,)
     slow = _too_low(steps, lesson)
     of_checks = [] if slow else [_overfitting(steps, checks, lesson) or _plateau(record, checks, lesson)]
-    found = [slow, *of_checks, _never_predicted(record, checks, lesson, slow is not None)]
+    found = [slow, *of_checks, _never_predicted(record, checks, lesson, slow is not None), _endless(account, lesson)]
     return tuple(one for one in found if one is not None)
 
 
@@ -256,10 +268,8 @@ def _plateau(record: RunRecord, checks: Sequence[Evaluated], lesson: Lesson) -> 
     if still < CHECKS or not (wasted if record.is_over else record.total_steps - record.step >= LEFT * record.total_steps):
         return None
     what = {"macro_f1": "macro F1", "weighted_f1": "weighted F1"}.get(figure, figure)
-    message = (
-        f"No gain since step {since}: in {still} checks on held-out rows neither the loss nor {what} (at best {percent(top)}) got better. "
-        "More steps of the same are unlikely to help."
-    )
+    better = f"neither the loss nor {what} (at best {percent(top)}) got better" if lesson.has_classes else "the loss did not get better"
+    message = f"No gain since step {since}: in {still} checks on held-out rows {better}. More steps of the same are unlikely to help."
     share = since / record.total_steps
     passes = lesson.settings.get("epochs")
     fewer: tuple[Advice, ...] = ()
@@ -305,3 +315,34 @@ def _never_predicted(record: RunRecord, checks: Sequence[Evaluated], lesson: Les
         else Advice(f"train again with {longer:g} passes", {"epochs": longer})
     )
     return Finding("never_predicted", since, message, (advice,))
+
+
+# The answers of a model that writes
+
+
+def _endless(account: Account | None, lesson: Lesson) -> Finding | None:
+    """Most answers in the test were cut off: the room was too short for what was wanted, or how to end was not learnt."""
+    if account is None or len(account.samples) < FEWEST_ANSWERS:
+        return None
+    cut = [one for one in account.samples if one.ended in ("length", "budget")]
+    if len(cut) <= len(account.samples) / 2:
+        return None
+    room, passes = lesson.settings.get("max_new_tokens"), lesson.settings.get("epochs")
+    told = f"{len(cut)} of {len(account.samples)} answers shown from the test never came to an end by themselves"
+    longer: list[Advice] = []
+    if isinstance(passes, (int, float)):
+        twice = round(2 * float(passes), 2)
+        longer = [Advice(f"train again with {twice:g} {'pass' if twice == 1 else 'passes'}", {"epochs": twice})]
+    wider: list[Advice] = []
+    if isinstance(room, int) and room < MOST_NEW_TOKENS:
+        most = min(MOST_NEW_TOKENS, 2 * room)
+        wider = [Advice(f"train again and let answers become {most} tokens long in the test", {"max_new_tokens": most})]
+    if sum(map(_was_too_long, cut)) > len(cut) / 2:
+        message = f"{told}: what was wanted is about as long as the {room} tokens that they may have."
+        return Finding("endless", account.step, message, (*wider, *longer))
+    message = f"{told}, though shorter ones were wanted: it has not learnt to stop. More passes teach it where an answer ends."
+    return Finding("endless", account.step, message, (*longer, *wider))
+
+
+def _was_too_long(one: Sample) -> bool:
+    return len(one.wanted) >= AS_LONG * len(one.written)

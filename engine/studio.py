@@ -357,8 +357,8 @@ class Studio:
         self._supervisor.enough(run_id)
 
     def coached(self, run_id: str) -> tuple[Finding, ...]:
-        """What the coach sees in the run's curves, the gravest first. Raises Refused for no run."""
-        return coach.findings(self.record(run_id), coach.lesson(self.plan(run_id)))
+        """What the coach sees in the run's curves and answers, the gravest first. Raises Refused for no run."""
+        return coach.findings(self.record(run_id), coach.lesson(self.plan(run_id)), self.account(run_id))
 
     def follow(self, run_id: str, kind: str, choice: int, token: str | None = None) -> str:
         """Does what the coach advises: the id of the run that was started, or "" where this one was asked to keep its best.

@@ -16,6 +16,7 @@ TITLES = {
     "overfitting": "Overfitting",
     "plateau": "No more gain",
     "never_predicted": "A class it never gives",
+    "endless": "Answers that never end",
 }
 
 

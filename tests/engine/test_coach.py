@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from engine.account import Account, Sample
 from engine.coach import Finding, Lesson, findings, guessing_loss
 from engine.events import Ended, Evaluated, Step
 from engine.methods import all_methods
 from engine.slices import wilson
 from engine.store import RunRecord
+from tests.finished import told as told_of
 
 ROOT = Path(__file__).parents[2]
 CURVES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "tests" / "curves").glob("*.json"))}
@@ -148,6 +150,45 @@ def test_a_class_that_is_never_given_is_told_by_its_name_and_met_with_weights() 
     assert told.advice[0].settings == {"class_weights": "balanced"}
     weighed = {one.kind: one for one in findings(record, replace(LESSON, settings={**LESSON.settings, "class_weights": "balanced"}))}
     assert weighed["never_predicted"].advice[0].settings == {"epochs": 4.0}
+
+
+WRITES = replace(LESSON, class_rows=(60,), settings={**LESSON.settings, "select_by": "loss", "max_new_tokens": 64})
+
+
+def test_of_a_run_that_writes_nothing_is_said_of_classes_or_of_a_figure_that_it_has_not() -> None:
+    losses = [3.0 - 0.05 * at for at in range(40)] + [1.0] * 60
+    record = running(losses, [2.9, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    bare = replace(record, evaluations=tuple(replace(one, metrics={"loss": one.metrics["loss"]}) for one in record.evaluations),
+                   ended=Ended(0.0, "finished", ""), state="finished")  # fmt: skip
+    (told,) = findings(bare, WRITES)
+    assert told.kind == "plateau"
+    for absent in ("F1", "%", "class"):
+        assert absent not in told.message
+    assert guessing_loss(WRITES.class_rows) == 0
+
+
+def an_account(ended: Sequence[str], wanted: str = "short") -> Account:
+    samples = tuple(Sample(at, "p", wanted, "a text that goes on and on", "", one) for at, one in enumerate(ended))
+    return replace(told_of("instruct"), samples=samples)
+
+
+@pytest.mark.parametrize(
+    ("ended", "wanted", "kinds", "first"),
+    [
+        (["length"] * 7 + ["end"] * 5, "short", ["endless"], {"epochs": 4.0}),
+        (["length"] * 7 + ["end"] * 5, "a text that goes on and on, too", ["endless"], {"max_new_tokens": 128}),
+        (["length"] * 5 + ["stop"] * 7, "short", [], None),
+        (["length"] * 4, "short", [], None),
+    ],
+)
+def test_answers_that_never_end_are_told_with_what_helps(
+    ended: list[str], wanted: str, kinds: list[str], first: dict[str, float] | None
+) -> None:
+    told = findings(running([1.0] * 8), WRITES, an_account(ended, wanted))
+    assert [one.kind for one in told] == kinds
+    if first:
+        assert told[0].advice[0].settings == first
+        assert told[0].message.startswith("7 of 12 answers")
 
 
 def steps(losses: Sequence[float]) -> tuple[Step, ...]:

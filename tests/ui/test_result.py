@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from engine import account
 from engine.__main__ import outcome
+from engine.coach import Kind
 from engine.evaluate import Sample
 from engine.events import Ended, Progress, Queued, Started
 from engine.store import RunRecord, Store, fold
 from engine.studio import Studio
 from tests.finished import told as a_told
 from tests.ui import homes
-from ui import result
+from ui import coach, result
 
 NOW = 1_000_000.0
 
@@ -92,3 +94,7 @@ def test_a_run_that_writes_is_listed_with_its_first_figure_in_words(tmp_path: Pa
     assert last["sentence"] == one.sentence
     assert {figure["id"] for figure in last["metrics"]["figures"]} == {"perplexity_token", "perplexity_word", "rougeL"}
     assert "samples" not in last["metrics"]
+
+
+def test_whatever_the_coach_finds_has_a_title() -> None:
+    assert set(coach.TITLES) == set(get_args(Kind))
