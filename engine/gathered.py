@@ -1,4 +1,4 @@
-"""All that is known of a judged run in one place, for its report."""
+"""All that is known of a judged run in one place, for its report: of one that gives classes, and of one that writes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine import reviews
 from engine import spec as specs
+from engine.account import Account
 from engine.answers import Answer
 from engine.calibration import Confidence
 from engine.data.doctor import Checkup
@@ -23,14 +24,33 @@ from engine.verdict import Rival
 
 
 @dataclass(frozen=True)
-class Known:
-    """All that is known of a judged run."""
+class KnownRun:
+    """What is known of every judged run."""
 
     run_id: str
     spec: RunSpec
     spec_json: str
     plan: Plan
     record: RunRecord
+    checkup: Checkup | None  # None where the data cannot be opened any more
+    studies: tuple[Result, ...]  # of the same data, model and method
+
+    @property
+    def title(self) -> str:
+        return self.spec.name or self.run_id
+
+
+@dataclass(frozen=True)
+class KnownWriter(KnownRun):
+    """All that is known of a judged run that writes."""
+
+    account: Account
+
+
+@dataclass(frozen=True)
+class Known(KnownRun):
+    """All that is known of a judged run that gives classes."""
+
     evaluation: Evaluation
     beside: tuple[Rival, ...]
     confidence: Confidence | None
@@ -39,8 +59,6 @@ class Known:
     slices: tuple[Slice, ...]
     doubted: int | None  # rows whose labels are likely wrong; None where nobody has looked
     corrected: int  # labels put right by hand
-    checkup: Checkup | None  # None where the data cannot be opened any more
-    studies: tuple[Result, ...]  # of the same data, model and method
     reviewed: Outcome | None  # what people said of some rows; None where nobody was asked
 
 
@@ -53,16 +71,26 @@ def known(studio: Studio, run_id: str) -> Known:
     spec, explorer = specs.from_json(text), studio.explorer
     has_answers = explorer.has_answers(run_id)
     return Known(
-        run_id, spec, text, studio.plan(run_id), studio.record(run_id), evaluation, studio.beside(run_id), studio.judged.confidence(run_id),
-        studio.look(run_id).found,
+        run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec), tuple(_studies(studio, spec)),
+        evaluation, studio.beside(run_id), studio.judged.confidence(run_id), studio.look(run_id).found,
         explorer.answers(run_id) if has_answers else (),
         explorer.slices(run_id) if has_answers else (),
         len(explorer.doubted(run_id)) if has_answers and explorer.was_looked_through(run_id) else None,
         len(explorer.all_corrections(run_id)) if has_answers else 0,
-        _checkup(studio, spec),
-        tuple(_studies(studio, spec)),
         _reviewed(studio, run_id),
     )  # fmt: skip
+
+
+def known_writer(studio: Studio, run_id: str) -> KnownWriter | None:
+    """Everything about a run that writes; None where it has no account."""
+    account = studio.account(run_id)
+    if account is None:
+        return None
+    text = studio.spec_json(run_id)
+    spec = specs.from_json(text)
+    return KnownWriter(
+        run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec), tuple(_studies(studio, spec)), account
+    )
 
 
 def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.account import FEW_WRITTEN, Account, Told, is_better, number
 from engine.document import Check
 from engine.evaluate import Evaluation
 from engine.methods import all_methods
@@ -11,11 +12,12 @@ from engine.plan import Plan
 from engine.probed import Probed
 from engine.reviews import Outcome
 from engine.study_result import Result
-from engine.verdict import percent
+from engine.verdict import p_words, percent
 
 FEWEST_OF_A_CLASS = 10  # test rows, below which a label's own figures say next to nothing
 FOLDS_UNDER = 5000  # rows
 FEWEST_REVIEWED = 100  # rows
+CUT_OFF = 0.1  # of the answers, up to which it counts as having learnt to stop
 
 
 def checks(
@@ -48,7 +50,64 @@ def checks(
     )  # fmt: skip
 
 
-def _split(one: Evaluation) -> Check:
+def checks_of_writing(account: Account, plan: Plan, studies: Sequence[Result]) -> tuple[Check, ...]:
+    """The items of a run that writes, in the order in which they are best done."""
+    compared = next((one for one in studies if one.state == "finished" and one.study.varies == "methods"), None)
+    figures = sorted((one for one in account.figures if one.rows), key=lambda one: one.id != account.headline)
+    return (
+        _split(account),
+        _several(figures),
+        _of_untuned(figures),
+        _enough(account),
+        _stops(account),
+        Check(
+            "Compared with other methods", compared is not None,
+            " ".join(compared.advice.sentences) if compared else "Whether another method writes better is not known: compare some.",
+        ),
+        Check(
+            "Another split", False,
+            "One split of the rows may mislead: train again with another seed of the split, and see whether the figures stay.",
+        ),
+        Check("Read by people", False, "Read 50 answers, and have somebody else read them: no figure tells what is false or rude."),
+        Check("Speed where it will run", False, "Run there: python -m engine write --run RUN --json PROMPT; it tells tokens a second."),
+        _taken_home(plan, None),
+    )  # fmt: skip
+
+
+def _several(figures: Sequence[Told]) -> Check:
+    listed = ", ".join(f"{one.name} {number(one.value.value)}" for one in figures)
+    return Check("Several figures", len(figures) > 2, f"{listed}." if figures else "Nothing could be scored.")
+
+
+def _of_untuned(figures: Sequence[Told]) -> Check:
+    name = "Compared with the untuned model"
+    first = next((one for one in figures if one.before is not None), None)
+    if first is None or first.before is None or first.p_value is None:
+        return Check(name, False, "The untuned model was not asked: train again.")
+    better = is_better(first)
+    how = "it may be chance" if better is None else "the training helped" if better else "the training made it worse"
+    return Check(name, True, f"{first.name} {number(first.value.value)}, untuned {number(first.before)}: {how} ({p_words(first.p_value)}).")
+
+
+def _enough(account: Account) -> Check:
+    name, told = "Enough answers", f"{account.written:,} test rows were answered by both models."
+    if account.written < FEW_WRITTEN:
+        return Check(name, False, f"{told} Raise “Rows written in the test” to {FEW_WRITTEN} or more.")
+    return Check(name, True, told)
+
+
+def _stops(account: Account) -> Check:
+    name = "Answers come to an end"
+    if not account.samples:
+        return Check(name, False, "No answer was kept: train again with “Rows written in the test” above 0.")
+    cut = sum(one.ended in ("length", "budget") for one in account.samples)
+    told = f"{cut} of the {len(account.samples)} answers shown were cut off."
+    if cut > CUT_OFF * len(account.samples):
+        return Check(name, False, f"{told} Let answers become longer in the test, or train longer, so that it learns where to stop.")
+    return Check(name, True, told)
+
+
+def _split(one: Evaluation | Account) -> Check:
     if one.seen_rows:
         told = (
             f"{one.seen_rows:,} of {one.rows:,} test texts stand among the training texts: let the doctor take them out, and train again."

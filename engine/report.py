@@ -15,7 +15,7 @@ from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture
 from engine.drawing import Series, plot
 from engine.evaluate import Evaluation
 from engine.events import Step
-from engine.gathered import Known
+from engine.gathered import Known, KnownRun
 from engine.store import RunRecord
 from engine.verdict import p_words, percent, with_interval
 
@@ -30,11 +30,16 @@ LACKS_LOOK = "Not known yet. Press “Look closer” on the run's page, or run: 
 def document(told: Known) -> Document:
     """The report, from the sentence that counts to how to repeat it."""
     sentence, _ = evaluate.headline(told.evaluation, told.beside)
+    return laid_out(told, sentence, tuple(Section(title, tuple(tell(told))) for title, tell in SECTIONS))
+
+
+def laid_out(told: KnownRun, sentence: str, sections: tuple[Section, ...]) -> Document:
+    """These sections under the run's name, the sentence and what it is of."""
     ended = told.record.ended
     when = time.strftime("%Y-%m-%d", time.gmtime(ended.time)) if ended else ""
     of = f"{told.plan.model.id}, {told.plan.method}, on {told.spec.data.known_as}"
     under = f"{of}. Run {told.run_id}{f', {when}' if when else ''}. Made with Shur."
-    return Document(told.spec.name or told.run_id, sentence, under, tuple(Section(title, tuple(tell(told))) for title, tell in SECTIONS))
+    return Document(told.title, sentence, under, sections)
 
 
 # The sections
@@ -143,7 +148,7 @@ def _mistakes(told: Known) -> list[Block]:
     wrong = sorted((one for one in told.answers if not one.is_right), key=lambda one: -one.confidence)
     if not told.answers:
         return [Words("Not known: the answers to the test rows were not kept.", "soft")]
-    rows = tuple((f"{one.row:,}", _cut(one.text), one.label, one.predicted, percent(one.confidence)) for one in wrong[:MOST_MISTAKES])
+    rows = tuple((f"{one.row:,}", cut(one.text), one.label, one.predicted, percent(one.confidence)) for one in wrong[:MOST_MISTAKES])
     first = f"{len(wrong):,} of {len(told.answers):,} test rows are wrong{'; the surest of them' if len(wrong) > MOST_MISTAKES else ''}:"
     blocks: list[Block] = (
         [Words(first), Grid(("Row", "Text", "Label", "The model said", "Sure"), rows)] if wrong else [Words("No test row is wrong.")]
@@ -187,7 +192,7 @@ def _edge_cases(told: Known) -> list[Block]:
         if one.changed is not None
     )
     examples = tuple(
-        (one.name, _cut(shown.after), shown.said_before, shown.said_after) for one in told.look.edge_cases for shown in one.examples[:1]
+        (one.name, cut(shown.after), shown.said_before, shown.said_after) for one in told.look.edge_cases for shown in one.examples[:1]
     )
     return [
         Words(f"Made from {told.look.edge_rows:,} of the {told.look.test_rows:,} test rows: how often the answer changes."),
@@ -215,7 +220,7 @@ def _speed(told: Known) -> list[Block]:
     ]
 
 
-def _studied(told: Known) -> list[Block]:
+def studied(told: KnownRun) -> list[Block]:
     if not told.studies:
         return [Words("None of this data, model and method. Under Compare: methods beside each other, folds, or a learning curve.", "soft")]
     blocks: list[Block] = []
@@ -245,11 +250,21 @@ def _data(told: Known) -> list[Block]:
     counts = tuple((label, f"{plan.class_counts.get(label, 0):,}") for label in plan.labels)
     blocks: list[Block] = [
         Words(f"{told.spec.data.known_as}: text from “{plan.text}”, label from “{plan.label}”. Rows: {parts}. SHA-256 {plan.data_sha256}."),
-        Words(f"{seen:,} test texts stand among the training texts too." if seen else "No test text stands among the training texts."),
+        seen_words(seen),
         Grid(("Label", "Usable rows"), counts),
     ]
+    return [*blocks, *checked(told)]
+
+
+def seen_words(seen: int) -> Words:
+    return Words(f"{seen:,} test texts stand among the training texts too." if seen else "No test text stands among the training texts.")
+
+
+def checked(told: KnownRun) -> list[Block]:
+    """What the doctor put right, and what it finds."""
     if told.checkup is None:
-        return [*blocks, Words("The data cannot be opened any more, so the doctor was not asked.", "soft")]
+        return [Words("The data cannot be opened any more, so the doctor was not asked.", "soft")]
+    blocks: list[Block] = []
     if told.checkup.applied:
         made = tuple((one.words, f"{one.rows:,}") for one in told.checkup.applied)
         blocks += [Words("What was put right before training; the file itself stays as it came:"), Grid(("Fix", "Rows"), made)]
@@ -264,15 +279,22 @@ def _data(told: Known) -> list[Block]:
 
 
 def _training(told: Known) -> list[Block]:
-    record, plan = told.record, told.plan
-    checks = [one for one in record.evaluations if one.split == "validation"]
-    loss = [Series("training", 0, _thinned(record.steps)), Series("held out", 1, tuple((one.step, one.metrics["loss"]) for one in checks))]
+    checks = [one for one in told.record.evaluations if one.split == "validation"]
     quality = [
         Series("macro F1", 0, tuple((float(one.step), 100 * one.metrics["macro_f1"]) for one in checks if "macro_f1" in one.metrics))
     ]
+    drawn = Picture("Quality on held-out rows", plot([one for one in quality if one.points], "Steps", "Macro F1 (%)"))
+    return trained(told, told.evaluation.step, "nats a row", [drawn])
+
+
+def trained(told: KnownRun, step: int, unit: str, more: list[Block]) -> list[Block]:
+    """How training went: facts, the loss in this unit, `more` pictures, warnings. `step`: whose weights are kept."""
+    record, plan = told.record, told.plan
+    checks = [one for one in record.evaluations if one.split == "validation"]
+    loss = [Series("training", 0, _thinned(record.steps)), Series("held out", 1, tuple((one.step, one.metrics["loss"]) for one in checks))]
     peak, gpu = (max((value or 0 for value in of), default=0) for of in _memory(record))
     facts = [
-        ("Steps", f"{record.step:,} of {record.total_steps:,}; the weights of step {told.evaluation.step:,} are kept"),
+        ("Steps", f"{record.step:,} of {record.total_steps:,}; the weights of step {step:,} are kept"),
         ("Time", minutes(record.seconds)),
         ("Peak memory", size(peak) + (f", GPU {size(gpu)}" if gpu else "")),
         ("Parameters", f"{plan.trainable_parameters:,} of {plan.parameters:,} trained ({percent(plan.trainable_share)})"),
@@ -280,8 +302,8 @@ def _training(told: Known) -> list[Block]:
         ("Ended", record.ended.reason if record.ended else ""),
     ]
     return [
-        Grid(("Training", ""), tuple(facts)), Picture("Loss", plot([one for one in loss if one.points], "Steps", "Loss (nats a row)")),
-        Picture("Quality on held-out rows", plot([one for one in quality if one.points], "Steps", "Macro F1 (%)")),
+        Grid(("Training", ""), tuple(facts)), Picture("Loss", plot([one for one in loss if one.points], "Steps", f"Loss ({unit})")),
+        *more,
         *([Listed(tuple(one.message for one in record.warnings))] if record.warnings else []),
     ]  # fmt: skip
 
@@ -303,7 +325,7 @@ def _checklist(told: Known) -> list[Block]:
     return [Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."), Checks(items)]
 
 
-def _repeat(told: Known) -> list[Block]:
+def repeat(told: KnownRun) -> list[Block]:
     versions = told.record.started.versions if told.record.started else {}
     settings = tuple((name.replace("_", " "), str(value), told.plan.reason(name) or "") for name, value in told.plan.settings.items())
     blocks: list[Block] = [
@@ -323,14 +345,14 @@ SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
     ("Mistakes, and where it is weakest", _mistakes),
     ("Edge cases", _edge_cases),
     ("Speed", _speed),
-    ("Studies", _studied),
+    ("Studies", studied),
     ("What people say", _reviewed),
     ("Before it is put to use", _checklist),
     ("The data", _data),
     ("The training", _training),
-    ("To repeat it", _repeat),
+    ("To repeat it", repeat),
 )
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     return text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"

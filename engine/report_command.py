@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from engine import document, gathered, report
+from engine import document, reported
 from engine.errors import Problem, Refused
 from engine.store import write_whole
 from engine.studio import Studio
@@ -24,7 +24,7 @@ def tell(told: argparse.Namespace, studio: Studio) -> int:
     write = WRITERS.get(told.to.suffix.lower())
     if write is None:
         raise Refused(Problem("to", f"{told.to} ends in neither .html nor .md.", "Write --to report.html or --to report.md."))
-    text = write(report.document(gathered.known(studio, told.run)))
+    text = write(reported.document(studio, told.run))
     try:
         write_whole(told.to, text.encode("utf-8", "replace"))
     except OSError as error:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from pathlib import Path
 
 import psutil
 
-from engine import catalog, evaluate, models, plan, spec
+from engine import account, catalog, evaluate, models, plan, spec
 from engine.evaluate import BaselineScore, ClassScore, Evaluation, Interval, Sample
 from engine.events import Ended, Evaluated, Event, Progress, Queued, Resources, Saved, Started, Step, Warned
 from engine.facts import Facts
 from engine.hardware import Hardware
+from engine.knobs import knobs_of
 from engine.plan import Plan
 from engine.spec import DataSpec, RunSpec
 from engine.store import Store, write_whole
+from engine.tasks import all_tasks
+from tests import finished as made_up
 
 CLASSES = ("নেতিবাচক", "Neutral", "Positive")
 TOTAL = 100  # steps
@@ -87,6 +91,26 @@ def finished(home: Path, now: float) -> str:
     warned = Warned(now - 30, "Held-out loss has not moved for 3 checks.", "It will stop by itself after 1 more.")
     kept = Saved(now - 5, "model", 90, "model", 1_400_000)
     return add_run(home, [*events, warned, kept, Ended(now, "finished", "Trained, judged and saved.", "", 95.0)], judged=True)
+
+
+def finished_writer(home: Path, now: float, task: str = "instruct") -> str:
+    """A run that learnt to write, with its account."""
+    run_id = finished(home, now)
+    folder = Store(home).folder(run_id)
+    (folder / "evaluation.json").unlink()
+    planned = json.loads((folder / "plan.json").read_text("utf-8"))
+    planned |= {"task": task, "labels": ["all rows"], "class_counts": {"all rows": 60}}
+    planned["model"] |= {"head": [], "decoder": True}
+    knobs = {one.name: one.default for one in knobs_of(all_tasks()[task].knobs)}
+    planned["settings"] = {**planned["settings"], **knobs, "max_length": 96, "select_by": "loss"}
+    (folder / "plan.json").write_text(json.dumps(planned), "utf-8")
+    asked = json.loads((folder / "spec.json").read_text("utf-8"))
+    asked |= {"task": task, "data": {**asked["data"], "target": all_tasks()[task].target}}
+    (folder / "spec.json").write_text(json.dumps(asked), "utf-8")
+    events = (folder / "events.jsonl").read_text("utf-8").replace('"macro_f1"', '"perplexity"').replace('"accuracy"', '"also"')
+    (folder / "events.jsonl").write_text(events, "utf-8")
+    (folder / account.FILE).write_text(account.to_json(made_up.told(task)), "utf-8")
+    return run_id
 
 
 def running(home: Path, now: float) -> str:

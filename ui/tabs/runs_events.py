@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components.plot import PlotData
 
-from engine import document, gathered, report
+from engine import document, reported
 from engine.account import FILE as ACCOUNT
 from engine.errors import Refused
 from engine.store import write_whole
@@ -147,7 +147,7 @@ def _shown(studio: Studio, summary: RunSummary, record: RunRecord) -> list[Any]:
         gr.update(visible=finished and kept),
         gr.update(visible=finished and kept),
         gr.update(visible=finished and kept and _can_merge(studio, summary.id)),
-        gr.update(visible=studio.evaluation(summary.id) is not None),
+        gr.update(visible=summary.sentence is not None),  # it is judged
         gr.update(visible=True),
         gr.update(visible=summary.state == "running"),
         gr.update(visible=not going),
@@ -240,7 +240,7 @@ def on_export(studio: Studio, page_files: Path, merged: bool, run_id: str) -> An
 def on_report(studio: Studio, page_files: Path, run_id: str) -> Any:
     """The report as one HTML file, for download."""
     made = studio.store.folder(run_id) / f"report-{run_id}.html"
-    write_whole(made, document.to_html(report.document(gathered.known(studio, run_id))).encode("utf-8", "replace"))
+    write_whole(made, document.to_html(reported.document(studio, run_id)).encode("utf-8", "replace"))
     return _ready(made, page_files, run_id)
 
 

@@ -1,0 +1,72 @@
+"""The report on a run that writes: everything in it, nothing of classes, nothing ticked without evidence."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine import document, gathered, readiness, report_command, reported, written_report
+from engine.account import Sample
+from engine.document import Check
+from engine.gathered import KnownWriter
+from engine.studio import Studio
+from tests.ui import homes
+
+HOSTILE = "<script>alert(1)</script> | `বাংলা` *x* \n# y"
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> KnownWriter:
+    found = gathered.known_writer(Studio(tmp_path, dispatch=False), homes.finished_writer(tmp_path, 1_000_000.0))
+    assert found is not None
+    return found
+
+
+def checks(told: KnownWriter) -> dict[str, Check]:
+    return {one.name: one for one in readiness.checks_of_writing(told.account, told.plan, told.studies)}
+
+
+def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: KnownWriter) -> None:
+    told = document.to_markdown(written_report.document(known))
+    assert all(f"## {title}" in told for title, _ in written_report.SECTIONS)
+    assert told.index(known.account.sentence.split(" ")[0]) < told.index("## How good it is")
+    assert "| ROUGE-L | 3.50 (3.10 to 4.00) | 9.25 | better, p = 0.0001 | 40 |" in told
+    assert "| 1 | secret text 1 | good | good | bad |" in told
+    assert "12 by itself" in told
+    assert json.loads(known.spec_json)["model"] in told
+    for absent in ("accuracy", "Accuracy", "F1 ", "Label by label", "all rows", "nats a row"):
+        assert absent not in told, absent
+    assert document.to_html(written_report.document(known)).count("<svg") == 2
+
+
+def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownWriter) -> None:
+    told = checks(known)
+    assert {name for name, one in told.items() if one.done} == {
+        "A strict split", "Several figures", "Compared with the untuned model", "Enough answers", "Answers come to an end",
+    }  # fmt: skip
+    seen = checks(replace(known, account=replace(known.account, seen_rows=7)))["A strict split"]
+    assert not seen.done
+    assert seen.told.startswith("7 of 40")
+    endless = replace(known.account, samples=tuple(replace(one, ended="length") for one in known.account.samples), written=9)
+    told = checks(replace(known, account=endless))
+    assert not told["Answers come to an end"].done
+    assert not told["Enough answers"].done
+
+
+def test_what_was_written_stays_text(known: KnownWriter) -> None:
+    hostile = replace(known, account=replace(known.account, samples=(Sample(1, HOSTILE, HOSTILE, HOSTILE, HOSTILE, "end"),)))
+    page = document.to_html(written_report.document(hostile))
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 4
+
+
+def test_the_report_is_written_from_the_shell_for_either_kind_of_run(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, dispatch=False)
+    for run_id, title in ((homes.finished_writer(tmp_path, 2.0), "What it writes"), (homes.finished(tmp_path, 1.0), "Label by label")):
+        assert title in {one.title for one in reported.document(studio, run_id).sections}
+        assert report_command.tell(Namespace(run=run_id, to=tmp_path / "r.md"), studio) == 0
+        assert f"## {title}" in (tmp_path / "r.md").read_text("utf-8")
