@@ -72,7 +72,7 @@ class Lesson:
 
     @property
     def has_classes(self) -> bool:
-        """Whether it learns to tell classes apart; else it learns to write, and its loss is nats a token."""
+        """Whether it learns to tell classes apart."""
         return len(self.class_rows) > 1
 
 
@@ -258,11 +258,12 @@ def _plateau(record: RunRecord, checks: Sequence[Evaluated], lesson: Lesson) -> 
         return None
     name = str(lesson.settings.get("select_by") or "macro_f1")
     figure = "macro_f1" if name == "loss" else name
-    since, top, low = checks[0].step, checks[0].metrics.get(figure, 0.0), checks[0].metrics["loss"]
-    for one in checks[1:]:
-        if one.metrics.get(figure, 0.0) > top + GAIN or one.metrics["loss"] < (1 - QUIET) * low:
+    reached = [one.metrics.get(figure, 0.0) if lesson.has_classes else 0.0 for one in checks]  # of others, less may be better
+    since, top, low = checks[0].step, reached[0], checks[0].metrics["loss"]
+    for one, now in zip(checks[1:], reached[1:], strict=True):
+        if now > top + GAIN or one.metrics["loss"] < (1 - QUIET) * low:
             since = one.step
-        top, low = max(top, one.metrics.get(figure, 0.0)), min(low, one.metrics["loss"])
+        top, low = max(top, now), min(low, one.metrics["loss"])
     still = sum(1 for one in checks if one.step > since)
     wasted = record.total_steps - since >= WASTED * record.total_steps
     if still < CHECKS or not (wasted if record.is_over else record.total_steps - record.step >= LEFT * record.total_steps):

@@ -41,7 +41,7 @@ class KnownRun:
 
 
 @dataclass(frozen=True)
-class KnownWriter(KnownRun):
+class KnownAccount(KnownRun):
     """All that is known of a judged run that writes."""
 
     account: Account
@@ -81,14 +81,14 @@ def known(studio: Studio, run_id: str) -> Known:
     )  # fmt: skip
 
 
-def known_writer(studio: Studio, run_id: str) -> KnownWriter | None:
+def known_account(studio: Studio, run_id: str) -> KnownAccount | None:
     """Everything about a run that writes; None where it has no account."""
     account = studio.account(run_id)
     if account is None:
         return None
     text = studio.spec_json(run_id)
     spec = specs.from_json(text)
-    return KnownWriter(
+    return KnownAccount(
         run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec), tuple(_studies(studio, spec)), account
     )
 

@@ -12,11 +12,13 @@ from engine.plan import Plan
 from engine.probed import Probed
 from engine.reviews import Outcome
 from engine.study_result import Result
+from engine.told import against, beats, strongest
 from engine.verdict import p_words, percent
 
 FEWEST_OF_A_CLASS = 10  # test rows, below which a label's own figures say next to nothing
 FOLDS_UNDER = 5000  # rows
 FEWEST_REVIEWED = 100  # rows
+TIMED = "Run there: python -m engine write --run RUN --json PROMPT; it tells tokens a second."
 CUT_OFF = 0.1  # of the answers, up to which it counts as having learnt to stop
 
 
@@ -50,16 +52,14 @@ def checks(
     )  # fmt: skip
 
 
-def checks_of_writing(account: Account, plan: Plan, studies: Sequence[Result]) -> tuple[Check, ...]:
-    """The items of a run that writes, in the order in which they are best done."""
+def checks_of_account(account: Account, plan: Plan, studies: Sequence[Result], *, writes: bool) -> tuple[Check, ...]:
+    """The items of a run that writes, or that says something else than classes, in the order in which they are best done."""
     compared = next((one for one in studies if one.state == "finished" and one.study.varies == "methods"), None)
     figures = sorted((one for one in account.figures if one.rows), key=lambda one: one.id != account.headline)
     return (
         _split(account),
         _several(figures),
-        _of_untuned(figures),
-        _enough(account),
-        _stops(account),
+        *((_of_untuned(figures), _enough(account), _stops(account)) if writes else (_of_others(figures),)),
         Check(
             "Compared with other methods", compared is not None,
             " ".join(compared.advice.sentences) if compared else "Whether another method writes better is not known: compare some.",
@@ -69,7 +69,7 @@ def checks_of_writing(account: Account, plan: Plan, studies: Sequence[Result]) -
             "One split of the rows may mislead: train again with another seed of the split, and see whether the figures stay.",
         ),
         Check("Read by people", False, "Read 50 answers, and have somebody else read them: no figure tells what is false or rude."),
-        Check("Speed where it will run", False, "Run there: python -m engine write --run RUN --json PROMPT; it tells tokens a second."),
+        Check("Speed where it will run", False, TIMED if writes else "Time it on the machine where it will run."),
         _taken_home(plan, None),
     )  # fmt: skip
 
@@ -77,6 +77,15 @@ def checks_of_writing(account: Account, plan: Plan, studies: Sequence[Result]) -
 def _several(figures: Sequence[Told]) -> Check:
     listed = ", ".join(f"{one.name} {number(one.value.value)}" for one in figures)
     return Check("Several figures", len(figures) > 2, f"{listed}." if figures else "Nothing could be scored.")
+
+
+def _of_others(figures: Sequence[Told]) -> Check:
+    name, first = "Better than without a language model", next((one for one in figures if one.others), None)
+    other = strongest(first) if first else None
+    if first is None or other is None:
+        return Check(name, False, "Nothing was compared with it: train again.")
+    told = f"{first.name} {number(first.value.value)}; {other.name} {number(other.value)}: {against(other, first.better)}."
+    return Check(name, beats(other.gain, other.p_value, first.better) is True, told)
 
 
 def _of_untuned(figures: Sequence[Told]) -> Check:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from engine import gathered, report, written_report
+from engine import account_report, gathered, report
 from engine.document import Document
 from engine.studio import Studio
 
 
 def document(studio: Studio, run_id: str) -> Document:
     """The report. Raises Refused for a run that is not judged."""
-    writer = gathered.known_writer(studio, run_id)
-    return report.document(gathered.known(studio, run_id)) if writer is None else written_report.document(writer)
+    writer = gathered.known_account(studio, run_id)
+    return report.document(gathered.known(studio, run_id)) if writer is None else account_report.document(writer)

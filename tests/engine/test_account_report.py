@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import document, gathered, readiness, report_command, reported, written_report
-from engine.account import Sample
+from engine import account_report, document, gathered, readiness, report_command, reported
+from engine.account import Other, Sample, Told
 from engine.document import Check
-from engine.gathered import KnownWriter
+from engine.gathered import KnownAccount
+from engine.scoring import Interval
 from engine.studio import Studio
 from tests.ui import homes
 
@@ -20,19 +21,19 @@ HOSTILE = "<script>alert(1)</script> | `বাংলা` *x* \n# y"
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> KnownWriter:
-    found = gathered.known_writer(Studio(tmp_path, dispatch=False), homes.finished_writer(tmp_path, 1_000_000.0))
+def known(tmp_path: Path) -> KnownAccount:
+    found = gathered.known_account(Studio(tmp_path, dispatch=False), homes.finished_writer(tmp_path, 1_000_000.0))
     assert found is not None
     return found
 
 
-def checks(told: KnownWriter) -> dict[str, Check]:
-    return {one.name: one for one in readiness.checks_of_writing(told.account, told.plan, told.studies)}
+def checks(told: KnownAccount) -> dict[str, Check]:
+    return {one.name: one for one in readiness.checks_of_account(told.account, told.plan, told.studies, writes=True)}
 
 
-def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: KnownWriter) -> None:
-    told = document.to_markdown(written_report.document(known))
-    assert all(f"## {title}" in told for title, _ in written_report.SECTIONS)
+def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: KnownAccount) -> None:
+    told = document.to_markdown(account_report.document(known))
+    assert all(f"## {title}" in told for title, _ in account_report.WRITES)
     assert told.index(known.account.sentence.split(" ")[0]) < told.index("## How good it is")
     assert "| ROUGE-L | 3.50 (3.10 to 4.00) | 9.25 | better, p = 0.0001 | 40 |" in told
     assert "| 1 | secret text 1 | good | good | bad |" in told
@@ -40,10 +41,10 @@ def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: 
     assert json.loads(known.spec_json)["model"] in told
     for absent in ("accuracy", "Accuracy", "F1 ", "Label by label", "all rows", "nats a row"):
         assert absent not in told, absent
-    assert document.to_html(written_report.document(known)).count("<svg") == 2
+    assert document.to_html(account_report.document(known)).count("<svg") == 2
 
 
-def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownWriter) -> None:
+def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownAccount) -> None:
     told = checks(known)
     assert {name for name, one in told.items() if one.done} == {
         "A strict split", "Several figures", "Compared with the untuned model", "Enough answers", "Answers come to an end",
@@ -57,9 +58,9 @@ def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownWri
     assert not told["Enough answers"].done
 
 
-def test_what_was_written_stays_text(known: KnownWriter) -> None:
+def test_what_was_written_stays_text(known: KnownAccount) -> None:
     hostile = replace(known, account=replace(known.account, samples=(Sample(1, HOSTILE, HOSTILE, HOSTILE, HOSTILE, "end"),)))
-    page = document.to_html(written_report.document(hostile))
+    page = document.to_html(account_report.document(hostile))
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 4
 
@@ -70,3 +71,16 @@ def test_the_report_is_written_from_the_shell_for_either_kind_of_run(tmp_path: P
         assert title in {one.title for one in reported.document(studio, run_id).sections}
         assert report_command.tell(Namespace(run=run_id, to=tmp_path / "r.md"), studio) == 0
         assert f"## {title}" in (tmp_path / "r.md").read_text("utf-8")
+
+
+def test_a_run_that_says_numbers_is_reported_beside_what_needs_no_language_model(known: KnownAccount) -> None:
+    others = (Other("ridge", "Ridge regression", 3.9, Interval(-0.4, -0.9, -0.1), 0.01),)
+    figure = Told("mae", "Mean error", "lower", "How it is counted.", 40, Interval(3.5, 3.1, 4.0), others=others)
+    samples = tuple(replace(one, before=None) for one in known.account.samples)
+    account = replace(known.account, task="regress", headline="mae", figures=(figure,), samples=samples, notes=("Ridge: of words.",))
+    told = document.to_markdown(account_report.document(replace(known, account=account, plan=replace(known.plan, task="regress"))))
+    assert "| Figure | Tuned | Ridge regression | Rows |" in told
+    assert "3.90: the model is better, by more than chance (p = 0.01" in told
+    assert "## What it says" in told
+    for absent in ("Untuned", "nats a token", "likeliest word", "Answers come to an end", "How it is asked"):
+        assert absent not in told, absent
