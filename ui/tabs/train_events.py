@@ -331,7 +331,8 @@ def _columns(
     text = LABELS.get(("text", target), "Text column")
     label = LABELS.get(("label", target), "Label column")
     alone = target == "nothing" or (data is not None and target == "text" and bool(data.text) and data.text == data.label)
-    beside, beside_it = [("Nothing", request.NO_COLUMN), *columns], target != "nothing" and not alone
+    beside = [("Nothing", request.NO_COLUMN), *columns]
+    beside_it = target != "nothing" and not alone and (len(columns) > 2 or bool(spec.data.second))
     second = (data.second if data else None) or told["second"] or request.NO_COLUMN
     return [
         gr.update(info=task.summary if task else ""),
