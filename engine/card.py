@@ -69,6 +69,8 @@ def _front_matter(finished: Finished) -> str:
 
 def _kind(finished: Finished) -> str:
     """The Hub's name of what the model does, by which it picks the pipeline: a model without a head for classes writes."""
+    if finished.compares:
+        return "sentence-similarity"
     return "text-classification" if finished.has_head else "text-generation"
 
 
@@ -252,7 +254,7 @@ def _use(finished: Finished) -> str:
             "How sure it is was corrected on validation rows (temperature scaling): the lines divide the logits by "
             f"{finished.temperature:.3g}."
         )
-    if finished.adapter and finished.has_head:
+    if finished.adapter and finished.has_head and not finished.compares:
         brings = "delta.safetensors" if finished.delta else "the adapter"
         told.append(f"That the base comes without a trained head (transformers reports it as missing) is right: {brings} brings it.")
     if finished.adapter and finished.plan.model.source == "gguf":

@@ -41,7 +41,7 @@ def check(
     problems = list(told.problems)
     problems += _precision(told, hardware)
     problems += _rate(told)
-    problems += _figure(spec, told)
+    problems += _figure(spec, told, data)
     problems += _optimizer(told, hardware)
     problems += _checkpointing(told)
     problems += _terms(spec, catalog)
@@ -78,7 +78,7 @@ def _precision(told: Asked, hardware: Hardware) -> Iterator[Problem]:
         yield Problem("settings.precision", message, "Leave the precision empty: the best one is chosen.", "warning" if slow else "error")
 
 
-def _figure(spec: RunSpec, told: Asked) -> Iterator[Problem]:
+def _figure(spec: RunSpec, told: Asked, data: DataFacts | None) -> Iterator[Problem]:
     if told.task is None:
         return
     asked_for = told.own.get("select_by")
@@ -88,6 +88,9 @@ def _figure(spec: RunSpec, told: Asked) -> Iterator[Problem]:
     if spec.data.target != told.task.target:
         message = f"The spec says that the label column holds {spec.data.target!r}; for this task it is {told.task.target!r}."
         yield Problem("data.target", message, f'Write "target": "{told.task.target}" in the spec\'s data.')
+    if told.task.pairs and data is not None and data.text and not data.second:
+        message = f"{told.task.name} needs two columns of texts, and one is chosen."
+        yield Problem("data.second", message, "Choose the column of the second text.")
 
 
 def _rate(told: Asked) -> Iterator[Problem]:

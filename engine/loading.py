@@ -15,6 +15,7 @@ from engine.models import EMBEDDED, EMBEDDED_PACKAGE
 from engine.plan import Plan
 from engine.spec import RunSpec
 from engine.tasks import all_tasks
+from engine.tasks.similar import POOLING
 from engine.trained import Kept
 
 HUB = "https://huggingface.co/"
@@ -60,8 +61,14 @@ class Finished:
 
     @property
     def has_head(self) -> bool:
-        """Whether a head for its classes was put in the place of the one that writes."""
-        return bool(self.plan.model.head)
+        """Whether a head was put in the place of the one that writes; or none, where texts are compared."""
+        return bool(self.plan.model.head) or self.compares
+
+    @property
+    def compares(self) -> bool:
+        """Whether the model is an encoder without a head, by which two texts are compared."""
+        task = all_tasks().get(self.plan.task)
+        return task is not None and task.pairs
 
     @property
     def name(self) -> str:
@@ -97,14 +104,29 @@ def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
         'labels = json.loads((folder / "labels.json").read_text("utf-8"))',
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
         *lines_of_model,
-        *(_pairs(finished) if finished.pair else [
+        *(_compared(finished) if finished.compares else _pairs(finished) if finished.pair else [
             'for text in ["Write your text here.", "আপনার লেখা এখানে লিখুন।"]:',
             '    ids = tokenizer(unicodedata.normalize("NFC", text))["input_ids"]',
             f"    {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
         ]),
-        *_answer(finished),
+        *([] if finished.compares else _answer(finished)),
     ]  # fmt: skip
-    return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
+    told = "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
+    return told.replace("AutoModelForSequenceClassification", "AutoModel") if finished.compares else told
+
+
+def _compared(finished: Finished) -> list[str]:
+    """The lines that compare two texts by the means of their word vectors."""
+    settings = finished.plan.settings
+    return [
+        'for text in [("Write a text here.", "And the one beside it here.")]:',
+        "    means = []",
+        "    for part in text:",
+        '        ids = tokenizer(unicodedata.normalize("NFC", part))["input_ids"]',
+        f"        {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
+        "        means.append(model(input_ids=torch.tensor([ids])).last_hidden_state[0, -len(ids) :].mean(0))",
+        "    print(text, torch.cosine_similarity(*means, dim=0).item())",
+    ]
 
 
 def _answer(finished: Finished) -> list[str]:
@@ -144,10 +166,12 @@ def _logits(finished: Finished, temperature: float) -> str:
 
 def loading(finished: Finished) -> tuple[list[str], list[str]]:
     """The imports and the lines that make `model` from the files and, where they are not the whole, from the base."""
-    kind = "AutoModelForSequenceClassification" if finished.has_head else "AutoModelForCausalLM"
+    kind = "AutoModel" if finished.compares else "AutoModelForSequenceClassification" if finished.has_head else "AutoModelForCausalLM"
     if not finished.adapter:
         return [], [f'model = {kind}.from_pretrained(folder, dtype="float32").eval()']
     heads = "num_labels=len(labels), pad_token_id=tokenizer.pad_token_id, " if finished.has_head else ""
+    if finished.compares:
+        heads = "add_pooling_layer=False, " if finished.plan.model.architecture in POOLING else ""
     base = f'{kind}.from_pretrained({_base_expression(finished)}, {heads}dtype="float32")'
     if finished.delta is None:
         return ["from peft import PeftModel"], [f"base = {base}", "model = PeftModel.from_pretrained(base, folder).eval()"]

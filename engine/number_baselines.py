@@ -60,4 +60,29 @@ def ridge(prepared: Prepared) -> Answered:
     return Answered("ridge", "TF-IDF with ridge regression", given, note)
 
 
+def cosine_of_words(prepared: Prepared) -> Answered:
+    """The cosine of each pair's TF-IDF features, weighted by how common they are in the training texts; nothing is learnt of labels."""
+    import numpy as np
+    from scipy.sparse import hstack
+
+    assert prepared.train.second is not None
+    assert prepared.test.second is not None
+    learnt = [text[:MAX_CHARACTERS] for text in (*prepared.train.texts, *prepared.train.second)][: 2 * MAX_ROWS]
+    features = kinds(learnt, 1)
+    for kind in features:
+        kind.fit_transform(learnt)
+    found: list[float] = []
+    for start in range(0, len(prepared.test.texts), CHUNK):
+        parts = (part[start : start + CHUNK] for part in (prepared.test.texts, prepared.test.second))
+        first, second = (
+            hstack([kind.transform([text[:MAX_CHARACTERS] or " " for text in part]) for kind in features], format="csr") for part in parts
+        )
+        above = np.asarray(first.multiply(second).sum(axis=1)).ravel()
+        squares = [np.asarray(one.multiply(one).sum(axis=1)).ravel() for one in (first, second)]
+        below = np.sqrt(squares[0] * squares[1])
+        found += np.divide(above, below, out=np.zeros(len(above)), where=below > 0).tolist()
+    note = "The cosine of the words, word pairs and letter groups that the two texts share, weighted by TF-IDF; labels are not looked at."
+    return Answered("words", "TF-IDF, cosine", tuple(found), note)
+
+
 ALL = (always_the_mean, ridge)

@@ -226,7 +226,7 @@ def feeding(
     """
     method, training = all_methods()[plan.method], settle(Training, plan.settings)
     footprint = method.footprint(settle(method.knobs, plan.settings), plan.model)
-    if not footprint.caches or footprint.blocks is None:
+    if not footprint.caches or footprint.blocks is None or not all_tasks()[plan.task].caches:
         return contextlib.nullcontext()
     setting = features.Setting(
         folder=home / "cache" / features.FOLDER,

@@ -155,7 +155,7 @@ class Training:
         "macro_f1", label="Keep the best by",
         choices={
             "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss", "mae": "Mean error",
-            "spearman": "Order (Spearman)", "r2": "R²",
+            "spearman": "Order (Spearman)", "pearson": "Straight line (Pearson)", "r2": "R²",
         },
         help="The figure on the validation rows that decides which checkpoint is kept.",
     )  # fmt: skip

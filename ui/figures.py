@@ -30,6 +30,7 @@ METRICS = {
     "mae": "Mean error",
     "spearman": "Order (Spearman)",
     "r2": "R²",
+    "pearson": "Straight line (Pearson)",
     "micro_f1": "Micro F1",
 }
 SYMBOLS = ("circle", "diamond", "square", "cross")  # of the methods that share a colour

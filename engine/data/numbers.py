@@ -21,6 +21,10 @@ LONGEST = 40  # characters of a cell that can be a number
 CELL = re.compile(r"(?P<before>\D*?)(?P<minus>[-−]?)(?P<body>[.,]\d+|\d[\d.,'’\s]*)(?P<power>[eE][+-]?\d{1,3}(?!\w))?(?P<after>\D*)")
 OF = re.compile(r"\s*(?:/|\bout of\b|\bof\b)\s*(\d+)")  # behind the number
 SCALES = {"%", "k", "m", "b", "bn", "mn", "mio", "thousand", "million", "billion", "lakh", "crore", "হাজার", "লাখ", "লক্ষ", "কোটি"}
+WORDS = {  # labels of pairs that say whether, where the whole column says so
+    **dict.fromkeys(("yes", "true", "same", "similar", "duplicate", "paraphrase", "equal", "হ্যাঁ", "একই"), 1.0),
+    **dict.fromkeys(("no", "false", "different", "dissimilar", "not duplicate", "not paraphrase", "not equal", "না", "ভিন্ন"), 0.0),
+}
 GROUPED = {  # by the sign that begins the decimals: 1,234,567 and 12,34,567 with one kind of sign between, three digits at the end
     decimal: re.compile(rf"[1-9]\d{{0,2}}(?P<sign>[{other}'’\s])(?:\d{{2,3}}(?P=sign))*\d{{3}}") for decimal, other in (".,", ",.")
 }
@@ -28,16 +32,18 @@ GROUPED = {  # by the sign that begins the decimals: 1,234,567 and 12,34,567 wit
 
 @dataclass(frozen=True)
 class Scale:
-    """The mean of the training rows' numbers and how far they lie from it (standard deviation): a model learns (number - mean) / spread."""
+    """The training rows' numbers: their mean, how far they lie from it (standard deviation), the lowest and the highest."""
 
     mean: float
     spread: float
+    low: float = 0.0
+    high: float = 1.0
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Scale:
         mean = math.fsum(values) / len(values)
         spread = math.sqrt(math.fsum((one - mean) ** 2 for one in values) / len(values))
-        return cls(mean, spread or 1.0)
+        return cls(mean, spread or 1.0, min(values), max(values))
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Cell:
 def numbers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, tuple[str, ...]]:
     """The number of every cell, float64, null where it is none; and in words what is not obvious in how they were read."""
     counts = {one["values"]: one["counts"] for one in pc.value_counts(column).to_pylist() if one["values"] is not None}
+    if counts and all(cell.strip().casefold() in WORDS or not cell.strip() for cell in counts):
+        return _of_words(column, counts)
     taken = {cell: found for cell in counts if (found := take_apart(cell)) is not None}
     taken = _of_one_unit(taken, counts)
     decimal = _decimal(taken, counts)
@@ -70,6 +78,15 @@ def numbers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, tuple[str, ...]]:
     cells, values = pa.array(list(known), pa.string()), pa.array(list(known.values()), pa.float64())
     read = [values.take(pc.index_in(chunk.cast(pa.string()), cells)) for chunk in column.chunks]
     return pa.chunked_array(read, pa.float64()), _notes({cell: taken[cell] for cell in known}, known, counts, decimal)
+
+
+def _of_words(column: pa.ChunkedArray, counts: Mapping[str, int]) -> tuple[pa.ChunkedArray, tuple[str, ...]]:
+    """A column of yes and no, or same and different: 1 and 0."""
+    cells = [cell for cell in counts if cell.strip()]
+    known, values = pa.array(cells, pa.string()), pa.array([WORDS[cell.strip().casefold()] for cell in cells], pa.float64())
+    read = [values.take(pc.index_in(chunk.cast(pa.string()), known)) for chunk in column.chunks]
+    told = ", ".join(f"{cell.strip()!r} is {WORDS[cell.strip().casefold()]:g}" for cell in sorted(cells)[:4])
+    return pa.chunked_array(read, pa.float64()), ((f"Words are read as numbers: {told}",) if cells else ())
 
 
 def take_apart(cell: str) -> Cell | None:

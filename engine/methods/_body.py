@@ -22,9 +22,9 @@ def blocks(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 def final_norm(model: torch.nn.Module) -> str | None:
     """The path of the norm between the last block and the head, where the family has one."""
-    beside = next(iter(blocks(model))).rsplit(".", 2)[0]  # "model.layers.0" -> "model"
+    beside = ".".join(next(iter(blocks(model))).split(".")[:-2])  # "model.layers.0" -> "model"
     names = {name for name, _ in model.get_submodule(beside).named_children()}
-    return next((f"{beside}.{name}" for name in FINAL_NORMS if name in names), None)
+    return next((f"{beside}.{name}".lstrip(".") for name in FINAL_NORMS if name in names), None)
 
 
 def is_in_head(name: str, facts: ModelFacts) -> bool:

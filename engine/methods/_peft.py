@@ -91,7 +91,7 @@ def wrapped(model: torch.nn.Module, config: Any, facts: ModelFacts) -> torch.nn.
     """The model with PEFT's layers, its head trained whole where it has a new one. `config` is one of PEFT's."""
     from peft import get_peft_model
 
-    config.task_type = "SEQ_CLS" if facts.head else "CAUSAL_LM"
+    config.task_type = "SEQ_CLS" if facts.head else "CAUSAL_LM" if facts.decoder else "FEATURE_EXTRACTION"
     config.modules_to_save = list(facts.head) or None
     config.base_model_name_or_path = facts.id
     config.revision = facts.revision

@@ -83,6 +83,8 @@ class Task:
     logits: int = 0  # tokens of a row at most, behind which all words of the vocabulary are scored
     writes: Writes | None = None
     judges: Judges | None = None  # neither of the two: it gives classes
+    pairs: bool = False  # whether it makes no sense without a second text
+    caches: bool = True  # whether a row goes through the model as the one sequence that it is (features.py)
     shown: Callable[[Texts, Any, Chat], list[Pieces]] | None = None  # rows as the model sees them; raises RunFailed for one it cannot take
 
     @property

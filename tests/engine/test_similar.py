@@ -1,0 +1,162 @@
+"""Comparing two texts: the cosine of mean word vectors on every encoder and method, labels brought to 0 to 1, a whole run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from engine import export, number_baselines
+from engine.data.numbers import Scale, numbers
+from engine.data.split import Prepared, Rows
+from engine.data.texts import Texts
+from engine.hardware import Hardware
+from engine.methods import all_methods
+from engine.models import find
+from engine.spec import DataSpec, RunSpec
+from engine.studio import Studio
+from engine.tasks import classify, similar
+from engine.trained import open_trained
+from tests.engine.test_worker import record, work
+from tests.tiny import ARCHITECTURES, DECODERS, LINES, tiny
+
+ENCODERS = [one for one in ARCHITECTURES if one not in DECODERS]
+SCALE = Scale(2.5, 1.5, 0.0, 5.0)
+KNOBS = similar.SimilarKnobs(max_length=24)
+PAIRS = Texts([LINES[0], LINES[1], LINES[2]], [LINES[0], LINES[4], LINES[5][:6]])
+
+
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_a_pair_s_cosine_is_that_of_the_means_of_each_text_alone(architecture: str, tmp_path: Path) -> None:
+    folder = tiny(architecture, tmp_path / architecture)
+    tokenizer = classify.load_tokenizer(folder)
+    model = similar.load_model(folder, ()).eval()
+    rows = similar.encode(tokenizer, PAIRS, KNOBS)
+    found = similar.answers(model, tokenizer, rows, batch_size=2)
+
+    def mean(text: str) -> torch.Tensor:
+        ids = classify.encode(tokenizer, Texts([text]), classify.ClassifyKnobs(max_length=24, keep="start"))
+        with torch.inference_mode():
+            return model(input_ids=torch.tensor(ids)).last_hidden_state[0].mean(dim=0)
+
+    alone = [
+        torch.cosine_similarity(mean(one), mean(other), dim=0).item() for one, other in zip(PAIRS.first, PAIRS.second or (), strict=True)
+    ]
+    assert found == pytest.approx(alone, abs=1e-4)
+    assert found[0] == pytest.approx(1.0, abs=1e-5), "a text is all alike to itself"
+    facts = similar.facts(find(str(folder), token=None, home=tmp_path))
+    assert facts.parameters(2) == sum(part.numel() for part in model.parameters())
+
+
+@pytest.mark.parametrize("method", [one for one in all_methods() if one != "head"])
+def test_every_method_brings_the_cosines_nearer_to_the_labels_and_comes_back_as_it_was(method: str, tmp_path: Path) -> None:
+    told = all_methods()[method]
+    folder = tiny("bert", tmp_path / "bert", num_hidden_layers=3)
+    tokenizer = classify.load_tokenizer(folder)
+    facts = similar.facts(find(str(folder), token=None, home=tmp_path))
+    knobs = told.knobs()
+    quantisation = told.quantisation(knobs, facts, "fp32") if told.quantisation else None
+    model = told.prepare(similar.load_model(folder, (), quantisation=quantisation), knobs, facts)
+    trained = [part for part in model.parameters() if part.requires_grad]
+    rows = similar.encode(tokenizer, PAIRS, KNOBS)
+    optimizer = torch.optim.AdamW(trained, lr=1e-2)
+    if told.along is not None:
+        told.along.begin(model, 20)
+    losses = []
+    model.train()
+    for _ in range(15):
+        loss = similar.learn(model, tokenizer, rows, [5.0, 0.0, 2.0], scale=SCALE)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert min(losses[-6:]) < losses[0]
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    told.save(model, kept)
+    again = told.load(kept, folder if told.freezes_body else kept, lambda place: similar.load_model(place, (), quantisation=quantisation))
+    assert similar.answers(again, tokenizer, rows) == pytest.approx(similar.answers(model, tokenizer, rows), abs=1e-3)
+
+
+def test_the_head_alone_and_a_model_that_writes_are_refused(tmp_path: Path) -> None:
+    bert = similar.facts(find(str(tiny("bert", tmp_path / "bert")), token=None, home=tmp_path))
+    machine = Hardware("Some CPU", 2, 16 * 10**9, 12 * 10**9, 50 * 10**9)
+    assert all_methods()["head"].check(all_methods()["head"].knobs(), bert, machine)
+    qwen = find(str(tiny("qwen2", tmp_path / "qwen2")), token=None, home=tmp_path)
+    (problem,) = similar.check(KNOBS, qwen)
+    assert "encoder" in problem.message
+
+
+def test_labels_are_brought_to_0_to_1_and_words_that_say_whether_are_read() -> None:
+    assert similar.wanted([0.0, 2.5, 5.0, 6.0, -1.0], SCALE) == [0.0, 0.5, 1.0, 1.0, 0.0]
+    values, said = numbers(pa.chunked_array([["same", "Different", "same"]]))
+    assert values.to_pylist() == [1.0, 0.0, 1.0]
+    assert "'same' is 1" in said[0]
+    assert numbers(pa.chunked_array([["হ্যাঁ", "না"]]))[0].to_pylist() == [1.0, 0.0]
+
+
+def test_shared_words_make_texts_alike_for_the_baseline() -> None:
+    rows = Rows(
+        ["a good film", "a good film", "a good film"], [0] * 3, [1, 2, 3], ["a good film", "a good book", "quite bad"], None, [5.0, 3, 0]
+    )
+    prepared = Prepared(("all rows",), rows, rows, rows, "f" * 64, ())
+    same, near, far = number_baselines.cosine_of_words(prepared).answers
+    assert same == pytest.approx(1.0)
+    assert 1 > near > far >= 0
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    one = Studio(tmp_path / "home", worker=(sys.executable, "-c", "raise SystemExit"))
+    one._supervisor.close()
+    yield one
+    one.close()
+
+
+def test_a_run_is_told_beside_the_untuned_model_and_shared_words(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [{"sentence1": LINES[at % 4], "sentence2": LINES[(at + at // 4 % 3) % 4], "score": [5, 1, 2][at // 4 % 3]} for at in range(120)]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told), "utf-8")
+    settings: dict[str, Any] = {
+        "epochs": 2,
+        "batch_size": 8,
+        "accumulation": 1,
+        "max_length": 32,
+        "precision": "fp32",
+        "evaluate_every": 12,
+    }
+    data = DataSpec(f"file:{path}", target="number")
+    spec = RunSpec(data, str(tiny("bert", tmp_path / "bert")), task="similar", preset=None, settings=settings)
+    alone = studio.preview(replace(spec, data=replace(data, second="")))
+    assert [one.field for one in alone.problems if one.severity == "error"] == ["data.second"]
+    folder = studio.store.folder(studio.start(spec))
+    assert work(folder) == 0, (folder / "log.txt").read_text()
+    assert record(folder).state == "finished"
+    made = studio.account(folder.name)
+    assert made is not None
+    assert [one.id for one in made.figures] == ["spearman", "pearson"]
+    assert made.figures[0].before is not None
+    assert [one.id for one in made.figures[0].others] == ["words"]
+    assert "The untuned model reaches" in made.sentence
+    opened = open_trained(folder / "model", home=studio.home)
+    found = opened.answers([LINES[0], LINES[0]], [LINES[0], LINES[3]])
+    assert found[0] == pytest.approx(1.0, abs=1e-4)
+    assert np.abs(found).max() <= 1.0001
+    home = export.export(studio.store, folder.name).with_suffix("")
+    heard: list[float] = []
+    monkeypatch.chdir(tmp_path)  # the example finds its base by the name of its folder
+    here = (
+        (home / "example.py")
+        .read_text("utf-8")
+        .replace('("Write a text here.", "And the one beside it here.")', repr((LINES[0], LINES[3])))
+    )
+    exec(here, {"__file__": str(home / "example.py"), "print": lambda *told: heard.append(told[1])})
+    assert heard == [pytest.approx(found[1], abs=1e-4)]
