@@ -86,7 +86,7 @@ class Resources:
     time: float
     ram_bytes: int
     ram_peak_bytes: int
-    vram_bytes: int | None = None
+    vram_bytes: int | None = None  # CUDA's context included
     vram_peak_bytes: int | None = None
 
 

@@ -214,6 +214,12 @@ def _ask_nvidia() -> str:
     return ""
 
 
+def gpu_free_bytes() -> int | None:
+    """What the GPU that a run uses has free now, in nvidia-smi's time (up to seconds); None where it tells of none."""
+    found = _gpus(_ask_nvidia())
+    return found[0].free_bytes if found else None
+
+
 def _gpus(told: str, visible: str | None = None) -> tuple[Gpu, ...]:
     """The GPUs that nvidia-smi told of, as far as CUDA_VISIBLE_DEVICES leaves them visible."""
     found = []

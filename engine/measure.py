@@ -22,6 +22,7 @@ from engine import checkpoint, models, opening, spec, train, trained
 from engine import plan as planning
 from engine.errors import LIGHTER_FIX, Problem, explain, is_out_of_memory, redact
 from engine.measured import Measured
+from engine.resources import VideoMemory
 from engine.store import write_whole
 from engine.train import Encoded, Work
 
@@ -33,22 +34,25 @@ LEFT_OVER, DISTURBED = 0.1, 0.2  # shares of the processor
 
 def main(folder: Path, home: Path) -> int:
     """Measures and writes result.json; returns 0, or 1 where it did not come to an end."""
+    video = None
     try:
         opening.be_considerate()
         plan = planning.from_json((folder / "plan.json").read_text("utf-8"))
-        result: dict[str, Any] = {"measured": dataclasses.asdict(_measured(folder, home, plan))}
+        video = VideoMemory() if plan.device == "cuda" else None
+        result: dict[str, Any] = {"measured": dataclasses.asdict(_measured(folder, home, plan, video))}
     except Exception as error:  # the border of this process
         traceback.print_exc()
         problem = explain(error)
         if is_out_of_memory(error):
-            problem = Problem("memory", f"It does not fit: memory ran out at {peak_bytes() / 1e9:.1f} GB.", LIGHTER_FIX, of_memory=True)
+            message = f"It does not fit: memory ran out at {peak_bytes(video) / 1e9:.1f} GB."
+            problem = Problem("memory", message, LIGHTER_FIX, of_memory=True)
         told = dataclasses.asdict(dataclasses.replace(problem, message=redact(problem.message)))
-        result = {"problem": told, "peak_bytes": peak_bytes()}
+        result = {"problem": told, "peak_bytes": peak_bytes(video)}
     write_whole(folder / "result.json", json.dumps(result).encode())
     return 0 if "measured" in result else 1
 
 
-def _measured(folder: Path, home: Path, plan: planning.Plan) -> Measured:
+def _measured(folder: Path, home: Path, plan: planning.Plan, video: VideoMemory | None) -> Measured:
     def say(sentence: str) -> None:
         write_whole(folder / "status", sentence.encode())
 
@@ -103,7 +107,7 @@ def _measured(folder: Path, home: Path, plan: planning.Plan) -> Measured:
     computed_tokens = sum(map(len, few["train"])) + sum(map(len, few["validation"]))
     all_tokens = sum(map(len, ids["train"])) + sum(map(len, ids["validation"]))
     return Measured(
-        peak_memory_bytes=peak_bytes(),  # after everything else
+        peak_memory_bytes=peak_bytes(video),  # after everything else
         longest=max(map(len, few["train"])),
         steps=batches_seen,
         seconds_a_batch=token_seconds * _mean_tokens(plan, ids["train"], batch),
@@ -191,12 +195,10 @@ def _checks(work: Work, split: str, cached: bool) -> float:
     return (time.perf_counter() - begun) / len(rows)
 
 
-def peak_bytes() -> int:
+def peak_bytes(video: VideoMemory | None) -> int:
     """The most memory so far: of the GPU where it was used, else resident."""
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_reserved():
-        return int(torch.cuda.max_memory_reserved())
-    return opening.highest_ram()
+    told = video.now() if video else None
+    return told[1] if told and told[1] else opening.highest_ram()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from engine.store import write_whole
 from engine.tasks import all_tasks
 
 MOST = 200
-FORMAT = 1
+FORMAT = 2
 # Settings of training that change neither the memory nor the time of a step.
 INDIFFERENT = ("epochs", "learning_rate", "max_steps", "warmup_steps", "schedule", "weight_decay", "max_grad_norm", "evaluate_every",
                "select_by", "patience", "keep_checkpoints", "seed", "accumulation")  # fmt: skip

@@ -28,14 +28,14 @@ from engine import account, accounting, again, baselines, checkpoint, evaluate, 
 from engine import plan as planning
 from engine.data import split
 from engine.errors import Refused, explain, is_out_of_memory, redact
-from engine.events import Ended, Evaluated, Event, Progress, Resources, Sampled, Saved, Started, Step
+from engine.events import Ended, Evaluated, Event, Progress, Sampled, Saved, Started, Step
 from engine.knobs import settle
 from engine.repair import repaired
+from engine.resources import VideoMemory, Watch
 from engine.store import append_event, write_whole
 from engine.tasks import Task, all_tasks
 from engine.train import Outcome, StopAskedError, Work, fit
 
-RESOURCE_SECONDS = 2.0
 JUDGED_ROWS = 32  # at once, at most; a check takes twice the batch, and so does this
 
 
@@ -56,12 +56,14 @@ def main(folder: Path) -> int:
 
     begun = time.time()
     done = threading.Event()
+    watch: Watch | None = None
     try:
         opening.be_considerate()
         plan = planning.from_json((folder / "plan.json").read_text("utf-8"))
         me = psutil.Process()
         emit(Started(begun, me.pid, me.create_time(), _versions(), plan.device_words))
-        threading.Thread(target=_watch_resources, args=(me, emit, done, plan.device == "cuda"), daemon=True).start()
+        watch = Watch(me, VideoMemory() if plan.device == "cuda" else None)
+        threading.Thread(target=watch.until, args=(done, emit), daemon=True).start()
         ended = _run(folder, home, plan, emit)
     except StopAskedError:
         ended = Ended(time.time(), "stopped", "Stopped between two phases, as you asked.", "Press Resume to go on from there.")
@@ -70,12 +72,16 @@ def main(folder: Path) -> int:
         lighter = repaired(folder, time.time(), **at) if is_out_of_memory(error) else ()
         if lighter:
             done.set()
+            if watch is not None:
+                emit(watch.look())
             for event in lighter:
                 emit(event)
             return 1
         problem = explain(error)
         ended = Ended(time.time(), "failed", redact(problem.message), problem.fix)
     done.set()
+    if watch is not None:
+        emit(watch.look())  # what the last steps took since the last look
     emit(_timed(ended, begun))
     return 0 if ended.status in ("finished", "stopped") else 1
 
@@ -278,24 +284,6 @@ def _account(
     write_whole(folder / account.TEXTS, texts.encode("utf-8", "replace"))
     write_whole(folder / account.FILE, account.to_json(made).encode())
     emit(Evaluated(time.time(), "test", step, scored))
-
-
-def _watch_resources(me: psutil.Process, emit: Callable[[Event], None], done: threading.Event, cuda: bool) -> None:
-    peak = 0
-    while True:
-        now = me.memory_info().rss
-        peak = max(peak, now, opening.highest_ram())
-        video = _video_memory() if cuda else (None, None)
-        emit(Resources(time.time(), now, peak, *video))
-        if done.wait(RESOURCE_SECONDS):
-            return
-
-
-def _video_memory() -> tuple[int | None, int | None]:
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return None, None
-    return torch.cuda.memory_reserved(), torch.cuda.max_memory_reserved()
 
 
 def _versions() -> dict[str, str]:

@@ -7,6 +7,8 @@ The command that made the tables in engine/memory.py and tests/engine/test_memor
 It takes every case of MEASURED, or those named after FOLDER: minilm/lora/bf16/16x128, with a fourth part, /checkpointing or one of
 MORE (query_value, dora, undropped, r256, r2048), where the case has one. A line of JSON a case, half a minute each on two busy cores.
 
+Made for a processor: on a GPU `python -m tests.benchmarks.gpu memory FOLDER` tells more, its own cases and what lies beside torch's memory.
+
 Random weights in the real shapes, made once in FOLDER; each case in a process of its own. Memory does not mind a busy machine, but
 takes up to 5 % more or less from one time to the next, as the C library's heap falls out; speed does mind, so it is told per second of
 processor time too, next to what plain matrix products reached in the same minute.
@@ -30,11 +32,12 @@ WIDTHS = (1.0, 0.75, 0.875)  # of the length, in turn: real batches are of many 
 
 
 def peak_bytes() -> int:
-    """The GPU's peak where there is one, else the process's largest resident memory so far (Linux)."""
+    """The GPU's peak where there is one, its context included, else the process's largest resident memory so far (Linux)."""
     import torch
 
     if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_reserved())
+        free, total = torch.cuda.mem_get_info()  # on a GPU that nobody else uses
+        return int(torch.cuda.max_memory_reserved() + total - free - torch.cuda.memory_reserved())
     status = Path("/proc/self/status").read_text("utf-8")
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
 
@@ -70,6 +73,11 @@ def measure(folder: Path, case: tuple[str, str, str, int, int, str]) -> dict[str
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
     mixed = torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16")
 
+    def settled() -> None:
+        """A GPU works on while the program goes on: what was asked of it has been done."""
+        if device == "cuda":
+            torch.cuda.synchronize()
+
     def rows(count: int, width: int) -> dict[str, torch.Tensor]:
         ids = torch.randint(5, 30000, (count, width), device=device)
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -96,6 +104,7 @@ def measure(folder: Path, case: tuple[str, str, str, int, int, str]) -> dict[str
         torch.nn.utils.get_total_norm([one.grad for one in trained if one.grad is not None])
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        settled()
         if width == length and step:
             steps.append(time.process_time() - begun)
             walls.append(time.perf_counter() - wall)
@@ -103,8 +112,10 @@ def measure(folder: Path, case: tuple[str, str, str, int, int, str]) -> dict[str
     model.eval()
     with torch.inference_mode(), mixed:
         model(**rows(2 * batch, length))
+        settled()
         begun, wall = time.process_time(), time.perf_counter()
         model(**rows(2 * batch, length))
+        settled()
         evaluation, evaluation_wall = time.process_time() - begun, time.perf_counter() - wall
     shape = dataclasses.replace(shaped(of(name), *case[1:]), device=device)
     return {

@@ -22,7 +22,7 @@ ORDER = (
     "tokens", "checkpoint", "calibration", "answers", "mislabelled", "slices", "agreement", "reviews",
     "occlusion", "again", "suspecting", "features", "train", "trained", "account", "accounting", "judging", "loading",
     "asking", "markdown", "written_card",
-    "card", "merge", "export", "opening", "measure",
+    "card", "merge", "export", "opening", "resources", "measure",
     "worker", "predict", "playground", "obituary", "processes", "supervisor", "measuring",
     "uploads", "taking_in", "facts", "made_examples", "reading", "writers", "shelf", "playing",
     "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
