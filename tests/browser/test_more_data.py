@@ -19,6 +19,8 @@ def test_made_rows_are_chosen_seen_beside_their_originals_and_compared(app: App,
     page.get_by_role("option", name="Product reviews").click()
     expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=PATIENCE_MS)
     fold = page.locator("#more-data")
+    expect(fold).to_be_hidden()
+    page.locator("#detail input").check()
     fold.locator("button").first.click()
     expect(fold).to_contain_text("Choose a way above")
     expect(page.locator("#more-data-compare")).to_be_hidden()

@@ -19,6 +19,7 @@ from engine.errors import Problem, Refused, explain
 from engine.facts import FILE
 from engine.fitting import applied, from_json
 from engine.guide import GUIDE, RIGHT
+from engine.models import EMBEDDED
 from ui import cards, form, methods, request, words
 from ui.border import bind
 from ui.tabs import arriving, doctor_events, fit_events, model_upload, more_data, own_path, token_fit_events
@@ -35,11 +36,13 @@ NOTHING_PASTED = Problem("data.source", "There are no rows yet.", "Paste some, w
 NOT_A_SPEC = Problem("spec", "This is not a text file.", "Choose a spec.json that Shur wrote.")
 # The page numbers what it asks in the order of the changes, since the answers may come in another; for inputs that begin with a Newest.
 NUMBERED = "(newest, change, ...fields) => [newest, (shur.change = (shur.change || 0) + 1), ...fields]"
+MOSTLY = 0.95  # of the letters
 LABELS = {  # of the columns, by what the task learns
     ("text", "text"): "Column that is read",
     ("label", "text"): "Column to be written",
     ("label", "number"): "Column of numbers",
 }
+MARKED = "value => {{ document.body.classList.toggle('{name}', value === true || (value !== false && value !== 'classify')); }}"
 SLOT_OF = {
     "data.source": "source",
     "data.test": "source",
@@ -109,6 +112,8 @@ def wire(studio: Studio, train: Train) -> None:
     token_fit_events.wire(studio, train, everything, another, {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
+    for told, name in ((train.detail, "advanced"), (field["task"], "writes")):  # what theme.css leaves out of Simple
+        told.change(None, told, None, js=MARKED.format(name=name))
 
     part["suggestion"].click(bind(on_suggestion, studio, train), everything, refill(train), **once).then(**redraw, **seen)
     train.load.upload(bind(on_load, studio, train), train.load, [train.refused, *refill(train)], **once).then(**redraw, **seen)
@@ -159,6 +164,7 @@ def outputs(train: Train) -> list[Any]:
         train.method_title,
         train.fields["method"],
         train.methods,
+        train.token_fit["folded"],
         *train.knobs.values(),
     ]
 
@@ -310,6 +316,7 @@ def draw(
         *_method_group(studio, train, spec.method),
         gr.update(choices=methods.choices(fits)),
         methods.table(fits, studio.methods, spec.method),
+        gr.update(visible=_may_read_badly(spec, data)),
         *_knobs(train, spec, plan, problems),
     ]
 
@@ -345,6 +352,15 @@ def _columns(
             choices=beside, value=second, visible=beside_it, info=data.second_why if data else "",
         ),
     ]  # fmt: skip
+
+
+def _may_read_badly(spec: specs.RunSpec, data: DataFacts | None) -> bool:
+    """Whether it is worth a look how the models read these texts: not of an English sample and the English model that comes with Shur."""
+    return (
+        spec.model != EMBEDDED
+        or not spec.data.source.startswith("sample:")
+        or (data is not None and data.script_shares.get("Latin", 0.0) < MOSTLY)
+    )
 
 
 def _method_group(studio: Studio, train: Train, method: str) -> tuple[Any, Any]:
