@@ -73,17 +73,18 @@ def build() -> Write:
                 info="Or the id of another model: of the Hub, in a folder, or a GGUF file." if side == "left" else "Empty: the left alone.",
                 elem_id=f"write-{side}", elem_classes=["knob"],
             )  # fmt: skip
-    parts["prompt"] = gr.Textbox(
-        label="Prompt", lines=3, max_lines=12, placeholder="Type a prompt, or press an example …", info="Shift + Enter writes.",
-        elem_id="write-prompt",
-    )  # fmt: skip
+    with gr.Row(elem_id="write-said"):
+        parts["prompt"] = gr.Textbox(
+            label="Prompt", lines=3, max_lines=12, placeholder="Type a prompt, or press an example …", info="Shift + Enter writes.",
+            elem_id="write-prompt",
+        )  # fmt: skip
+        parts["system"] = gr.Textbox(
+            label="System prompt", lines=3, max_lines=12, elem_id="write-system", placeholder="You answer in one short sentence.",
+            info="How to behave, for models that chat. Others do not read it.",
+        )  # fmt: skip
     with gr.Row(elem_classes=["examples"]):
         for text in EXAMPLES:
             parts["examples"][text] = gr.Button(text, size="sm", elem_classes=["example"])
-    parts["system"] = gr.Textbox(
-        label="System prompt", lines=1, max_lines=6, elem_id="write-system", placeholder="You answer in one short sentence.",
-        info="How to behave, for models that chat. Others do not read it.",
-    )  # fmt: skip
     _settings(parts)
     with gr.Row(elem_classes=["actions"]):
         parts["go"] = gr.Button("Write", variant="primary", size="lg", elem_id="write-go")
