@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file, save_file
+
 from engine import models, plan, spec
 from engine.events import Ended, Queued, Started
 from engine.knobs import knobs_of
@@ -23,9 +25,16 @@ CHAT = (
 )
 
 
-def writer(architecture: str, folder: Path, *, chat: bool = False, seed: int = 0, **config: Any) -> Path:
-    """A tiny base that says different words: a folder with its tokenizer, with a chat template where asked for."""
+def writer(architecture: str, folder: Path, *, chat: bool = False, endless: bool = False, seed: int = 0, **config: Any) -> Path:
+    """A tiny base that says different words: a folder with its tokenizer, with a chat template where asked for.
+
+    `endless`: the token that ends a text is never the likeliest.
+    """
     tiny(architecture, folder, seed=seed, initializer_range=0.4, tie_word_embeddings=False, **config)
+    if endless:
+        weights = load_file(folder / "model.safetensors")
+        weights["lm_head.weight"][json.loads((folder / "config.json").read_text())["eos_token_id"]] = 0.0
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     if chat:
         (folder / "chat_template.jinja").write_text(CHAT)
     return folder
