@@ -177,6 +177,7 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
             gr.update(visible=False),
             "",
             account.samples(told),
+            _made(studio, run_id),
             result.plan_lines(plan),
             gr.update(value=None, visible=False),
             gr.update(visible=False),
