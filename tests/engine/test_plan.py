@@ -152,7 +152,8 @@ def test_every_setting_has_a_value_and_every_automatic_one_a_reason(method: str,
     if any(one.severity == "error" for one in refusal):
         assert not told.facts(model).head, "a method that this kind of task leaves nothing to train"
         return
-    made, knobs = planned(spec, model=model, hardware=hardware), asked(spec, CATALOG).knobs
+    rows = data(second="other") if told.pairs else data()
+    made, knobs = planned(spec, rows, model, hardware=hardware), asked(spec, CATALOG).knobs
     assert rules.undecided(knobs) == ()
     assert set(made.settings) == set(knobs)
     assert {name for name, value in made.settings.items() if value is None} == {"max_rows", "max_steps", "folds"}
