@@ -61,7 +61,8 @@ def shown(one: Told) -> str:
 def number(value: float) -> str:
     """Three figures that matter: 0.312, 12.3, 145."""
     places = next((places for least, places in ((100, 0), (10, 1), (1, 2)) if abs(value) >= least), 3)
-    return f"{value:,.{places}f}"
+    told = f"{value:,.{places}f}"
+    return told.removeprefix("-") if not told.strip("-0.") else told
 
 
 def is_better(one: Told) -> bool | None:

@@ -7,6 +7,7 @@ from typing import Any
 from engine.account import Account, Other, Sample, Told
 from engine.errors import Problem, Refused
 from engine.scoring import Interval
+from engine.told import number
 from ui import account
 from ui.tabs.runs_events import on_judged
 
@@ -58,3 +59,7 @@ def test_baselines_stand_beside_the_figure_with_what_chance_says_and_nothing_is_
     rows = account.samples(MADE)
     assert "&lt;b&gt;" in rows
     assert "Untuned" not in rows
+
+
+def test_a_figure_that_is_as_good_as_nothing_has_no_sign() -> None:
+    assert [number(value) for value in (-0.0004, -0.4, 12.34, -145.6)] == ["0.000", "-0.400", "12.3", "-146"]
