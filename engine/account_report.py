@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from engine import readiness
-from engine.account import Told, is_better, number, shown
+from engine.account import Told, first_of, is_better, number, shown
 from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
 from engine.drawing import Series, plot
 from engine.gathered import KnownAccount
-from engine.report import checked, cut, laid_out, repeat, seen_words, studied, trained
+from engine.report import checked, cut, laid_out, repeat, seen_words, trained
 from engine.tasks import all_tasks
 from engine.told import against
 from engine.verdict import p_words
@@ -89,7 +89,7 @@ def _asked(told: KnownAccount) -> list[Block]:
 
 
 def _checklist(told: KnownAccount) -> list[Block]:
-    items = readiness.checks_of_account(told.account, told.plan, told.studies, writes=_writes(told))
+    items = readiness.checks_of_account(told.account, told.plan, writes=_writes(told))
     done = sum(one.done for one in items)
     return [Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."), Checks(items)]
 
@@ -107,16 +107,16 @@ def _data(told: KnownAccount) -> list[Block]:
 
 
 def _training(told: KnownAccount) -> list[Block]:
-    name, title, axis = ("perplexity", "Perplexity", "Perplexity per token") if _writes(told) else ("mae", "Mean error", "Mean error")
+    first = first_of(told.account)
+    name, axis = ("perplexity", "Perplexity per token") if _writes(told) or first is None else (first.id, first.name)
     checks = [one for one in told.record.evaluations if one.split == "validation" and name in one.metrics]
     line = [Series("held out", 1, tuple((float(one.step), one.metrics[name]) for one in checks))] if checks else []
-    unit = "nats a token" if _writes(told) else "squares of the spread"
-    return trained(told, told.account.step, unit, [Picture(f"{title} on held-out rows", plot(line, "Steps", axis))])
+    unit = "nats a token" if _writes(told) else "as the task counts it"
+    return trained(told, told.account.step, unit, [Picture("Quality on held-out rows", plot(line, "Steps", axis))])
 
 
 Sections = tuple[tuple[str, Callable[[KnownAccount], Sequence[Block]]], ...]
 SHARED: Sections = (
-    ("Studies", studied),
     ("Before it is put to use", _checklist),
     ("The data", _data),
     ("The training", _training),

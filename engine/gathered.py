@@ -33,7 +33,6 @@ class KnownRun:
     plan: Plan
     record: RunRecord
     checkup: Checkup | None  # None where the data cannot be opened any more
-    studies: tuple[Result, ...]  # of the same data, model and method
 
     @property
     def title(self) -> str:
@@ -59,6 +58,7 @@ class Known(KnownRun):
     slices: tuple[Slice, ...]
     doubted: int | None  # rows whose labels are likely wrong; None where nobody has looked
     corrected: int  # labels put right by hand
+    studies: tuple[Result, ...]  # of the same data, model and method
     reviewed: Outcome | None  # what people said of some rows; None where nobody was asked
 
 
@@ -71,12 +71,13 @@ def known(studio: Studio, run_id: str) -> Known:
     spec, explorer = specs.from_json(text), studio.explorer
     has_answers = explorer.has_answers(run_id)
     return Known(
-        run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec), tuple(_studies(studio, spec)),
+        run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec),
         evaluation, studio.beside(run_id), studio.judged.confidence(run_id), studio.look(run_id).found,
         explorer.answers(run_id) if has_answers else (),
         explorer.slices(run_id) if has_answers else (),
         len(explorer.doubted(run_id)) if has_answers and explorer.was_looked_through(run_id) else None,
         len(explorer.all_corrections(run_id)) if has_answers else 0,
+        tuple(_studies(studio, spec)),
         _reviewed(studio, run_id),
     )  # fmt: skip
 
@@ -88,9 +89,7 @@ def known_account(studio: Studio, run_id: str) -> KnownAccount | None:
         return None
     text = studio.spec_json(run_id)
     spec = specs.from_json(text)
-    return KnownAccount(
-        run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec), tuple(_studies(studio, spec)), account
-    )
+    return KnownAccount(run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec), account)
 
 
 def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:

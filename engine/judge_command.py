@@ -25,6 +25,9 @@ def add_options(judge: argparse.ArgumentParser) -> None:
 
 def judge(told: argparse.Namespace, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]) -> int:
     """Tells the look on stdout; 0: done, 1: it did not come to an end. Raises Refused where there is nothing to look at."""
+    if studio.account(told.run) is not None:
+        message = "A closer look asks for classes, and this run gives none."
+        raise Refused(Problem("run", message, f"Read its figures and texts: python -m engine report {told.run}"))
     if studio.evaluation(told.run) is None:
         raise Refused(Problem("run", "This run is not judged yet.", "Let it finish, or resume it."))
     problem = None if told.kept else _looked(told.run, studio, interrupts, say)

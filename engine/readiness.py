@@ -52,17 +52,16 @@ def checks(
     )  # fmt: skip
 
 
-def checks_of_account(account: Account, plan: Plan, studies: Sequence[Result], *, writes: bool) -> tuple[Check, ...]:
+def checks_of_account(account: Account, plan: Plan, *, writes: bool) -> tuple[Check, ...]:
     """The items of a run that writes, or that says something else than classes, in the order in which they are best done."""
-    compared = next((one for one in studies if one.state == "finished" and one.study.varies == "methods"), None)
     figures = sorted((one for one in account.figures if one.rows), key=lambda one: one.id != account.headline)
     return (
         _split(account),
         _several(figures),
         *((_of_untuned(figures), _enough(account), _stops(account)) if writes else (_of_others(figures),)),
         Check(
-            "Compared with other methods", compared is not None,
-            " ".join(compared.advice.sentences) if compared else "Whether another method writes better is not known: compare some.",
+            "Compared with other methods", False,
+            "Whether another method does better is not known: train again with one, and hold the figures of both beside each other.",
         ),
         Check(
             "Another split", False,

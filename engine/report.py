@@ -220,7 +220,7 @@ def _speed(told: Known) -> list[Block]:
     ]
 
 
-def studied(told: KnownRun) -> list[Block]:
+def _studied(told: Known) -> list[Block]:
     if not told.studies:
         return [Words("None of this data, model and method. Under Compare: methods beside each other, folds, or a learning curve.", "soft")]
     blocks: list[Block] = []
@@ -345,7 +345,7 @@ SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
     ("Mistakes, and where it is weakest", _mistakes),
     ("Edge cases", _edge_cases),
     ("Speed", _speed),
-    ("Studies", studied),
+    ("Studies", _studied),
     ("What people say", _reviewed),
     ("Before it is put to use", _checklist),
     ("The data", _data),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine import account_report, document, gathered, readiness, report_command, reported
+from engine import account_report, document, gathered, judge_command, readiness, report_command, reported
 from engine.account import Other, Sample, Told
 from engine.document import Check
+from engine.errors import Refused
 from engine.gathered import KnownAccount
 from engine.scoring import Interval
 from engine.studio import Studio
@@ -28,7 +30,7 @@ def known(tmp_path: Path) -> KnownAccount:
 
 
 def checks(told: KnownAccount) -> dict[str, Check]:
-    return {one.name: one for one in readiness.checks_of_account(told.account, told.plan, told.studies, writes=True)}
+    return {one.name: one for one in readiness.checks_of_account(told.account, told.plan, writes=True)}
 
 
 def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: KnownAccount) -> None:
@@ -84,3 +86,12 @@ def test_a_run_that_says_numbers_is_reported_beside_what_needs_no_language_model
     assert "## What it says" in told
     for absent in ("Untuned", "nats a token", "likeliest word", "Answers come to an end", "How it is asked"):
         assert absent not in told, absent
+
+
+def test_what_asks_for_classes_says_so_of_a_run_that_writes(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, dispatch=False)
+    run_id = homes.finished_writer(tmp_path, 2.0)
+    with pytest.raises(Refused, match="asks for classes"):
+        judge_command.judge(Namespace(run=run_id, kept=False, confidence=None), studio, threading.Semaphore(0), lambda _: None)
+    with pytest.raises(Refused, match="“Follow instructions” gives none"):
+        studio.compare_preview(studio.clone(run_id), ["lora", "full"])
