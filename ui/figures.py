@@ -58,7 +58,8 @@ def loss(record: RunRecord) -> Figure:
         _line("Training", [one[-1].step for one in steps], [_mean([step.loss for step in one]) for one in steps], BLUE),
         _line("Held-out", [one.step for one in checks], [one.metrics.get("loss") for one in checks], ORANGE, dash="dot", markers=True),
     ]
-    unit = "squared error" if any("mae" in one.metrics for one in checks) else "nats a row"
+    told = {name for one in checks for name in one.metrics}
+    unit = "squared error" if "mae" in told else "nats a token" if "perplexity" in told else "nats a row"
     return _figure(series, "Steps", f"Loss ({unit})", record.id)
 
 
