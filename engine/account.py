@@ -95,7 +95,7 @@ def warnings(rows: int, samples: Sequence[Sample], written: int, same: float, se
     found = []
     if rows < FEW_ROWS:
         found.append(f"There are only {rows:,} test rows: the intervals are wide, and another split would give other figures.")
-    if 0 < written < FEW_WRITTEN:
+    if 0 < written < min(rows, FEW_WRITTEN):
         found.append(f"Only {written:,} of them were answered in full; raise the rows written in the test for surer figures.")
     endless = sum(one.ended in ("length", "budget") for one in samples)
     if samples and endless > len(samples) / 2:

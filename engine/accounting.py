@@ -65,7 +65,9 @@ def heard(
     asked, _ = task.writes.prompts(part(test, chosen(len(test.texts), knobs.written_rows)))
     if not len(asked):
         return Heard(nats, scored, ())
-    prompts = task.encode(tokenizer, asked, replace(knobs, max_length=max(8, knobs.max_length)))
+    room = generation.room_of(model)
+    most = min(knobs.max_length, room - min(knobs.max_new_tokens, room // 2))  # an answer needs room too
+    prompts = task.encode(tokenizer, asked, replace(knobs, max_length=max(8, most)))
     done: set[int] = set()
 
     def listen(number: int, _: str) -> None:
@@ -109,8 +111,8 @@ def account(
         )
         for at in both
     ]  # fmt: skip
-    known = frozenset(train.texts)
-    seen = sum(text in known for text in test.texts)
+    known = frozenset(zip(train.texts, train.second or train.texts, strict=True))
+    seen = sum(one in known for one in zip(test.texts, test.second or test.texts, strict=True))
     headline = task.writes.headline if any(one.id == task.writes.headline for one in figures) else "perplexity_word"
     same = text_metrics.same_share([one.written for one in lines])
     made = Account(

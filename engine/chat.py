@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,12 +48,23 @@ def read(folder: Path) -> Chat:
 def rendered(template: str, tokens: Mapping[str, str], turns: Sequence[Mapping[str, str]], *, asks: bool) -> str:
     """The conversation as the model reads it; with `asks` up to where the assistant is to speak. Raises jinja2.TemplateError."""
     from jinja2 import TemplateError
+    from jinja2.ext import Extension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     def refuse(message: str) -> NoReturn:
         raise TemplateError(message)
 
-    place = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+    class Generation(Extension):
+        """{% generation %} marks what the assistant says, for other programs; here its words simply stand."""
+
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    place = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation])
+    place.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     place.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
     place.globals["raise_exception"] = refuse
     return place.from_string(template).render(messages=list(turns), add_generation_prompt=asks, **tokens)

@@ -130,7 +130,7 @@ class _Job:
 
 
 def _check(model: torch.nn.Module, prompts: Sequence[Sequence[int]]) -> None:
-    room, seq2seq = _room(model), _writes_apart(model)
+    room, seq2seq = room_of(model), _writes_apart(model)
     for number, prompt in enumerate(prompts, 1):
         which = "The prompt" if len(prompts) == 1 else f"Prompt {number:,}"
         if not prompt:
@@ -140,7 +140,7 @@ def _check(model: torch.nn.Module, prompts: Sequence[Sequence[int]]) -> None:
             raise Refused(Problem("prompt", message, "Shorten it, or begin a new conversation."))
 
 
-def _room(model: Any) -> int:
+def room_of(model: Any) -> int:
     """Tokens that prompt and text may have together."""
     told = getattr(model.config, "max_position_embeddings", None)
     return int(told) - _virtual_tokens(model) if told else 10**9
@@ -200,7 +200,7 @@ def _written(job: _Job, numbers: Sequence[int], prompts: Sequence[Sequence[int]]
     ids = torch.tensor([[pad] * (width - len(one)) + list(one) for one in prompts], device=device)
     mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in prompts], device=device)
     apart = _writes_apart(job.model)
-    room = [10**9 if apart else _room(job.model) - len(one) for one in prompts]
+    room = [10**9 if apart else room_of(job.model) - len(one) for one in prompts]
     watch = _Watch(job, numbers, [[] if apart else list(one[-1:]) for one in prompts], room)
     sampled = {"temperature": decoding.temperature, "top_k": decoding.top_k, "top_p": decoding.top_p} if decoding.temperature > 0 else {}
     settings = GenerationConfig(

@@ -173,6 +173,10 @@ class Playground:
             if self._process is not None and self._process.is_alive():
                 self._gave_way = to
                 self._process.kill()
+                working = self._writes[0] if self._writes is not None else None
+                for one in self._tickets.values():  # those that wait would take the memory again at once
+                    if one is not working and not all(text.is_over for text in one.texts):
+                        one.stopped = True
 
     @property
     def notice(self) -> Problem | None:

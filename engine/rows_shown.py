@@ -51,5 +51,7 @@ def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: M
         note = f"Column {data.second!r} is not read: the template has no place for it, {{context}}."
     try:
         return RowsShown(tuple(task.shown(texts, knobs, found)), note=note)
+    except (ValueError, KeyError, IndexError):  # a template that is half typed; `check` tells it once the model is known
+        return None
     except RunFailed as error:
         return RowsShown((), error.problem)

@@ -117,7 +117,7 @@ class _Run:
             if writes is not None and writes.chats:  # up to an answer that is to be written
                 turns = [{**one, "content": cleaned(one["content"])} for one in messages(said)]
                 first, beside, form = json.dumps([*turns, {"role": "assistant", "content": ""}], ensure_ascii=False), "", "chat"
-            (ids,) = task.encode(tokenizer, Texts([first], [beside]), knobs)
+            (ids,) = task.encode(tokenizer, Texts([first], [beside] if beside.strip() or (writes is not None) else None), knobs)
             return Prompt(tuple(ids), ends, form, writes.stops if writes else ())  # type: ignore[arg-type]
 
         return put

@@ -16,6 +16,7 @@ CUDA 13.0, 16 cores of an Intel Xeon). The steps of 22 shapes (tests/benchmarks/
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from engine.hardware import Hardware
@@ -184,7 +185,7 @@ def _unpacked(facts: ModelFacts, load: Load) -> float:
 
 def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, float, float, float] | None:
     name = hardware.gpus[0].name.replace("GeForce ", "")
-    known = next((GPUS[one] for one in sorted(GPUS, key=len, reverse=True) if one in name), None)
+    known = next((GPUS[one] for one in sorted(GPUS, key=len, reverse=True) if re.search(rf"\b{re.escape(one)}\b", name)), None)
     if known is None:
         return None
     top, below = _blocks(load, facts)

@@ -79,6 +79,8 @@ def usable(
         found = found.at(keep)
     if target == "class":
         return found
+    if clean_html and target == "text" and label != text:
+        found = replace(found, labels=without_tags(found.labels)[0])
     alike = pa.chunked_array([pa.repeat(pa.scalar(ALIKE), len(found.texts))])
     return replace(found, labels=alike, answers=None if target == "number" else found.labels)
 

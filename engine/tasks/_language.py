@@ -92,7 +92,7 @@ def surprises(model: torch.nn.Module, tokenizer: Any, rows: Sequence[Row], most:
     device = next(model.parameters()).device
     batch = {name: one.to(device) for name, one in collate(tokenizer, rows, most).items()}
     places = [(number, at) for number, row in enumerate(rows) for at in learnt(row)]
-    targets = torch.tensor([~rows[number][at] for number, at in places], device=device)
+    targets = torch.tensor([~rows[number][at] for number, at in places], dtype=torch.long, device=device)
     logits = logits_at(model, batch, [(number, at - 1) for number, at in places])
     return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 

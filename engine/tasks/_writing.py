@@ -124,7 +124,7 @@ def surprises_packed(model: torch.nn.Module, rows: Sequence[Row], most: int) -> 
     # without a mask, transformers takes each place where positions begin anew for another text, sliding windows included
     batch = {"input_ids": ids.to(device), "position_ids": positions.to(device)}
     logits = _language.logits_at(model, batch, places)
-    return torch.nn.functional.cross_entropy(logits.float(), torch.tensor(targets, device=device), reduction="none")
+    return torch.nn.functional.cross_entropy(logits.float(), torch.tensor(targets, dtype=torch.long, device=device), reduction="none")
 
 
 def surprise_of_rows(

@@ -40,6 +40,6 @@ TASK = _writing.task(
     AnswerKnobs,
     encode,
     _prompted.check,
-    Writes(prompts=_prompted.prompts, figures=figures, headline="token_f1", stops=("\n",)),
+    Writes(prompts=_prompted.prompts, figures=figures, headline="token_f1", stops=("\nQuestion:",)),
     _prompted.shown,
 )

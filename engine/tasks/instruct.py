@@ -22,13 +22,14 @@ from engine.tasks import Pieces, Writes, _language, _writing
 if TYPE_CHECKING:
     from engine.resampling import Figure
 
-ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant"}
+ROLES = {"human": "user"} | dict.fromkeys(("gpt", "bot", "ai", "model", "chatbot", "chatgpt", "bing"), "assistant")
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 PLAIN = (
-    "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ '### Response:\n' + message['content'] + eos_token + '\n\n' }}"
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}"
+    "{{ '### Response:\n' + message['content'] + (eos_token or '') + '\n\n' }}"
     "{% elif message['role'] == 'system' %}{{ message['content'] + '\n\n' }}"
     "{% else %}{{ '### Instruction:\n' + message['content'] + '\n\n' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '### Response:\n' }}{% endif %}"
@@ -63,7 +64,8 @@ def encode(tokenizer: Any, texts: Texts, knobs: InstructKnobs) -> list[list[int]
     wanted: Sequence[str | None] = texts.answers or [None] * len(texts)
     rows = zip(texts.first, seconds, wanted, strict=True)
     found = [_row(tokenizer, conversation(first, second, answer, knobs), knobs) for first, second, answer in rows]
-    return found if texts.answers is not None else [_language.plain(row) for row in found]
+    assert knobs.max_length is not None, "plan decides the length"
+    return [_cut(row if texts.answers is not None else _language.plain(row), knobs.max_length) for row in found]
 
 
 def conversation(first: str, second: str, answer: str | None, knobs: InstructKnobs) -> Turns:
@@ -123,7 +125,9 @@ def shown(texts: Texts, knobs: InstructKnobs, chat: Chat) -> list[Pieces]:
         try:
             for at in (at for at, turn in enumerate(turns) if turn["role"] == "assistant"):
                 before, after = (rendering.rendered(template, tokens, turns[:upto], asks=upto == at) for upto in (at, at + 1))
-                before = before if after.startswith(before) and before.startswith(done) else _shared(after, before)
+                before = before if after.startswith(before) else _shared(after, before)
+                if not before.startswith(done):  # what was said before is written otherwise now
+                    pieces, done = [], ""
                 pieces += [(before[len(done) :], False), (after[len(before) :], True)]
                 done = after
         except (TemplateError, TypeError, ValueError) as error:
@@ -140,21 +144,29 @@ def _not_taken(turns: Turns, error: Exception) -> Problem:
 
 
 def _row(tokenizer: Any, turns: Turns, knobs: InstructKnobs) -> list[int]:
-    assert knobs.max_length is not None, "plan decides the length"
+    """Token ids of the conversation, whole.
+
+    Some templates write an earlier answer otherwise than the last one, without its thoughts say: then the last one alone is learnt,
+    behind what the model will read then.
+    """
     ids: list[int] = []
     done = ""
     for at, turn in enumerate(turns):
         if turn["role"] != "assistant":
             continue
         before, after = (rendered(tokenizer, turns[:upto], knobs, asks=upto == at) for upto in (at, at + 1))
-        if not after.startswith(before) or not before.startswith(done):
+        if not after.startswith(before):
             before = _shared(after, before)
+        if not before.startswith(done):
+            ids, done = [], ""
         ids += _ids(tokenizer, before[len(done) :])
         ids += [~one for one in _ids(tokenizer, after[len(before) :])]
         done = after
     if not turns or turns[-1]["role"] != "assistant":
-        ids += _ids(tokenizer, rendered(tokenizer, turns, knobs, asks=True)[len(done) :])
-    return _cut(ids, knobs.max_length)
+        asked = rendered(tokenizer, turns, knobs, asks=True)
+        ids, done = (ids, done) if asked.startswith(done) else ([], "")
+        ids += _ids(tokenizer, asked[len(done) :])
+    return ids
 
 
 def _shared(first: str, second: str) -> str:

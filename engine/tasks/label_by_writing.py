@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine import evaluate
 from engine.chat import Chat
 from engine.data.texts import Texts
-from engine.errors import Problem
+from engine.errors import Problem, RunFailed
 from engine.knobs import knob
 from engine.models import ModelFacts
 from engine.tasks import Pieces, Task, _language, _template, classify
@@ -52,7 +52,11 @@ def names(tokenizer: Any, classes: Sequence[str]) -> list[list[int]]:
     """Token ids of each class name, behind a blank; with an end behind all of them where one begins another."""
     found = [_template.behind(tokenizer, STUB, f" {name}") for name in classes]
     if any(one != other and other[: len(one)] == one for one in found for other in found):
-        found = [[*one, int(tokenizer.eos_token_id)] for one in found]
+        end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else _template.pieces_ids(tokenizer, "\n")
+        found = [[*one, *end] for one in found]
+    if len({tuple(one) for one in found}) < len(found):
+        message = "This model's tokenizer writes two of the labels alike, so it cannot tell them apart by writing."
+        raise RunFailed(Problem("model", message, "Choose another model, other label names, or the task Sort texts into classes."))
     return found
 
 
@@ -130,7 +134,7 @@ def probabilities(
 
 
 def shown(texts: Texts, knobs: LabelKnobs, chat: Chat) -> list[Pieces]:
-    rows = zip(texts.first, texts.answers or [""] * len(texts), strict=True)
+    rows = zip(texts.joined(), texts.answers or [""] * len(texts), strict=True)
     return [[(_template.filled(knobs.template, {"text": text}), False), (f" {label}", True)] for text, label in rows]
 
 

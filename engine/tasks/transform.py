@@ -44,6 +44,6 @@ TASK = _writing.task(
     TransformKnobs,
     encode,
     _prompted.check,
-    Writes(prompts=_prompted.prompts, figures=figures, headline="chrf", stops=("\n",)),
+    Writes(prompts=_prompted.prompts, figures=figures, headline="chrf", stops=("\nText:",)),
     _prompted.shown,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from engine.tasks import Pieces, Writes, _language, _template, _writing, classif
 if TYPE_CHECKING:
     from engine.resampling import Figure
 
+LONGEST = 600  # characters of a text that is begun and written on: both halves fit what a model reads
 BEGINNING = 0.5  # of a test text that the model is given, to write on
 
 
@@ -56,10 +58,10 @@ def prompts(texts: Texts) -> tuple[Texts, list[str]]:
     """The first half of each text, in whole words, and what should follow."""
     firsts, rests = [], []
     for text in texts.first:
-        words = text.split(" ")
-        half = max(1, round(BEGINNING * len(words)))
-        firsts.append(" ".join(words[:half]))
-        rests.append(" ".join(words[half:]))
+        ends = [found.end() for found in re.finditer(r"\S+", text[:LONGEST])]
+        half = ends[max(1, round(BEGINNING * len(ends))) - 1] if len(ends) > 1 else len(text[:LONGEST]) // 2
+        firsts.append(text[:half])
+        rests.append(text[half:LONGEST])
     return Texts(firsts), rests
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from engine import account
+from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.errors import Refused, RunFailed
 from engine.spec import DataSpec, RunSpec
@@ -87,6 +88,43 @@ def test_a_model_s_own_template_is_taken_and_what_it_refuses_is_told(tmp_path: P
     assert tokenizer.decode(_language.plain(row)) == "<user>hi<assistant>good"
     with pytest.raises(RunFailed, match=r"does not take this conversation .system → user"):
         instruct.encode(tokenizer, Texts(["hi"], [""], ["good"]), instruct.InstructKnobs(max_length=100, system_prompt="Be brief."))
+
+
+def test_of_a_long_conversation_the_newest_question_is_asked_whole(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path)
+    said = (("user", "hi"), ("assistant", "good " * 200), ("user", "and now?"), ("assistant", "okay"))
+    told = json.dumps([{"role": role, "content": text} for role, text in said])
+    (asked,) = instruct.encode(tokenizer, Texts([told]), instruct.InstructKnobs(max_length=80, chat_template="chatml"))
+    assert len(asked) <= 80
+    assert tokenizer.decode(asked).endswith("and now?<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_a_template_that_rewrites_earlier_answers_teaches_the_last_one_behind_what_will_be_read(tmp_path: Path) -> None:
+    """As Qwen3's: only the last answer keeps its thoughts."""
+    tokenizer = tokenizer_of(tmp_path)
+    tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m['role'] }}>{% if m['role'] == 'assistant' and loop.last %}(thought){% endif %}{{ m['content'] }}"
+        "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    (row,) = instruct.encode(tokenizer, Texts([OPENAI], None, [OPENAI]), instruct.InstructKnobs(max_length=200))
+    assert tokenizer.decode(_language.plain(row)) == "<user>hi<assistant>good<user>bad?<assistant>(thought)okay"
+    assert learnt(tokenizer, row) == "(thought)okay"
+    shown = instruct.shown(Texts([OPENAI], None, [OPENAI]), instruct.InstructKnobs(), Chat(tokenizer.chat_template, {}))
+    assert "".join(words for words, _ in shown[0]) == tokenizer.decode(_language.plain(row))
+
+
+def test_a_batch_from_which_nothing_is_learnt_costs_nothing(tmp_path: Path) -> None:
+    folder = tiny("qwen2", tmp_path / "qwen2")
+    tokenizer, model = classify.load_tokenizer(folder), _language.load_model(folder, ())
+    for packed in (True, False):
+        assert _writing.learn(model, tokenizer, [[5, 6, 7]], [0], most=40, packed=packed).item() == 0
+
+
+def test_a_text_is_written_on_from_its_half_with_all_its_blanks(tmp_path: Path) -> None:
+    asked, wanted = write.prompts(Texts(["one two\nthree  four", "x" * 10]))
+    assert [first + rest for first, rest in zip(asked.first, wanted, strict=True)] == ["one two\nthree  four", "x" * 10]
+    assert asked.first[0] == "one two"
+    assert all(wanted)
 
 
 @pytest.mark.parametrize("architecture", DECODERS)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine.data.texts import Texts
+from engine.errors import RunFailed
 from engine.knobs import settle
 from engine.methods import all_methods
 from engine.models import ModelFacts, find
@@ -86,6 +87,11 @@ def test_a_name_that_begins_another_has_an_end_of_its_own(tmp_path: Path) -> Non
     assert all(name[-1] == one.tokenizer.eos_token_id for name in told)
     apart = label_by_writing.names(one.tokenizer, CLASSES[:2])
     assert all(name[-1] != one.tokenizer.eos_token_id for name in apart)
+
+
+def test_labels_that_the_model_writes_alike_are_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match="two of the labels alike"):
+        label_by_writing.names(One("qwen2", tmp_path).tokenizer, ("good", "good"))
 
 
 def test_names_of_one_token_are_all_seen_in_one_reading() -> None:

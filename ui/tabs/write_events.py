@@ -81,13 +81,12 @@ def on_write(
     problems += [] if chosen else [NO_WRITER]
     if problems:
         return [words.problems(problems), *(gr.skip() for _ in range(5))]
-    said = {}
+    said, kept = {}, {}
     for side, writer in chosen.items():
-        if session.writers.get(side) != writer:
-            session.exchanges[side] = []
-        if session.exchanges[side] and session.exchanges[side][-1].prompt == prompt:
-            session.exchanges[side].pop()
-        before = [turn for one in session.exchanges[side] for turn in one.turns]
+        kept[side] = list(session.exchanges[side]) if session.writers.get(side) == writer else []
+        if kept[side] and kept[side][-1].prompt == prompt:
+            kept[side].pop()
+        before = [turn for one in kept[side] for turn in one.turns]
         said[side] = (writer, Said((*before, written.asked(prompt)), system or "", context or "", way))
     studio.playground.stop(session.ticket)
     try:
@@ -97,7 +96,7 @@ def on_write(
     session.ticket, session.sides = ticket, tuple(said)
     session.writers |= chosen
     for side in said:
-        session.exchanges[side].append(Exchange(prompt, Text()))
+        session.exchanges[side] = [*kept[side], Exchange(prompt, Text())]
     return drawn(studio, session)
 
 
@@ -109,6 +108,8 @@ def on_tick(studio: Studio, session: Session) -> list[Any]:
         except Refused as refused:
             texts = tuple(Text("failed", problems=refused.problems) for _ in session.sides)
         for side, text in zip(session.sides, texts, strict=True):
+            if not session.exchanges[side]:  # cleared in between
+                continue
             session.exchanges[side][-1] = replace(session.exchanges[side][-1], written=text)
         if all(one.is_over for one in texts):
             session.ticket = ""
