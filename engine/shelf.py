@@ -117,10 +117,17 @@ class _Run:
             if writes is not None and writes.chats:  # up to an answer that is to be written
                 turns = [{**one, "content": cleaned(one["content"])} for one in messages(said)]
                 first, beside, form = json.dumps([*turns, {"role": "assistant", "content": ""}], ensure_ascii=False), "", "chat"
-            (ids,) = task.encode(tokenizer, Texts([first], [beside] if beside.strip() or (writes is not None) else None), knobs)
+            (ids,) = task.encode(tokenizer, Texts([first], [beside] if writes is not None or self._reads_pairs() else None), knobs)
             return Prompt(tuple(ids), ends, form, writes.stops if writes else ())  # type: ignore[arg-type]
 
         return put
+
+    def _reads_pairs(self) -> bool:
+        """Whether the run learnt from two columns."""
+        try:
+            return bool(json.loads((self.folder.parent / "plan.json").read_text("utf-8")).get("second"))
+        except (OSError, ValueError, AttributeError):
+            return False
 
     @property
     def is_lora(self) -> bool:

@@ -63,9 +63,10 @@ def chosen(writer: str, store: Store, facts: Callable[[str], ModelFacts]) -> Cho
 
 
 def writes(run_folder: Path) -> bool:
-    """Whether the run's kept model has the head that its base came with, and so writes; a head of its own would name classes."""
+    """Whether the run's kept model writes: a decoder with the head that its base came with; a head of its own would name classes."""
     model = _plan(run_folder).get("model")
-    return isinstance(model, dict) and model.get("head") == [] and (run_folder / "model" / "shur.json").exists()
+    came = isinstance(model, dict) and model.get("head") == [] and model.get("decoder") is True
+    return came and (run_folder / "model" / "shur.json").exists()
 
 
 def sorts(run_folder: Path) -> bool:
