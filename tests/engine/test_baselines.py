@@ -16,6 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import f1_score
 
 from engine import baselines
+from engine.data.texts import Texts
 from engine.processes import REPOSITORY
 
 
@@ -25,6 +26,9 @@ class Rows:
 
     texts: list[str]
     labels: list[int]
+
+    def spelt(self) -> Texts:
+        return Texts(self.texts)
 
 
 @dataclass(frozen=True)
