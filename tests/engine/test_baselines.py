@@ -133,7 +133,9 @@ def test_tfidf_that_is_ready_needs_little_more_memory() -> None:
 import resource
 from types import SimpleNamespace
 from engine import baselines
-rows = SimpleNamespace(texts=["good film", "bad film"] * 5, labels=[0, 1] * 5)
+from engine.data.texts import Texts
+texts = ["good film", "bad film"] * 5
+rows = SimpleNamespace(texts=texts, labels=[0, 1] * 5, spelt=lambda: Texts(texts))
 baselines.get_ready()
 size = next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]
 resource.setrlimit(resource.RLIMIT_AS, (int(size) * 1024 + 40 * 10**6,) * 2)
