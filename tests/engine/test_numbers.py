@@ -81,8 +81,8 @@ def test_how_commas_and_units_were_read_is_said() -> None:
 
 
 def test_the_scale_is_the_mean_and_the_standard_deviation() -> None:
-    assert Scale.of([1.0, 2.0, 3.0, 6.0]) == Scale(3.0, pytest.approx(3.5**0.5))
-    assert Scale.of([2.0, 2.0]) == Scale(2.0, 1.0), "of equal numbers nothing is divided by 0"
+    assert Scale.of([1.0, 2.0, 3.0, 6.0]) == Scale(3.0, pytest.approx(3.5**0.5), 1.0, 6.0)
+    assert Scale.of([2.0, 2.0]) == Scale(2.0, 1.0, 2.0, 2.0), "of equal numbers nothing is divided by 0"
 
 
 def a_table(values: list[str]) -> Table:
