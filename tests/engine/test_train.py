@@ -20,7 +20,7 @@ from engine.tasks import classify
 from engine.train import Encoded, Outcome, Work, batches, fit, learning_rate_at
 
 CLASSES = ("bad", "good")
-TOKENIZER = SimpleNamespace(pad_token_id=0)
+TOKENIZER = SimpleNamespace(model_input_names=(), pad_token_id=0)
 
 
 class Toy(torch.nn.Module):
