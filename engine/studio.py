@@ -544,7 +544,7 @@ class Studio:
 
     def reads_pairs(self, run_id: str) -> bool:
         """Whether the run's model reads a second text beside each. Raises Refused for no run."""
-        return bool(self.plan(run_id).second)
+        return bool((self.store.json(run_id, "plan.json") or {}).get("second"))
 
     def writers(self) -> tuple[Writer, ...]:
         """What can be chosen to write: finished runs that learnt it, newest first, then the catalogue's models."""
