@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     import torch
 
 
-__all__ = ["TASK", "ClassifyKnobs", "collate", "cut", "encode", "load_model", "load_tokenizer", "special_tokens"]
+__all__ = ["TASK", "ClassifyKnobs", "TextKnobs", "collate", "cut", "encode", "load_model", "load_tokenizer", "special_tokens"]
 
 
 @dataclass(frozen=True)
-class ClassifyKnobs:
+class TextKnobs:
+    """How much of a text is read."""
+
     max_length: int | None = knob(
         None,
         label="Text length",
@@ -45,6 +47,10 @@ class ClassifyKnobs:
         choices={"ends": "Its beginning and end", "start": "Its beginning"},
         help="Reviews tend to give their verdict at the end, so both ends beat the beginning alone.",
     )
+
+
+@dataclass(frozen=True)
+class ClassifyKnobs(TextKnobs):
     class_weights: str = knob(
         "none",
         label="Weight of a class",

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from engine import number_baselines, number_metrics, told
 from engine.data.numbers import Scale
 from engine.errors import Problem, RunFailed
-from engine.knobs import knob
 from engine.models import ModelFacts
 from engine.tasks import Judges, Task, classify
 
@@ -30,21 +29,8 @@ FLAT = 0.2  # of the targets' standard deviation
 
 
 @dataclass(frozen=True)
-class RegressKnobs:
-    max_length: int | None = knob(
-        None,
-        label="Text length",
-        low=8,
-        high=8192,
-        unit="tokens",
-        help="Longer texts are cut. Time and memory grow with it. Empty: what nearly all texts need, within a bound for this hardware.",
-    )
-    keep: str = knob(
-        "ends",
-        label="Of a longer text, keep",
-        choices={"ends": "Its beginning and end", "start": "Its beginning"},
-        help="Reviews tend to give their verdict at the end, so both ends beat the beginning alone.",
-    )
+class RegressKnobs(classify.TextKnobs):
+    """Learning numbers has no settings of its own."""
 
 
 def facts(found: ModelFacts) -> ModelFacts:
