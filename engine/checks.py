@@ -191,6 +191,8 @@ def _texts(work: Deciding, catalog: Catalog) -> Iterator[Problem]:
     if cut >= MUCH_CUT:
         kept = "beginning and end are" if work.settings.get("keep") == "ends" else "beginning is"
         message = f"{cut:.0%} of the texts are longer than {length:,} tokens; of those only the {kept} read."
+        if work.asked.task and work.asked.task.writes:
+            message = f"{cut:.0%} of the rows are longer than {length:,} tokens; of those some of the prompt or the answer is cut."
         room = work.room > length
         fix = "Raise max_length to read more; time and memory grow with it." if room else "That is all this model reads at once."
         yield Problem("settings.max_length", message, fix, "warning")
