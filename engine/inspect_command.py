@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.data.columns import ColumnFacts
 from engine.data.doctor import Checkup
-from engine.data.finding import Finding
+from engine.data.finding import Finding, Remedy
 from engine.data.profile import DataFacts
 from engine.errors import Problem
 from engine.spec import RunSpec
@@ -89,13 +89,14 @@ def _finding(one: Finding) -> dict[str, Any]:
         "effect": one.effect,
         "examples": one.examples,
         "remedies": [
-            {"words": remedy.words, "fixes": remedy.fixes, "settings": remedy.settings, "options": _options(remedy.fixes, remedy.settings)}
+            {"words": remedy.words, "fixes": remedy.fixes, "settings": remedy.settings, "options": _options(remedy)}
             for remedy in one.remedies
         ],
     }
 
 
-def _options(fixes: tuple[str, ...], settings: dict[str, Any]) -> list[str]:
+def _options(remedy: Remedy) -> list[str]:
     """What `train` is given to have it done."""
-    told = [["--fix", one] for one in fixes] + [["--set", f"{name}={value}"] for name, value in settings.items()]
+    told = [["--fix", one] for one in remedy.fixes] + [["--set", f"{name}={value}"] for name, value in remedy.settings.items()]
+    told += [["--second", remedy.second]] if remedy.second else []
     return [part for pair in told for part in pair]

@@ -52,7 +52,7 @@ def _finding(one: Finding) -> str:
 
 
 def _button(finding: Finding, remedy: Remedy) -> str:
-    told = escape(json.dumps({"fixes": remedy.fixes, "settings": remedy.settings}, ensure_ascii=False))
+    told = escape(json.dumps({"fixes": remedy.fixes, "settings": remedy.settings, "second": remedy.second}, ensure_ascii=False))
     name = f"{finding.title}: {remedy.words}"
     return (
         f'<button type="button" class="pick" data-as="mend" data-pick="{told}" aria-label="{escape(name)}">{escape(remedy.words)}</button>'
@@ -91,7 +91,9 @@ def changed(spec: RunSpec, picked: str) -> RunSpec:
     made = {name: value for name, value in settings.items() if name in SETTINGS} if isinstance(settings, dict) else {}
     fixes = tuple(one for one in dict.fromkeys((*spec.data.fixes, *wanted)) if one not in gone)
     kept = {name: value for name, value in {**spec.settings, **made}.items() if name not in unset}
-    return replace(spec, data=replace(spec.data, fixes=fixes), settings=kept)
+    second = told.get("second")
+    beside = second if isinstance(second, str) and second else spec.data.second
+    return replace(spec, data=replace(spec.data, fixes=fixes, second=beside), settings=kept)
 
 
 def _texts(told: object) -> list[str]:

@@ -5,6 +5,7 @@ Labels are judged in doctor_labels.py, single texts in doctor_texts.py; here are
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data import doctor_labels, doctor_texts
+from engine.data.columns import ColumnFacts, evenly
 from engine.data.finding import Finding, Harm, Remedy
 from engine.data.fixes import Applied, compared, conflicting, later_copies, mended, nameless, nearly, reshaped
 from engine.data.header import PADDED
@@ -23,6 +25,10 @@ from engine.spec import DataSpec
 
 MUCH = 0.01  # share of rows from which a doubt weighs
 FEW_NEARLY = 0.001  # share of rows below which near copies are not worth a word
+MOSTLY_APART = 0.8  # of the texts with several labels that a column has to tell apart, to be worth a word
+MOST_ASPECTS = 20  # different values that such a column has: of more, any column tells them apart
+LOOKED_FOR_TWINS = 2000  # rows in which a column is compared with the label
+TWINS = 0.95  # of the rows in which a column gives the label away
 NEARLY_ROWS = 200_000  # rows among which near copies are looked for
 
 
@@ -63,7 +69,7 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
         *_of_the_file(table),
         *_spilt(table, before.text),
         *(_of_labels(table, rows, given, chosen, weighted=weighted) if data.target == "class" else ()),
-        *(_rows(rows, given) if len(rows.texts) and not of_pairs else ()),
+        *(_rows(rows, given, table, chosen) if len(rows.texts) and not of_pairs else ()),
         *(doctor_texts.findings(rows) if len(rows.texts) else ()),
     ]
     return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)
@@ -131,14 +137,14 @@ def _harm(count: int, whole: int, most: Harm = 2) -> Harm:
     return most if count >= MUCH * whole else 1
 
 
-def _rows(rows: Usable, given: Usable | None) -> Iterator[Finding]:
+def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> Iterator[Finding]:
     """What rows do to each other: leaks, contradictions, copies."""
     texts = compared(rows.texts)
     if given is not None:
         yield from _leaks(texts, compared(given.texts), rows, given)
     conflicts = conflicting(texts, rows.labels)
     if count := _count(conflicts):
-        yield _contradiction(rows, texts, conflicts, count)
+        yield _contradiction(rows, texts, conflicts, count, _aspect(table, chosen, rows, texts, conflicts) if given is None else None)
     copies = later_copies(texts, rows.labels)
     exact = _count(copies)
     if exact:
@@ -169,16 +175,63 @@ def _leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, rows: Usable, given:
     )  # fmt: skip
 
 
-def _contradiction(rows: Usable, texts: pa.ChunkedArray, conflicts: pa.ChunkedArray, count: int) -> Finding:
+def _contradiction(rows: Usable, texts: pa.ChunkedArray, conflicts: pa.ChunkedArray, count: int, aspect: tuple[str, int] | None) -> Finding:
     told: dict[str, set[str]] = {}
     for text, label in zip(texts.filter(conflicts).to_pylist(), rows.labels.filter(conflicts).to_pylist(), strict=True):
         told.setdefault(text, set()).add(label)
     examples = tuple(f"{shown(text, 80)} → {listed(sorted(labels))}" for text, labels in list(told.items())[:3])
+    carry = f"{counted(len(told), 'text')} {'carries' if len(told) == 1 else 'carry'} several labels."
+    remedies = [Remedy("Leave them all out", (str(Fix("drop-conflicts")),))]
+    if aspect is None:
+        effect = f"{carry} No model can be right on all of them."
+    else:
+        column, apart = aspect
+        effect = (
+            f"{carry} In {apart:,} of them the column {column!r} differs where the label does: the label may be about both. "
+            "A model that reads the text alone cannot be right on all of them."
+        )
+        remedies.insert(0, Remedy(f"Read {column} beside the text", second=column))
     return Finding(
-        "contradictions", "The same text with different labels", count, _harm(count, len(texts)),
-        f"{counted(len(told), 'text')} {'carries' if len(told) == 1 else 'carry'} several labels. No model can be right on all of them.",
-        examples, (Remedy("Leave them all out", (str(Fix("drop-conflicts")),)),),
-    )  # fmt: skip
+        "contradictions", "The same text with different labels", count, _harm(count, len(texts)), effect, examples, tuple(remedies)
+    )
+
+
+def _aspect(table: Table, chosen: Chosen, rows: Usable, texts: pa.ChunkedArray, conflicts: pa.ChunkedArray) -> tuple[str, int] | None:
+    """The column that tells texts with several labels apart (the "food" or "service" that each is about), and how many; None without one.
+
+    It has few values, and is not the label in other words.
+    """
+    places = pc.index_in(rows.numbers.filter(conflicts), value_set=pa.concat_arrays(table.row_numbers().chunks))
+    told, labels = texts.filter(conflicts).to_pylist(), rows.labels.filter(conflicts).to_pylist()
+    whole = len(set(told))
+    for column in sorted(_of_few_values(chosen), key=lambda one: one.distinct):
+        if _says_the_label(table, column.name, chosen.label):
+            continue
+        found: dict[tuple[str, str | None], set[str]] = {}
+        for text, value, label in zip(told, table.column(column.name).take(places).to_pylist(), labels, strict=True):
+            found.setdefault((text, value), set()).add(label)
+        apart = whole - len({text for (text, _), several in found.items() if len(several) > 1})
+        if apart >= MOSTLY_APART * whole:
+            return column.name, apart
+    return None
+
+
+def _of_few_values(chosen: Chosen) -> list[ColumnFacts]:
+    return [
+        one
+        for one in chosen.columns
+        if one.role == "label" and one.distinct <= MOST_ASPECTS and one.name not in (chosen.text, chosen.label, chosen.second)
+    ]
+
+
+def _says_the_label(table: Table, column: str, label: str) -> bool:
+    """Whether the column's value gives the label away, as a rating does a sentiment. Looked at in up to 2,000 rows."""
+    both = zip(*(evenly(table.column(one), LOOKED_FOR_TWINS).to_pylist() for one in (column, label)), strict=True)
+    counts = Counter(both)
+    best: dict[str | None, int] = {}
+    for (value, _), many in counts.items():
+        best[value] = max(best.get(value, 0), many)
+    return sum(best.values()) >= TWINS * counts.total()
 
 
 def _near_copies(rows: Usable, texts: pa.ChunkedArray, copies: pa.ChunkedArray, given: Usable | None) -> Iterator[Finding]:

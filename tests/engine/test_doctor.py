@@ -183,6 +183,19 @@ def test_an_example_begins_with_a_whole_word() -> None:
     assert set(words) <= set(text.split())
 
 
+def test_a_column_that_tells_texts_with_two_labels_apart_is_offered_and_the_label_in_other_words_is_not() -> None:
+    rows = [(text, label, label.upper(), "food" if at % 2 else "service") for at, (text, label) in enumerate(clean_rows(100))]
+    twice = [
+        (f"twice told {at}", label, label.upper(), aspect) for at in range(10) for label, aspect in (("good", "food"), ("bad", "service"))
+    ]
+    made = table([*rows, *twice], ("text", "label", "loud", "aspect"))
+    told = found(examine(made, None, SPEC), "contradictions")
+    assert "In 10 of them the column 'aspect' differs where the label does" in told.effect
+    assert [(one.words, one.second) for one in told.remedies] == [("Read aspect beside the text", "aspect"), ("Leave them all out", "")]
+    after = examine(made, None, replace(SPEC, second="aspect"))
+    assert "contradictions" not in names(after)
+
+
 def test_scripts_sorted_labels_and_a_far_longer_text_are_told_as_what_they_are() -> None:
     rows: list[tuple[str | None, ...]] = [
         *((f"ফোনটা খুব ভালো লেগেছে {at} http://t.co/abcdefgh", "a") for at in range(100)),
