@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine import generation, likeness, text_metrics
+from engine import generation, likeness, redrawn, text_metrics
 from engine.account import SAMPLES, Account, Sample, cut, sentence, told, warnings
 from engine.data.split import Rows
 from engine.data.texts import Texts
 from engine.decoding import GREEDY
 from engine.generation import Written
+from engine.redrawn import Redrawn
 from engine.speed import MOST_WRITING, WRITTEN_AT_ONCE
 from engine.tasks import Task
 from engine.tasks._language import learnt
@@ -20,6 +21,8 @@ from engine.tasks._language import learnt
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    from engine.resampling import Figure
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,11 @@ def heard(
 
 def account(
     task: Task, knobs: Any, test: Rows, tuned: Heard, untuned: Heard, *, train: Rows, step: int, encoder: likeness.Encoder | None = None
-) -> tuple[Account, str]:
-    """The account, and every answered row as JSON lines. With an encoder, how near in meaning the answers come to what was wanted."""
+) -> tuple[Account, str, tuple[Redrawn, ...]]:
+    """The account, every answered row as JSON lines, and what it is told by redrawn.
+
+    With an encoder, also how near in meaning the answers come to what was wanted.
+    """
     assert task.writes is not None
     surprise = [
         text_metrics.perplexity(one.nats[:, 0].tolist(), one.nats[:, 1].astype(int).tolist(), one.scored) for one in (tuned, untuned)
@@ -121,7 +127,16 @@ def account(
         seen_rows=seen,
     )  # fmt: skip
     every = "".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in lines)
-    return made, every
+    return made, every, _redrawn(headline, [first for first, _ in pairs], test, lines)
+
+
+def _redrawn(headline: str, figures: Sequence[Figure], test: Rows, answered: Sequence[Sample]) -> tuple[Redrawn, ...]:
+    """The figure told first and the perplexity per word, which every run has on all test rows."""
+    spelt = test.spelt()
+    every = list(zip(test.numbers, spelt.first, *filter(None, (spelt.second, spelt.answers)), strict=True))
+    some = [(one.number, one.prompt, one.wanted) for one in answered]
+    kept = [one for one in figures if one.id in (headline, "perplexity_word")]
+    return tuple(redrawn.of(one, every if one.id == "perplexity_word" else some) for one in kept)
 
 
 def _is_whole(one: Heard, at: int) -> bool:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engine import account, told
+from engine import account, redrawn, told
 from engine.account import SAMPLES, Account, Sample
 from engine.data.split import Prepared, Rows
+from engine.redrawn import Redrawn
 from engine.tasks import Task
 
 UNTUNED = "untuned"
@@ -16,8 +17,8 @@ UNTUNED = "untuned"
 
 def judged(
     task: Task, prepared: Prepared, answers: Any, untuned: Any = None, *, step: int, tell: Callable[[str], None] = lambda _: None
-) -> tuple[Account, str]:
-    """The account of these answers to the test rows, and every one of them as JSON lines. `tell` says what is done."""
+) -> tuple[Account, str, tuple[Redrawn, ...]]:
+    """The account of these answers to the test rows, every one of them as JSON lines, and its figures redrawn. `tell` says what is done."""
     assert task.judges is not None
     test, classes = prepared.test, prepared.classes
     figures = task.judges.figures(answers, test.targets, classes)
@@ -41,7 +42,8 @@ def judged(
         sentence=task.judges.sentence(known), warnings=warnings, samples=tuple(account.cut(one) for one in _spread(samples)), step=step,
         seen_rows=seen_rows, notes=tuple(f"{made.name}: {made.note}" for made, _ in rivals),
     )  # fmt: skip
-    return made_account, every
+    rows = list(zip(test.numbers, test.texts, _beside(test), test.targets, strict=True))
+    return made_account, every, tuple(redrawn.of(one, rows) for one in figures)
 
 
 def _beside(rows: Rows) -> Sequence[str]:

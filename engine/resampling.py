@@ -62,8 +62,12 @@ def ratio(sums: Floats) -> Floats:
 
 def interval(figure: Figure, *, seed: int = 0, draws: int = DRAWS) -> Interval:
     """The figure with its 95 % interval."""
-    drawn = np.concatenate([figure.of(counts @ figure.rows) for counts in _drawn(len(figure.rows), seed, draws)])
-    return _between(figure.value, drawn)
+    return between(figure.value, redrawn(figure, seed=seed, draws=draws))
+
+
+def redrawn(figure: Figure, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+    """(draws,): the figure of rows drawn again; of as many rows and with the same seed, the same rows are drawn."""
+    return np.concatenate([figure.of(counts @ figure.rows) for counts in _drawn(len(figure.rows), seed, draws)])
 
 
 def compare(first: Figure, second: Figure, *, seed: int = 0, draws: int = DRAWS) -> Gap:
@@ -77,10 +81,11 @@ def compare(first: Figure, second: Figure, *, seed: int = 0, draws: int = DRAWS)
     for swapped in _swapped(len(first.rows), seed, draws):
         change = swapped @ moved
         extreme += int((np.abs(first.of(totals[0] + change) - second.of(totals[1] - change)) >= abs(gap) - 1e-12).sum())
-    return Gap(first.value, second.value, _between(gap, np.concatenate(drawn)), (extreme + 1) / (draws + 1))
+    return Gap(first.value, second.value, between(gap, np.concatenate(drawn)), (extreme + 1) / (draws + 1))
 
 
-def _between(value: float, drawn: Floats) -> Interval:
+def between(value: float, drawn: Floats) -> Interval:
+    """A value with the 95 % interval of what was drawn."""
     low, high = np.percentile(drawn, (2.5, 97.5))
     return Interval(value, float(low), float(high))
 

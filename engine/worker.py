@@ -24,7 +24,22 @@ from typing import Any
 import psutil
 
 import engine
-from engine import account, accounting, again, baselines, checkpoint, evaluate, features, judging, likeness, models, opening, spec, trained
+from engine import (
+    account,
+    accounting,
+    again,
+    baselines,
+    checkpoint,
+    evaluate,
+    features,
+    judging,
+    likeness,
+    models,
+    opening,
+    redrawn,
+    spec,
+    trained,
+)
 from engine import plan as planning
 from engine.data import split
 from engine.errors import Refused, explain, is_out_of_memory, redact
@@ -147,11 +162,27 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
+
+    def untuned_model() -> Any:
+        """The model as it came; the tuned one has been let go."""
+        gc.collect()
+        tell("evaluation", "Opening the untuned model")
+        precision = settle(spec.Training, plan.settings).precision or "fp32"
+        return trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision).to(plan.device)
+
     if task.sorts:
         judged = partial(_judge, remarks=opening.remarks(plan, prepared, grown))
         judged(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
     elif task.judges is not None:
-        _weigh(folder, task, plan, prepared, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"), model_folder)
+        answered = partial(
+            _answered, work.answers, tokenizer=tokenizer, ids=ids["test"], autocast=work.autocast, at_once=_judged_at_once(work),
+            tell=partial(tell, "evaluation"),
+        )  # fmt: skip
+        answers, untuned_answers, scores = answered(model, "tuned"), None, work.scores
+        del model, work  # one model at a time lies in memory
+        if task.judges.untuned:
+            untuned_answers = answered(untuned_model(), "untuned")
+        _weigh(folder, task, prepared, answers, untuned_answers, scores, outcome, emit, partial(tell, "evaluation"))
     else:
         hear = partial(
             accounting.heard, task, settle(task.knobs, plan.settings), tokenizer=tokenizer, test=prepared.test, ids=ids["test"],
@@ -159,12 +190,8 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         )  # fmt: skip
         tuned = hear(model=model, who="tuned")
         scored = task.scores((), tuned.nats, ())
-        del model, work  # one model at a time lies in memory
-        gc.collect()
-        tell("evaluation", "Opening the untuned model")
-        precision = settle(spec.Training, plan.settings).precision or "fp32"
-        base = trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision).to(plan.device)
-        untuned = hear(model=base, who="untuned")
+        del model, work
+        untuned = hear(model=untuned_model(), who="untuned")
         _account(folder, task, plan, prepared, tuned, untuned, scored, outcome, emit)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is kept; there is nothing left to resume
     features.tidy(home / "cache" / features.FOLDER)
@@ -223,39 +250,38 @@ def _whole(rows: split.Rows) -> split.Rows:
     return dataclasses.replace(rows, texts=rows.spelt().joined())
 
 
+def _answered(
+    answers: Callable[..., Any],
+    model: Any,
+    who: str,
+    *,
+    tokenizer: Any,
+    ids: list[list[int]],
+    autocast: str | None,
+    at_once: int,
+    tell: Callable[..., None],
+) -> Any:
+    """What the model says of the test rows."""
+    words = f"Judging the {who} model on the test rows"
+    return answers(model, tokenizer, ids, batch_size=at_once, autocast=autocast, said=lambda done: tell(words, done, len(ids)))
+
+
 def _weigh(
     folder: Path,
     task: Task,
-    plan: planning.Plan,
     prepared: split.Prepared,
-    model: Any,
-    tokenizer: Any,
-    ids: list[list[int]],
-    work: Work,
+    answers: Any,
+    untuned: Any,
+    scores: Callable[..., dict[str, float]],
     outcome: Outcome,
     emit: Callable[[Event], None],
     tell: Callable[..., None],
-    model_folder: Path,
 ) -> None:
-    """Answers the test rows, tuned and where that says anything untuned, and writes account.json and written.jsonl."""
-    assert task.judges is not None
-
-    def answered(one: Any, who: str) -> Any:
-        words = f"Judging the {who} model on the test rows"
-        how: dict[str, Any] = {"batch_size": _judged_at_once(work), "autocast": work.autocast}
-        return work.answers(one, tokenizer, ids, said=lambda done: tell(words, done, len(ids)), **how)
-
-    answers, untuned = answered(model, "tuned"), None
-    if task.judges.untuned:
-        tell("Opening the untuned model")
-        precision = settle(spec.Training, plan.settings).precision or "fp32"
-        base = trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision).to(plan.device)
-        untuned = answered(base, "untuned")
+    """Judges the answers to the test rows, beside the untuned model's where those say anything."""
     step = outcome.best_step or outcome.step
-    made, texts = judging.judged(task, prepared, answers, untuned, step=step, tell=tell)
-    write_whole(folder / account.TEXTS, texts.encode("utf-8", "replace"))
-    write_whole(folder / account.FILE, account.to_json(made).encode())
-    emit(Evaluated(time.time(), "test", step, work.scores(prepared.test.targets, answers, prepared.classes)))
+    told = judging.judged(task, prepared, answers, untuned, step=step, tell=tell)
+    _keep_account(folder, *told)
+    emit(Evaluated(time.time(), "test", step, scores(prepared.test.targets, answers, prepared.classes)))
 
 
 def _judged_at_once(work: Work) -> int:
@@ -280,10 +306,16 @@ def _account(
         encoder = likeness.open_encoder(models.embedded_folder(), models.EMBEDDED)
     except Refused:  # it is not installed: then without figures of meaning
         encoder = None
-    made, texts = accounting.account(task, knobs, prepared.test, tuned, untuned, train=prepared.train, step=step, encoder=encoder)
-    write_whole(folder / account.TEXTS, texts.encode("utf-8", "replace"))
-    write_whole(folder / account.FILE, account.to_json(made).encode())
+    told = accounting.account(task, knobs, prepared.test, tuned, untuned, train=prepared.train, step=step, encoder=encoder)
+    _keep_account(folder, *told)
     emit(Evaluated(time.time(), "test", step, scored))
+
+
+def _keep_account(folder: Path, made: account.Account, texts: str, kept: tuple[redrawn.Redrawn, ...]) -> None:
+    """Writes account.json, written.jsonl and redrawn.json; the account last, for where it stands the run is judged."""
+    write_whole(folder / account.TEXTS, texts.encode("utf-8", "replace"))
+    write_whole(folder / redrawn.FILE, redrawn.to_json(kept).encode())
+    write_whole(folder / account.FILE, account.to_json(made).encode())
 
 
 def _versions() -> dict[str, str]:

@@ -15,7 +15,7 @@ ENGINE = ROOT / "engine"
 ORDER = (
     "errors", "fix", "knobs", "events", "spec", "store", "limits", "hardware", "held",
     "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub", "model_files", "data", "intake", "models",
-    "methods", "baselines", "scoring", "resampling", "text_words", "text_metrics", "likeness", "decoding",
+    "methods", "baselines", "scoring", "resampling", "redrawn", "text_words", "text_metrics", "likeness", "decoding",
     "generation", "conversation",
     "enough", "verdict", "evaluate", "told", "number_metrics", "number_baselines", "chat", "tasks", "catalog",
     "memory", "published", "speed", "letters", "augment", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",

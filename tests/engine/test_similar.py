@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from engine import export, number_baselines
+from engine import export, number_baselines, redrawn, trained, worker
 from engine.data.numbers import Scale, numbers
 from engine.data.split import Prepared, Rows
 from engine.data.texts import Texts
@@ -119,6 +120,37 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
     one._supervisor.close()
     yield one
     one.close()
+
+
+def test_the_tuned_model_is_let_go_before_the_untuned_one_is_opened(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [{"sentence1": LINES[at % 4], "sentence2": LINES[at % 3], "score": at % 3} for at in range(60)]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told), "utf-8")
+    settings: dict[str, Any] = {"max_steps": 2, "batch_size": 4, "max_length": 16, "precision": "fp32"}
+    base = str(tiny("bert", tmp_path / "bert"))
+    spec = RunSpec(DataSpec(f"file:{path}", target="number"), base, "full", task="similar", preset=None, settings=settings)
+    folder = studio.store.folder(studio.start(spec))
+    opened: list[weakref.ref[Any]] = []
+    still_there: list[bool] = []
+    really = trained.open_base
+
+    def open_base(*told: Any, **how: Any) -> Any:
+        still_there.append(any(one() is not None for one in opened))
+        model = really(*told, **how)
+        opened.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(trained, "open_base", open_base)
+    ended = worker._run(folder, studio.home, studio.plan(folder.name), lambda _: None)
+    assert ended.status == "finished"
+    assert still_there == [False, False]
+    kept = redrawn.read(folder / redrawn.FILE)
+    assert list(kept) == ["spearman", "pearson"]
+    account = studio.account(folder.name)
+    assert account is not None
+    assert [one.value for one in kept.values()] == pytest.approx([one.value.value for one in account.figures])
 
 
 def test_a_run_is_told_beside_the_untuned_model_and_shared_words(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
