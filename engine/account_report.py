@@ -111,7 +111,8 @@ def _training(told: KnownAccount) -> list[Block]:
     name, axis = ("perplexity", "Perplexity per token") if _writes(told) or first is None else (first.id, first.name)
     checks = [one for one in told.record.evaluations if one.split == "validation" and name in one.metrics]
     line = [Series("held out", 1, tuple((float(one.step), one.metrics[name]) for one in checks))] if checks else []
-    unit = "nats a token" if _writes(told) else "as the task counts it"
+    task = all_tasks().get(told.plan.task)
+    unit = task.loss_unit if task is not None else "as the task counts it"
     return trained(told, told.account.step, unit, [Picture("Quality on held-out rows", plot(line, "Steps", axis))])
 
 

@@ -21,7 +21,6 @@ from engine.studio import Studio
 from engine.study import Budget, seeds_of
 from engine.study_result import Result, RunResult
 from engine.varied import Variants, by_shares, in_folds, with_and_without
-from engine.verdict import percent
 
 DONE, FAILED = 0, 1
 FILES = {"csv": study_report.to_csv, "markdown": study_report.to_markdown, "html": study_report.to_html}
@@ -208,8 +207,7 @@ def _tell(run: RunResult, name: str, told: dict[str, tuple[str, int]], say: Call
     before = told.get(run.id, ("queued", -1))
     told[run.id] = (state, tenth)
     if before[0] != state:
-        judged = run.judged if state == "finished" else None
-        figures = f", {percent(judged.accuracy.value)} right, macro F1 {percent(judged.macro_f1.value)}" if judged else ""
+        figures = f", {run.in_words}" if state == "finished" and run.figures else ""
         say(f"{name}: {state}{figures}")
     elif before[1] != tenth and tenth >= 0:
         say(f"{name}: step {step} of {total}")
@@ -221,6 +219,7 @@ def outcome(studio: Studio, result: Result) -> dict[str, Any]:
     def figure(one: Any) -> dict[str, Any] | None:
         return None if one is None else {"value": one.value, "low": one.low, "high": one.high, "over": one.basis}
 
+    by = [one for one in result.criteria if one.id]
     rows = []
     for row in result.rows:
         steady = row.stability
@@ -228,7 +227,7 @@ def outcome(studio: Studio, result: Result) -> dict[str, Any]:
             "method": row.method, "name": row.name, "training_rows": row.train_rows,
             "state": row.state, "reason": "" if row.state == "finished" else row.reason,
             "runs": [run.id for run in row.runs], "trainable_share": row.trainable_share, "learning_rate": row.learning_rate,
-            "steps": row.total_steps, "accuracy": figure(row.accuracy), "macro_f1": figure(row.macro_f1),
+            "steps": row.total_steps, **{one.id: figure(told) for one, told in zip(by, (row.quality, row.beside), strict=False)},
             "peak_memory_bytes": row.peak_bytes, "seconds": row.seconds, "rows_per_second": row.rows_per_second,
             "stored_bytes": row.saved_bytes,
             "stability": None if steady is None else {
@@ -241,7 +240,11 @@ def outcome(studio: Studio, result: Result) -> dict[str, Any]:
         "state": result.state,
         "varies": result.study.varies,
         "methods": rows,
-        "baselines": [{"id": one.id, "name": one.name, "accuracy": one.accuracy, "macro_f1": one.macro_f1} for one in result.baselines],
+        "ranked_by": {"id": by[0].id, "name": by[0].name, "better": by[0].better} if by else None,
+        "baselines": [
+            {"id": one.id, "name": one.name, **{each.id: value for each, value in zip(by, (one.quality, one.beside), strict=False)}}
+            for one in result.baselines
+        ],
         "test_rows": result.test_rows,
         "take": result.advice.take,
         "best": result.advice.best,

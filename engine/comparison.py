@@ -8,9 +8,9 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def stability(losses: Sequence[float], warmup: int) -> Stability | None:
 
 @dataclass(frozen=True)
 class Figure:
-    """A share (0 to 1) with its 95 % interval, and where that comes from."""
+    """A figure with its 95 % interval, and where that comes from."""
 
     value: float
     low: float
@@ -77,7 +77,7 @@ class Figure:
     basis: Literal["rows", "range", "seeds"]  # one run's rows drawn again; or the wider of that and of the seeds' range or spread
 
 
-def over_seeds(figures: Sequence[Interval]) -> Figure | None:
+def over_seeds(figures: Sequence[Interval], bounds: tuple[float, float] = (0.0, 1.0)) -> Figure | None:
     """The mean of the seeds' figures with its interval; of one seed its own bootstrap interval; None where there is none.
 
     To each side it reaches as far as Student's t over the seeds, or as the runs' bootstrap intervals do on average where that is
@@ -96,7 +96,7 @@ def over_seeds(figures: Sequence[Interval]) -> Figure | None:
         half = STUDENT[min(len(values) - 1, max(STUDENT))] * statistics.stdev(values) / math.sqrt(len(values))
     below = max(half, statistics.fmean(one.value - one.low for one in figures))
     above = max(half, statistics.fmean(one.high - one.value for one in figures))
-    return Figure(mean, max(0.0, mean - below), min(1.0, mean + above), "range" if len(values) < FEWEST_SEEDS else "seeds")
+    return Figure(mean, max(bounds[0], mean - below), min(bounds[1], mean + above), "range" if len(values) < FEWEST_SEEDS else "seeds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +160,24 @@ def difference(first: str, second: str, pairs: Sequence[tuple[Answers, Answers]]
     return Difference(first, second, max(p_values), closest, beyond, better, beyond and by_rows == signs)
 
 
+class Costed(Protocol):
+    """Something that learnt: how good it is, and what it took."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def quality(self) -> Figure: ...
+    @property
+    def memory_bytes(self) -> int | None: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+C = TypeVar("C", bound=Costed)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """What of a method counts when one is to be chosen."""
@@ -208,16 +226,22 @@ def advise(candidates: Sequence[Candidate], *, unfinished: int = 0, baselines: M
     differences = tuple(difference(best.method, one.method, _pairs(best, one), comparisons) for one in others)
     worse = {one.second for one in differences if one.better == best.method}
     alike = [one for one in candidates if one.method not in worse]
-    take = _lightest(alike, best)
+    take = lightest(alike, best)
     learnt = any(one.beats.get("majority", True) for one in candidates)
     ahead = {name: share for name, share in (baselines or {}).items() if all(name in one.loses for one in candidates)}
     worth = learnt and not ahead
     sentences = (
-        *(_what(take, best, alike) if worth else _behind(best, ahead) if learnt else _nothing(baselines or {})),
+        *(
+            what(take, best, alike, _figures, lambda one: f"macro F1 {percent(one.quality.value)}")
+            if worth
+            else _behind(best, ahead)
+            if learnt
+            else _nothing(baselines or {})
+        ),
         *(_above(candidates, baselines or {}) if worth else ()),
         *_noise(best, alike, [one for one in candidates if one.method in worse], differences),
         *(_ground(take, candidates) if worth else ()),
-        *_open(unfinished),
+        *still_open(unfinished),
     )
     return Advice(take.method if worth else "", best.method, tuple(one.method for one in alike), differences, sentences)
 
@@ -226,7 +250,7 @@ def _pairs(one: Candidate, other: Candidate) -> list[tuple[Answers, Answers]]:
     return [(one.answers[seed], other.answers[seed]) for seed in sorted(one.answers.keys() & other.answers.keys())]
 
 
-def _lightest(alike: Sequence[Candidate], best: Candidate) -> Candidate:
+def lightest(alike: Sequence[C], best: C) -> C:
     """The one that costs least, where that saves enough to be worth naming; the best where what they save is not known."""
     costs = {one.method: cost for one in alike if (cost := _cost(one)) is not None}
     if best.method not in costs:
@@ -235,21 +259,24 @@ def _lightest(alike: Sequence[Candidate], best: Candidate) -> Candidate:
     return best if costs[found.method] > (1 - EDGE) * costs[best.method] else found
 
 
-def _cost(one: Candidate) -> float | None:
+def _cost(one: Costed) -> float | None:
     return None if one.memory_bytes is None else max(1, one.memory_bytes) * max(0.001, one.seconds)
 
 
-def _what(take: Candidate, best: Candidate, alike: Sequence[Candidate]) -> list[str]:
-    """What to take, and what it has over the best."""
-    figures = f"macro F1 {percent(take.quality.value)}, {percent(take.accuracy.value)} right"
+def _figures(one: Candidate) -> str:
+    return f"macro F1 {percent(one.quality.value)}, {percent(one.accuracy.value)} right"
+
+
+def what(take: C, best: C, alike: Sequence[C], figures: Callable[[C], str], figure: Callable[[C], str]) -> list[str]:
+    """What to take, and what it has over the best. `figures` tells all of one's figures, `figure` the first."""
     if take is best:
         level = any(one is not best and one.quality.value == best.quality.value for one in alike)
-        figure = "no figure is better" if level else "the best figure"
-        why = "the best of those compared" if len(alike) == 1 else f"{figure}, and none that is as good within noise is lighter"
-        return [f"Take {take.name}: {why} ({figures})."]
+        told = "no figure is better" if level else "the best figure"
+        why = "the best of those compared" if len(alike) == 1 else f"{told}, and none that is as good within noise is lighter"
+        return [f"Take {take.name}: {why} ({figures(take)})."]
     return [
-        f"Take {take.name}: {best.name} has the best figure (macro F1 {percent(best.quality.value)}), but the difference is within noise, "
-        f"and {take.name} ({figures}) needs {size(take.memory_bytes or 0)} and {minutes(take.seconds)} a run "
+        f"Take {take.name}: {best.name} has the best figure ({figure(best)}), but the difference is within noise, "
+        f"and {take.name} ({figures(take)}) needs {size(take.memory_bytes or 0)} and {minutes(take.seconds)} a run "
         f"against {size(best.memory_bytes or 0)} and {minutes(best.seconds)}.",
         f"Where every point counts, take {best.name}.",
     ]
@@ -311,7 +338,7 @@ def _by(one: Difference) -> str:
     return f"macro F1 lower by {100 * one.gain.value:.1f} points"
 
 
-def _open(unfinished: int) -> list[str]:
+def still_open(unfinished: int) -> list[str]:
     if not unfinished:
         return []
     return [f"{unfinished} {'method is' if unfinished == 1 else 'methods are'} not judged yet, or not with every seed; this may change."]

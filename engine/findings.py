@@ -16,6 +16,7 @@ from engine.scoring import BaselineScore, Interval
 from engine.varied import Varies
 from engine.verdict import percent
 
+NOTHING_YET = "There is nothing to say yet: too few runs have been judged on the test rows."
 LITTLE = 0.01  # of macro F1: where the last step of a curve brings surely less, more rows bring little
 
 
@@ -30,7 +31,7 @@ class Arm:
 def advise(varies: Varies, arms: Sequence[Arm], unfinished: int) -> Advice:
     """The paragraph over the table. `unfinished`: arms that are not judged yet."""
     if not arms or (varies != "folds" and len(arms) < 2):
-        return Advice("", "", (), (), ("There is nothing to say yet: too few runs have been judged on the test rows.",))
+        return Advice("", "", (), (), (NOTHING_YET,))
     candidates = [arm.candidate for arm in arms]
     match varies:
         case "folds":
@@ -39,8 +40,12 @@ def advise(varies: Varies, arms: Sequence[Arm], unfinished: int) -> Advice:
             return _made(candidates[0], candidates[-1])
         case _:
             told = curve(candidates)
-    left = () if not unfinished else (f"{unfinished} {'run is' if unfinished == 1 else 'runs are'} not judged yet; this may change.",)
-    return Advice("", "", tuple(arm.candidate.method for arm in arms), (), (*told, *left))
+    return Advice("", "", tuple(arm.candidate.method for arm in arms), (), (*told, *left(unfinished)))
+
+
+def left(unfinished: int) -> tuple[str, ...]:
+    """What is said of runs that are not judged yet."""
+    return () if not unfinished else (f"{unfinished} {'run is' if unfinished == 1 else 'runs are'} not judged yet; this may change.",)
 
 
 # Folds
@@ -66,15 +71,15 @@ def over_folds(folds: Sequence[Evaluation]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def mean_over_folds(values: Sequence[float]) -> Interval:
-    """The mean over folds with its 95 % interval.
+def mean_over_folds(values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
+    """The mean over folds with its 95 % interval, which stays within the bounds.
 
     The folds share training rows, so their variance alone is too small; it is widened by test over training rows, 1 / (folds - 1), as in
     Nadeau & Bengio 2003, Inference for the Generalization Error, https://doi.org/10.1023/A:1024068626366.
     """
     mean, count = statistics.fmean(values), len(values)
     half = STUDENT[min(count - 1, max(STUDENT))] * statistics.stdev(values) * math.sqrt(1 / count + 1 / (count - 1))
-    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Interval(mean, max(bounds[0], mean - half), min(bounds[1], mean + half))
 
 
 def pooled(folds: Sequence[Evaluation]) -> tuple[BaselineScore, ...]:

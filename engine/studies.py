@@ -29,7 +29,6 @@ from engine.spec import RunSpec
 from engine.store import RUN_ID, write_whole
 from engine.study import Budget, Study
 from engine.study_result import GOING, TO_RESUME, Result, Results
-from engine.tasks import all_tasks
 from engine.varied import Variants
 
 
@@ -102,7 +101,6 @@ class Studies:
 
         `methods` None: all that fit. With `variants` it is the base's method that is studied, and `methods` are not looked at.
         """
-        _refuse_what_is_not_sorted(base)
         if variants is not None and variants.settings:
             return self._propose_variants(base, variants, seeds, budget or Budget(), token)
         fits = {one.method: one for one in self.fits(base, token)}
@@ -377,12 +375,3 @@ def _refuse_unfit(fits: Sequence[Fit]) -> None:
             problems.append(problem if alike else replace(problem, message=_of_names([one.name], problem.message)))
     if problems:
         raise Refused(*dict.fromkeys(problems))
-
-
-def _refuse_what_is_not_sorted(base: RunSpec) -> None:
-    """Raises Refused for a task whose runs give no classes: a study tells methods apart by accuracy and macro F1."""
-    task = all_tasks().get(base.task)
-    if task is not None and not task.sorts:
-        message = f"A comparison tells methods apart by the classes that they give, and “{task.name}” gives none."
-        fix = "Start a run with each method, and hold their figures beside each other under Runs."
-        raise Refused(Problem("task", message, fix))

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from html import escape
 
 from engine.comparison import Figure, minutes, size
+from engine.criterion import Criterion
 from engine.drawing import STYLE, Series, plot
+from engine.ranking import Level
 from engine.study_result import Result, Row
 from engine.varied import TITLES
 from engine.verdict import percent
@@ -18,27 +20,29 @@ DEFINITION = (
     "deviation), as a share of the mean loss. Spikes: rises in one step of more than four spreads and a tenth of the mean loss. "
     "Diverged: the last fifth of the steps has a loss 1.2 times that of the first fifth, or a loss that is no number."
 )
-HEADINGS = (
-    "Method", "State", "Trained", "Learning rate", "Accuracy", "Macro F1", "Peak memory", "Time a run", "Rows a second", "To store",
-    "Loss spread", "Spikes",
-)  # fmt: skip
+BEFORE = ("State", "Trained", "Learning rate")
+BEHIND = ("Peak memory", "Time a run", "Rows a second", "To store", "Loss spread", "Spikes")
 
 
 def headings(result: Result) -> tuple[str, ...]:
-    """HEADINGS, the first of them by what the study varies."""
-    return (TITLES[result.study.varies], *HEADINGS[1:])
+    """The columns' names: the first by what the study varies, then what each is, its figures, and what it cost."""
+    return (TITLES[result.study.varies], *BEFORE, *map(titled, result.criteria), *BEHIND)
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A method's line as text, in the order of HEADINGS."""
+def titled(criterion: Criterion) -> str:
+    """A column's name, with what is better where that is not what one expects."""
+    return f"{criterion.name} (lower is better)" if criterion.better == "lower" else criterion.name
+
+
+def cells(row: Row, criteria: Sequence[Criterion]) -> tuple[str, ...]:
+    """A method's line as text, in the order of `headings`."""
     steady = row.stability
     return (
         row.name,
         row.state if row.state == "finished" else f"{row.state}: {row.reason}".rstrip(": "),
         "–" if row.trainable_share is None else small_percent(row.trainable_share),
         "–" if row.learning_rate is None else f"{row.learning_rate:g}",
-        interval(row.accuracy),
-        interval(row.macro_f1),
+        *(interval(figure, one) for figure, one in zip((row.quality, row.beside), criteria, strict=False)),
         "–" if row.peak_bytes is None else size(row.peak_bytes),
         "–" if row.seconds is None else minutes(row.seconds),
         "–" if row.rows_per_second is None else f"{row.rows_per_second:.1f}",
@@ -48,11 +52,9 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def interval(figure: Figure | None) -> str:
-    """91.2 % (90.0 to 92.4)."""
-    if figure is None:
-        return "–"
-    return f"{percent(figure.value)} ({100 * figure.low:.1f} to {100 * figure.high:.1f})"
+def interval(figure: Figure | None, criterion: Criterion) -> str:
+    """91.2 % (90.0 to 92.4), or 0.312 (0.29 to 0.33)."""
+    return "–" if figure is None else f"{criterion.words(figure.value)} ({criterion.bounds_words(figure)})"
 
 
 def small_percent(share: float) -> str:
@@ -62,7 +64,7 @@ def small_percent(share: float) -> str:
 
 def interval_note(result: Result) -> str:
     """Where the intervals come from."""
-    over = {row.macro_f1.basis for row in result.rows if row.macro_f1}
+    over = {row.quality.basis for row in result.rows if row.quality}
     spread = {"range": "of the range from one seed to the other", "seeds": "of Student's t over the seeds"}
     told = " or ".join(words for basis, words in spread.items() if basis in over)
     if told:
@@ -91,10 +93,11 @@ def notes(result: Result) -> str:
 
 
 def to_csv(result: Result) -> str:
-    """One line a method and baseline, plain numbers: shares, bytes, seconds."""
+    """One line a method and baseline, plain numbers: shares, bytes, seconds. Its figures stand under their ids."""
+    criteria = [one.id or "quality" for one in result.criteria]
     names = (
         "method", "name", "state", "reason", "runs_finished", "seeds", "training_rows", "trainable_share", "learning_rate", "steps_per_run",
-        "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high", "interval_over", "peak_memory_bytes",
+        *(f"{id}{side}" for id in criteria for side in ("", "_low", "_high")), "interval_over", "peak_memory_bytes",
         "seconds_per_run", "rows_per_second", "stored_bytes", "loss_spread", "loss_spikes", "loss_spike_threshold",
         "diverged", "within_noise_of_best", "take",
     )  # fmt: skip
@@ -103,17 +106,19 @@ def to_csv(result: Result) -> str:
     writer.writerow(names)
     for row in result.rows:
         steady = row.stability
-        judged = row.macro_f1 is not None and row.done > 0
+        judged = row.quality is not None and row.done > 0
+        figures = zip((row.quality, row.beside), criteria, strict=False)
         writer.writerow((
             row.method, row.name, row.state, "" if row.state == "finished" else row.reason, row.done,
             " ".join(str(one) for one in result.study.seeds), row.train_rows, row.trainable_share, row.learning_rate, row.total_steps,
-            *_bounds(row.accuracy), *_bounds(row.macro_f1), row.macro_f1.basis if row.macro_f1 else None, row.peak_bytes, row.seconds,
-            row.rows_per_second, row.saved_bytes,
+            *(value for figure, _ in figures for value in _bounds(figure)), row.quality.basis if row.quality else None, row.peak_bytes,
+            row.seconds, row.rows_per_second, row.saved_bytes,
             *((steady.spread, steady.spikes, steady.threshold, steady.diverged) if steady else (None,) * 4),
             row.method in result.advice.alike if judged else None, row.method == result.advice.take if judged else None,
         ))  # fmt: skip
     for one in result.baselines:
-        known = {"method": one.id, "name": one.name, "state": "baseline", "accuracy": one.accuracy, "macro_f1": one.macro_f1}
+        reached = dict(zip(criteria, (one.quality, one.beside), strict=False))
+        known = {"method": one.id, "name": one.name, "state": "baseline", **reached}
         writer.writerow([known.get(name) for name in names])
     return out.getvalue()
 
@@ -125,17 +130,23 @@ def _bounds(figure: Figure | None) -> tuple[float | None, ...]:
 def to_markdown(result: Result) -> str:
     """The advice, the table with the baselines in it, and the conditions."""
     study = result.study
-    lines = [f"# {study.name}", "", " ".join(result.advice.sentences), "", _line(headings(result)), _line(["---"] * len(HEADINGS))]
-    lines += [_line(cells(row)) for row in result.rows]
+    lines = [f"# {study.name}", "", " ".join(result.advice.sentences), "", _line(headings(result)), _line(["---"] * len(headings(result)))]
+    lines += [_line(cells(row, result.criteria)) for row in result.rows]
     lines += [_line(one) for one in baseline_cells(result)]
     lines += ["", notes(result), "", "## Conditions", ""]
     return "\n".join([*lines, *(f"- {one}" for one in conditions(result))]) + "\n"
 
 
 def baseline_cells(result: Result) -> list[tuple[str, ...]]:
-    """The baselines' lines, in the order of HEADINGS."""
-    blank = ("–",) * (len(HEADINGS) - 6)
-    return [(one.name, "baseline", "–", "–", percent(one.accuracy), percent(one.macro_f1), *blank) for one in result.baselines]
+    """The baselines' lines, in the order of `headings`."""
+    before, behind = ("–",) * (len(BEFORE) - 1), ("–",) * len(BEHIND)
+    return [(one.name, "baseline", *before, *levels(one, result.criteria), *behind) for one in result.baselines]
+
+
+def levels(one: Level, criteria: Sequence[Criterion]) -> tuple[str, ...]:
+    """What a baseline reaches, in the order of the criteria."""
+    reached = zip((one.quality, one.beside), criteria, strict=False)
+    return tuple("–" if value is None else criterion.words(value) for value, criterion in reached)
 
 
 def conditions(result: Result) -> tuple[str, ...]:
@@ -157,7 +168,7 @@ def _line(values: Sequence[str]) -> str:
 def to_html(result: Result) -> str:
     """One file that needs nothing else: advice, table, pictures, conditions."""
     name = escape(result.study.name)
-    body = "".join(_row(cells(row), "take" if row.method == result.advice.take else "") for row in result.rows)
+    body = "".join(_row(cells(row, result.criteria), "take" if row.method == result.advice.take else "") for row in result.rows)
     body += "".join(_row(one, "soft") for one in baseline_cells(result))
     head = "".join(f'<th scope="col">{escape(one)}</th>' for one in headings(result))
     drawn = "".join(f"<h2>{escape(title)}</h2>{svg}" for title, svg in pictures(result) if svg)
@@ -180,25 +191,27 @@ def _row(values: Sequence[str], style: str) -> str:
 def pictures(result: Result) -> list[tuple[str, str]]:
     """The pictures with their titles, as SVG; "" for one that nothing is known for yet."""
     places = {row.method: at for at, row in enumerate(result.rows)}
-    judged = [row for row in result.rows if row.macro_f1 is not None]
+    judged = [(row, row.quality) for row in result.rows if row.quality is not None]
+    first = result.criteria[0]
 
     def dots(of: str) -> list[Series]:
         found = []
-        for row in judged:
+        for row, quality in judged:
             amount = row.peak_bytes if of == "memory" else row.seconds
-            if amount is not None and row.macro_f1 is not None:
+            if amount is not None:
                 x = amount / 1e9 if of == "memory" else amount / 60
-                found.append(Series(row.name, places[row.method], ((x, 100 * row.macro_f1.value),)))
+                found.append(Series(row.name, places[row.method], ((x, first.times * quality.value),)))
         return found
 
     curves = [Series(row.name, places[row.method], row.runs[0].curve) for row in result.rows if row.runs and row.runs[0].curve]
     if result.study.varies == "shares":
-        line = tuple((float(row.train_rows), 100 * row.macro_f1.value) for row in judged if row.macro_f1)
-        return [("Quality against training rows", plot([Series("Macro F1", 0, line)] if line else [], "Training rows", "Macro F1 (%)"))]
+        line = tuple((float(row.train_rows), first.times * quality.value) for row, quality in judged)
+        return [("Quality against training rows", plot([Series(first.name, 0, line)] if line else [], "Training rows", first.axis))]
+    loss = ("Training loss, first seed", plot(curves, "Steps", f"Loss ({result.loss_unit})"))
     if result.study.varies != "methods":
-        return [("Training loss, first seed", plot(curves, "Steps", "Loss (nats a row)"))]
+        return [loss]
     return [
-        ("Quality against memory", plot(dots("memory"), "Peak memory (GB)", "Macro F1 (%)")),
-        ("Quality against time", plot(dots("time"), "Minutes a run", "Macro F1 (%)")),
-        ("Training loss, first seed", plot(curves, "Steps", "Loss (nats a row)")),
+        ("Quality against memory", plot(dots("memory"), "Peak memory (GB)", first.axis)),
+        ("Quality against time", plot(dots("time"), "Minutes a run", first.axis)),
+        loss,
     ]

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from engine import comparison, findings, study
-from engine.comparison import Advice, Answers, Candidate, Figure, Stability
-from engine.errors import Refused
-from engine.evaluate import BaselineScore, Evaluation
-from engine.findings import Arm
+from engine import comparison, study, study_advice, study_run
+from engine.comparison import Advice, Figure, Stability
+from engine.criterion import Criterion
 from engine.methods import Method
-from engine.plan import Plan
+from engine.ranking import Level
 from engine.reading import Reader, RunSummary
-from engine.store import RunRecord
 from engine.study import Study
-from engine.verdict import CHANCE
+from engine.study_run import RunResult
+from engine.tasks import all_tasks
 
-POINTS = 30  # of a loss curve: several lie over one another, and single steps would hide them
+__all__ = ["GOING", "TO_RESUME", "Result", "Results", "Row", "RunResult"]
+
 GOING = ("queued", "running")
 TO_RESUME = ("stopped", "failed", "killed")
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What one run of a study has come to."""
-
-    id: str
-    seed: int
-    summary: RunSummary
-    fix: str  # what can be done where it did not finish
-    planned: Plan | None
-    judged: Evaluation | None
-    answers: Answers | None
-    peak_bytes: int | None  # of the process, or of the GPU where there is one, in the last attempt
-    rows_per_second: float | None  # the middle one of all steps
-    saved_bytes: int | None
-    stability: Stability | None
-    curve: tuple[tuple[int, float], ...]  # (step, mean loss of the steps that share the point)
 
 
 @dataclass(frozen=True)
@@ -57,8 +36,8 @@ class Row:
     learning_rate: float | None
     steps: int  # taken, of all its runs
     total_steps: int  # of one run
-    accuracy: Figure | None
-    macro_f1: Figure | None
+    quality: Figure | None  # by the study's first criterion
+    beside: Figure | None  # by its second
     peak_bytes: int | None
     seconds: float | None  # of a run
     rows_per_second: float | None
@@ -73,13 +52,20 @@ class Result:
     study: Study
     state: str  # "running", "queued", "finished", "stopped"
     rows: tuple[Row, ...]
-    baselines: tuple[BaselineScore, ...]
+    criteria: tuple[Criterion, ...]  # what it ranks by, and a second figure where there is one
+    baselines: tuple[Level, ...]
     test_rows: int
     advice: Advice
     done: int  # runs over; a stopped one is not
     share: float  # of all steps, those taken
     total: int
     seconds_left: float | None
+
+    @property
+    def loss_unit(self) -> str:
+        """Of the loss that its runs learn by."""
+        task = all_tasks().get(self.study.base.task)
+        return task.loss_unit if task is not None else "nats a row"
 
     @property
     def can_resume(self) -> bool:
@@ -106,14 +92,12 @@ class Results:
         """The study as it stands, with the newest run of each method and seed."""
         known = self._runs.get(made.id, {})
         self._runs[made.id] = {one.id: known[one.id] for one in there.values() if one.id in known}  # without those that were deleted
-        rows = tuple(self._row(made, arm, there) for arm in made.arms)
+        runs = {arm: [self._run(made.id, there[arm, seed], seed) for seed in made.seeds if (arm, seed) in there] for arm in made.arms}
+        criteria = study_advice.criteria(made, runs)
+        rows = tuple(self._row(made, arm, runs[arm], criteria) for arm in made.arms)
+        levels, test_rows = study_advice.levels(made, runs, criteria)
         over = sum(one.state not in (*GOING, "new", "stopped") for one in there.values())
         begun = sum(one.step / max(1, one.total_steps) for one in there.values() if one.state in (*GOING, "stopped"))
-        judged = [next((run.judged for run in row.runs if run.judged), None) for row in rows]
-        tested = [one for one in judged if one is not None]
-        if made.varies != "folds":  # of which each has test rows of its own
-            tested = tested[:1]
-        baselines = findings.pooled(tested) if tested else ()
         states = {one.state for one in there.values()}
         state = "running" if "running" in states else "queued" if states & {"queued", "new"} else "stopped"
         if state == "stopped" and len(there) == len(made.cells) and states <= {"finished", "failed"}:
@@ -122,37 +106,31 @@ class Results:
             study=made,
             state=state,
             rows=rows,
-            baselines=baselines,
-            test_rows=sum(one.rows for one in tested),
-            advice=self._advice(made, rows, {one.name: one.accuracy for one in baselines}),
+            criteria=criteria,
+            baselines=levels,
+            test_rows=test_rows,
+            advice=self._advice(made, rows, criteria, levels),
             done=over,
             share=min(1.0, (over + begun) / max(1, len(made.cells))),
             total=len(made.cells),
             seconds_left=_left(rows) if state in GOING else None,
         )
 
-    def _advice(self, made: Study, rows: Sequence[Row], baselines: Mapping[str, float]) -> Advice:
+    def _advice(self, made: Study, rows: Sequence[Row], criteria: Sequence[Criterion], levels: Sequence[Level]) -> Advice:
         """What to take; worked out again only when a figure has changed, for with 14 methods and 5 seeds it takes a second."""
-        candidates = _candidates(rows)
+        lines = [study_advice.Line(row.method, row.name, row.quality, row.beside, row.peak_bytes, row.seconds, row.runs) for row in rows]
         unfinished = sum(row.state != "finished" for row in rows)
-        known = tuple(
-            (one.method, one.quality, one.accuracy, one.memory_bytes, one.seconds, one.loses, tuple(one.answers)) for one in candidates
-        )
-        stamp = known, unfinished
+        judged = tuple(tuple(run.id for run in row.runs if run.figures and run.summary.state == "finished") for row in rows)
+        figures = tuple((one.method, one.quality, one.beside, one.memory_bytes, one.seconds) for one in lines)
+        stamp = figures, judged, tuple(criteria), tuple(levels), unfinished
         if made.id not in self._advised or self._advised[made.id][0] != stamp:
-            if made.varies == "methods":
-                advice = comparison.advise(candidates, unfinished=unfinished, baselines=baselines)
-            else:
-                judged = {row.method: tuple(run.judged for run in row.runs if run.judged) for row in rows}
-                advice = findings.advise(made.varies, [Arm(one, judged[one.method]) for one in candidates], unfinished)
-            self._advised[made.id] = stamp, advice
+            self._advised[made.id] = stamp, study_advice.advise(made, lines, criteria, levels, unfinished)
         return self._advised[made.id][1]
 
-    def _row(self, made: Study, arm: str, there: Mapping[tuple[str, int], RunSummary]) -> Row:
-        runs = [self._run(made.id, there[arm, seed], seed) for seed in made.seeds if (arm, seed) in there]
-        missing = [seed for seed in made.seeds if (arm, seed) not in there]
+    def _row(self, made: Study, arm: str, runs: Sequence[RunResult], criteria: Sequence[Criterion]) -> Row:
+        missing = [seed for seed in made.seeds if all(run.seed != seed for run in runs)]
         state, reason = _state(runs, missing, made, arm)
-        judged = [run.judged for run in runs if run.judged]
+        figures = [comparison.over_seeds([run.figures[one.id] for run in runs if one.id in run.figures], one.bounds) for one in criteria]
         plan = next((run.planned for run in runs if run.planned), None)
         steady = [run.stability for run in runs if run.stability]
         return Row(
@@ -167,8 +145,8 @@ class Results:
             learning_rate=float(plan.settings[study.OWN_RULE]) if plan else None,
             steps=sum(run.summary.step for run in runs),
             total_steps=plan.steps if plan else 0,
-            accuracy=comparison.over_seeds([one.accuracy for one in judged]),
-            macro_f1=comparison.over_seeds([one.macro_f1 for one in judged]),
+            quality=figures[0],
+            beside=figures[1] if len(figures) > 1 else None,
             peak_bytes=max((run.peak_bytes for run in runs if run.peak_bytes), default=None),
             seconds=_mean([run.summary.seconds for run in runs if run.summary.state == "finished"]),
             rows_per_second=_mean([run.rows_per_second for run in runs if run.rows_per_second]),
@@ -181,36 +159,12 @@ class Results:
 
     def _run(self, study_id: str, summary: RunSummary, seed: int) -> RunResult:
         folder = self._reader.store.folder(summary.id)
-        stamp = tuple(_size(folder / name) for name in ("events.jsonl", "evaluation.json", "predictions.jsonl", "plan.json"))
+        stamp = study_run.stamp(folder)
         read = self._runs.setdefault(study_id, {})  # another viewer may have deleted the study meanwhile
         known = read.get(summary.id)
         if known is None or known[0] != stamp:
-            known = read[summary.id] = stamp, self._read_run(summary, seed, folder)
+            known = read[summary.id] = stamp, study_run.read(self._reader, summary, seed)
         return replace(known[1], summary=summary)
-
-    def _read_run(self, summary: RunSummary, seed: int, folder: Path) -> RunResult:
-        reader = self._reader
-        record = reader.record(summary.id)
-        try:
-            plan: Plan | None = reader.plan(summary.id)
-        except Refused:
-            plan = None
-        warmup = int(plan.settings["warmup_steps"]) if plan else 0
-        told = sorted(step.rows_per_second for step in record.steps)
-        return RunResult(
-            id=summary.id,
-            seed=seed,
-            summary=summary,
-            fix=record.ended.fix if record.ended else "",
-            planned=plan,
-            judged=reader.evaluation(summary.id),
-            answers=_answers(folder / "predictions.jsonl"),
-            peak_bytes=_peak(record),
-            rows_per_second=told[len(told) // 2] if told else None,
-            saved_bytes=next((one.bytes for one in reversed(record.saved) if one.what == "model"), None),
-            stability=comparison.stability([step.loss for step in record.steps], warmup),
-            curve=_thinned([(step.step, step.loss) for step in record.steps]),
-        )
 
 
 def _state(runs: Sequence[RunResult], missing: Sequence[int], made: Study, arm: str) -> tuple[str, str]:
@@ -228,32 +182,6 @@ def _state(runs: Sequence[RunResult], missing: Sequence[int], made: Study, arm: 
     return "finished", next((run.summary.message for run in runs), "")
 
 
-def _candidates(rows: Sequence[Row]) -> list[Candidate]:
-    """Methods with a judged run of every seed, or at least of one while others failed."""
-    found = []
-    for row in rows:
-        judged = [run for run in row.runs if run.judged is not None and run.summary.state == "finished"]
-        if not judged or row.macro_f1 is None or row.accuracy is None or row.seconds is None:
-            continue
-        baselines: dict[str, list[bool]] = {}
-        behind: dict[str, list[bool]] = {}
-        for run in judged:
-            for one in run.judged.baselines if run.judged else ():
-                more, unlike = one.only_model_right - one.only_baseline_right, one.p_value < CHANCE
-                ahead = (unlike and more > 0) or one.macro_f1_gain.low > 0
-                baselines.setdefault(one.id, []).append(ahead)
-                behind.setdefault(one.name, []).append(not ahead and more < 0 and (unlike or one.macro_f1_gain.high < 0))
-        found.append(
-            Candidate(
-                row.method, row.name, row.macro_f1, row.accuracy, row.peak_bytes, row.seconds,
-                {run.seed: run.answers for run in judged if run.answers is not None},
-                {name: all(ahead) for name, ahead in baselines.items()},
-                frozenset(name for name, lost in behind.items() if all(lost)),
-            )
-        )  # fmt: skip
-    return found
-
-
 def _left(rows: Sequence[Row]) -> float | None:
     """Seconds that the runs which wait or work still take: as their plans say, or as their own pace and other runs of the method say."""
     left = 0.0
@@ -268,41 +196,5 @@ def _left(rows: Sequence[Row]) -> float | None:
     return left
 
 
-def _peak(record: RunRecord) -> int | None:
-    """Of the last attempt: one before it may have ended for want of memory, with a larger batch.
-
-    Nothing before its first step, when neither model nor torch need be loaded; a run may have been resumed after its last.
-    """
-    first = next((step.time for step in record.steps if step.time >= record.begun), None)
-    if first is None and record.state != "finished":
-        return None
-    told = [one for one in record.resources if one.time >= (record.begun if first is None else first)]
-    gpu = max((one.vram_peak_bytes or 0 for one in told), default=0)
-    return gpu or max((one.ram_peak_bytes for one in told), default=0) or None
-
-
-def _answers(path: Path) -> Answers | None:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return comparison.read_answers([json.loads(line) for line in file])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
-    """At most POINTS of them, each the mean of neighbours."""
-    width = max(1, -(-len(points) // POINTS))
-    groups = [points[at : at + width] for at in range(0, len(points), width)]
-    return tuple((group[-1][0], sum(loss for _, loss in group) / len(group)) for group in groups)
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        told = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return told.st_size, told.st_mtime_ns

@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from engine.comparison import Figure as Interval
+from engine.criterion import Criterion
 from engine.drawing import COLOURS, DASHES
 from engine.evaluate import Evaluation
 from engine.events import Step
@@ -34,15 +36,16 @@ METRICS = {
     "micro_f1": "Micro F1",
 }
 SYMBOLS = ("circle", "diamond", "square", "cross")  # of the methods that share a colour
+FAR = 4  # times the span of what is compared; a baseline beyond it is told and not drawn
 MOST_NAMES = 7  # in a picture, beside their dots; more stand in a legend
 PLOT = (440, 250)  # about the pixels of a picture of methods without its axes, for placing names
 NAMES = ("loss", "metric", "rate", "norm", "memory")
 
 
-def curves(record: RunRecord, metric: str = "macro_f1") -> dict[str, Figure]:
+def curves(record: RunRecord, metric: str = "macro_f1", loss_unit: str = "nats a row") -> dict[str, Figure]:
     """Every live figure of a run, by name."""
     return {
-        "loss": loss(record),
+        "loss": loss(record, loss_unit),
         "metric": held_out(record, metric),
         "rate": learning_rate(record),
         "norm": gradient_norm(record),
@@ -50,7 +53,7 @@ def curves(record: RunRecord, metric: str = "macro_f1") -> dict[str, Figure]:
     }
 
 
-def loss(record: RunRecord) -> Figure:
+def loss(record: RunRecord, unit: str = "nats a row") -> Figure:
     """Training loss, smoothed over the steps that share a point, beside the held-out loss."""
     steps = thinned(record.steps)
     checks = [one for one in record.evaluations if one.split == "validation"]
@@ -58,8 +61,6 @@ def loss(record: RunRecord) -> Figure:
         _line("Training", [one[-1].step for one in steps], [_mean([step.loss for step in one]) for one in steps], BLUE),
         _line("Held-out", [one.step for one in checks], [one.metrics.get("loss") for one in checks], ORANGE, dash="dot", markers=True),
     ]
-    told = {name for one in checks for name in one.metrics}
-    unit = "squared error" if "mae" in told else "nats a token" if "perplexity" in told else "nats a row"
     return _figure(series, "Steps", f"Loss ({unit})", record.id)
 
 
@@ -152,55 +153,56 @@ def study(result: Result) -> dict[str, Figure | None]:
 
 
 def learning_curve(result: Result) -> Figure:
-    """Macro F1 over the training rows, with the intervals as bars and the baselines across."""
-    judged = [(row.train_rows, row.macro_f1) for row in result.rows if row.macro_f1 is not None and row.train_rows]
-    x, y = [rows for rows, _ in judged], [100 * one.value for _, one in judged]
-    line = _line("Macro F1", x, [round(one, 2) for one in y], BLUE, markers=True)
-    above, below = ([100 * abs(edge - one.value) for edge, one in edges] for edges in (
+    """The study's figure over the training rows, with the intervals as bars and the baselines across."""
+    first = result.criteria[0]
+    judged = [(row.train_rows, row.quality) for row in result.rows if row.quality is not None and row.train_rows]
+    x, y = [rows for rows, _ in judged], [first.times * one.value for _, one in judged]
+    line = _line(first.name, x, [_rounded(one) for one in y], BLUE, markers=True)
+    above, below = ([first.times * abs(edge - one.value) for edge, one in edges] for edges in (
         [(one.high, one) for _, one in judged], [(one.low, one) for _, one in judged],
     ))  # fmt: skip
     bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": f"{BLUE}80", "thickness": 1, "width": 3}
-    line |= {"error_y": bars, "hovertemplate": "%{x:,} rows: %{y:.1f} %<extra></extra>"}
-    figure = _figure([line] if judged else [], "Training rows", "Macro F1 (%)", result.study.id)
+    line |= {"error_y": bars, "hovertemplate": f"%{{x:,}} rows: {_hover(first)}<extra></extra>"}
+    figure = _figure([line] if judged else [], "Training rows", first.axis, result.study.id)
     figure["layout"] |= {"height": 340, "showlegend": False, "hovermode": "closest"}
     if not judged:
         return _empty(figure, "Fills when the first run has been judged")
-    levels = [(one.name, 100 * one.macro_f1) for one in result.baselines]
-    reach = [100 * edge for _, one in judged for edge in (one.low, one.high)]
+    reach = [first.times * edge for _, one in judged for edge in (one.low, one.high)]
+    levels, far = _levels(result, reach)
     figure["layout"]["yaxis"]["range"] = _roomy([*reach, *(level for _, level in levels)], 0.05)
     figure["layout"]["xaxis"]["range"] = [0, 1.08 * max(x)]
     figure["layout"]["shapes"] = [_level(level) for _, level in levels]
-    figure["layout"]["annotations"] = [_named(name, level) for name, level in levels]
+    figure["layout"]["annotations"] = [*(_named(name, level) for name, level in levels), *far]
     return figure
 
 
 def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
-    """Macro F1 of every judged method over its peak memory or its minutes, with the interval as a thin bar."""
+    """The study's figure of every judged method over its peak memory or its minutes, with the interval as a thin bar."""
+    first = result.criteria[0]
     series, points, reach = [], [], []
     for at, row in enumerate(result.rows):
         amount = row.peak_bytes if against == "memory" else row.seconds
-        if row.macro_f1 is None or amount is None:
+        if row.quality is None or amount is None:
             continue
-        one = row.macro_f1
-        x, y = amount / (1e9 if against == "memory" else 60), 100 * one.value
+        x, (y, low, high) = amount / (1e9 if against == "memory" else 60), (first.times * one for one in _ends(row.quality))
         colour = COLOURS[at % len(COLOURS)]
-        dot = _line(row.name, [round(x, 3)], [round(y, 2)], colour)
-        bars = {"type": "data", "symmetric": False, "array": [100 * one.high - y], "arrayminus": [y - 100 * one.low]}
+        dot = _line(row.name, [round(x, 3)], [_rounded(y)], colour)
+        bars = {"type": "data", "symmetric": False, "array": [high - y], "arrayminus": [y - low]}
         look = {"color": f"{colour}80", "thickness": 1, "width": 3}
-        label = f"{row.name}: %{{y:.1f}} %, %{{x:.2f}}<extra></extra>"
+        label = f"{row.name}: {_hover(first)}, %{{x:.2f}}<extra></extra>"
         marker = {"color": colour, "size": 10, "symbol": SYMBOLS[at // len(COLOURS) % len(SYMBOLS)]}
         series.append(dot | {"mode": "markers", "marker": marker, "error_y": bars | look, "hovertemplate": label})
         points.append((row.name, x, y))
-        reach += [100 * one.low, 100 * one.high]
-    figure = _figure(series, "Peak memory (GB)" if against == "memory" else "Minutes a run", "Macro F1 (%)", result.study.id)
+        reach += [low, high]
+    figure = _figure(series, "Peak memory (GB)" if against == "memory" else "Minutes a run", first.axis, result.study.id)
     figure["layout"] |= {"height": 340, "showlegend": False, "hovermode": "closest"}
     if not points:
         return _empty(figure, "Fills when the first method has been judged")
-    levels = [(one.name, 100 * one.macro_f1) for one in result.baselines]
+    levels, far = _levels(result, reach)
     across, up = _roomy([x for _, x, _ in points], 0.3), _roomy([*reach, *(level for _, level in levels)], 0.05)
     figure["layout"]["xaxis"]["range"], figure["layout"]["yaxis"]["range"] = across, up
     figure["layout"]["shapes"] = [_level(level) for _, level in levels]
-    across_it = [_named(name, level) for name, level in levels]
+    across_it = [*(_named(name, level) for name, level in levels), *far]
     many = len(points) > MOST_NAMES
     figure["layout"]["annotations"] = [*([] if many else _beside(points, across, up, levels)), *across_it]
     if many:
@@ -208,6 +210,20 @@ def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
         figure["layout"]["margin"] |= {"t": 8}  # so high that the legend of 14 methods does not scroll
     figure["layout"]["meta"] = {"narrow": _narrow(len(series)) | {"annotations": across_it}}
     return figure
+
+
+def _ends(one: Interval) -> tuple[float, float, float]:
+    return one.value, one.low, one.high
+
+
+def _hover(criterion: Criterion) -> str:
+    """How a value is told where the pointer rests on it."""
+    return "%{y:.1f} %" if criterion.share else "%{y:.4~g}"
+
+
+def _rounded(value: float) -> float:
+    """Five figures that matter."""
+    return float(f"{value:.5g}")
 
 
 def _narrow(methods: int) -> Figure:
@@ -233,6 +249,24 @@ def _level(level: float) -> Figure:
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": line}
 
 
+def _levels(result: Result, reach: Sequence[float]) -> tuple[list[tuple[str, float]], list[Figure]]:
+    """The baselines that are drawn, and notes of those so far off that all else would lie on one line beside them."""
+    first, span = result.criteria[0], max(reach) - min(reach)
+    near: list[tuple[str, float]] = []
+    far: list[Figure] = []
+    for one in result.baselines:
+        level = first.times * one.quality
+        above = level > max(reach) + FAR * span
+        if first.share or not (above or level < min(reach) - FAR * span):
+            near.append((one.name, level))
+        else:
+            note = f"{one.name}: {first.words(one.quality)}, {'above' if above else 'below'} this picture"
+            place = {"xref": "paper", "x": 1, "xanchor": "right", "yref": "paper", "y": 1 if above else 0}
+            shift = {"yanchor": "top" if above else "bottom", "yshift": (-16 if above else 16) * len(far)}
+            far.append({"text": note, "showarrow": False, "font": {"color": GREY, "size": 12}, **place, **shift})
+    return near, far
+
+
 def _named(name: str, level: float) -> Figure:
     place = {"xref": "paper", "x": 1, "y": level, "xanchor": "right", "yanchor": "bottom"}
     return {"text": name, "showarrow": False, "font": {"color": GREY, "size": 12}, **place}
@@ -241,7 +275,8 @@ def _named(name: str, level: float) -> Figure:
 def _roomy(values: list[float], share: float) -> list[float]:
     """An axis with room beyond the outermost values."""
     room = share * (max(values) - min(values)) or 0.5 * max(values) or 1.0
-    return [max(0.0, min(values) - room), max(values) + room]
+    lowest = min(values) - room
+    return [max(0.0, lowest) if min(values) >= 0 else lowest, max(values) + room]
 
 
 def _beside(
@@ -295,7 +330,7 @@ def losses(result: Result) -> Figure:
         series.append(_line(row.name, [step for step, _ in curve], [round(loss, 4) for _, loss in curve], colour, dash=dash))
         if _finite(curve[-1][1]) is not None:
             ends.append((curve[-1][1], curve[-1][0], row.name, colour))
-    figure = _figure(series, "Steps", "Loss (nats a row)", result.study.id)
+    figure = _figure(series, "Steps", f"Loss ({result.loss_unit})", result.study.id)
     figure["layout"] |= {"height": 340, "showlegend": False}
     figure["layout"]["margin"] |= {"r": 130}
     if ends:

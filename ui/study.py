@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from engine import study_report
 from engine.methods import all_methods
-from engine.varied import NAMES, TITLES, Varies
+from engine.varied import NAMES, TITLES
 from ui import result as run_words
 from ui import tables, words
 from ui.tables import Column
 
 if TYPE_CHECKING:
     from engine.comparison import Figure, Stability
+    from engine.criterion import Criterion
     from engine.errors import Problem
     from engine.studies import Fit, Proposal
     from engine.study import Study
@@ -119,15 +121,15 @@ def advice(result: Result) -> str:
 def table(result: Result, notes: str) -> str:
     """A line for each method, and the baselines below them."""
     columns = (
-        Column(TITLES[result.study.varies]), Column("Macro F1", number=True),
-        Column("Accuracy", number=True), Column("Peak memory", number=True),
+        Column(TITLES[result.study.varies]), *(Column(study_report.titled(one), number=True) for one in result.criteria),
+        Column("Peak memory", number=True),
         Column("Time a run", number=True), Column("To store", number=True), Column("Rows a second", number=True),
         Column("Trained", number=True), Column("Learning rate", number=True), Column("Loss spread", number=True),
         Column("Spikes", number=True), *([Column("Use", style="use")] if result.study.varies in TO_USE else ()),
     )  # fmt: skip
-    rows = [_row(row, result.study.varies, take=row.method == result.advice.take) for row in result.rows]
-    blank = [""] * (len(columns) - 3)
-    rows += [(escape(one.name), tables.number(one.macro_f1), tables.number(one.accuracy), *blank) for one in result.baselines]
+    rows = [_row(row, result, take=row.method == result.advice.take) for row in result.rows]
+    blank = [""] * (len(columns) - 1 - len(result.criteria))
+    rows += [(escape(one.name), *study_report.levels(one, result.criteria), *blank) for one in result.baselines]
     styles = ["ours" if row.method == result.advice.take else "" for row in result.rows] + ["soft"] * len(result.baselines)
     on = f"On {words.counted(result.test_rows, 'test row')}" if result.test_rows else "Run by run"
     drawn = tables.table("Runs compared", columns, rows, row_styles=styles)
@@ -135,7 +137,8 @@ def table(result: Result, notes: str) -> str:
     return f'<h2>{on}</h2>{drawn}<p class="soft">{measured} {escape(notes)}</p>'
 
 
-def _row(row: Row, varies: Varies, *, take: bool) -> tuple[str, ...]:
+def _row(row: Row, result: Result, *, take: bool) -> tuple[str, ...]:
+    varies = result.study.varies
     mark = ' <span class="take">take this</span>' if take else ""
     rows = f' <span class="soft">{words.count(row.train_rows)} rows</span>' if varies in ("shares", "made") and row.train_rows else ""
     named = f'aria-label="Use this: {escape(row.name)}"'
@@ -143,8 +146,7 @@ def _row(row: Row, varies: Varies, *, take: bool) -> tuple[str, ...]:
     last = (use,) if varies in TO_USE else ()  # a fold, or a part of the rows, is nothing to train with
     return (
         f"{escape(row.name)}{rows}{mark}{_state(row)}",
-        interval(row.macro_f1),
-        interval(row.accuracy),
+        *(interval(figure, one) for figure, one in zip((row.quality, row.beside), result.criteria, strict=False)),
         NOT_THERE if row.peak_bytes is None else words.size(row.peak_bytes),
         NOT_THERE if row.seconds is None else words.duration(row.seconds),
         NOT_THERE if row.saved_bytes is None else words.size(row.saved_bytes),
@@ -172,10 +174,10 @@ def _steady(steady: Stability | None) -> tuple[str, str]:
     return words.percent(steady.spread), f"{steady.spikes}{' diverged' if steady.diverged else ''}"
 
 
-def interval(figure: Figure | None) -> str:
+def interval(figure: Figure | None, criterion: Criterion) -> str:
     if figure is None:
         return NOT_THERE
-    return f"{tables.number(figure.value)} {tables.soft(f'({figure.low * 100:.1f} to {figure.high * 100:.1f})')}"
+    return f"{criterion.words(figure.value)} {tables.soft(f'({criterion.bounds_words(figure)})')}"
 
 
 def conditions(lines: Sequence[str]) -> str:

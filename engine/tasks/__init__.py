@@ -80,6 +80,7 @@ class Task:
     answers: Callable[..., np.ndarray]  # (model, tokenizer, rows, classes=, batch_size=, …) -> (rows, …)
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
     balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
+    loss_unit: str = "nats a row"  # of the mean that `learn` gives, as it stands at an axis
     logits: int = 0  # tokens of a row at most, behind which all words of the vocabulary are scored
     writes: Writes | None = None
     judges: Judges | None = None  # neither of the two: it gives classes

@@ -201,6 +201,7 @@ def task(
         counted=_language.counted,
         answers=surprise_of_rows,
         scores=scores,
+        loss_unit="nats a token",
         logits=EVERY,
         writes=writes,
         shown=shown,

@@ -144,5 +144,6 @@ TASK = Task(
     counted=len,
     answers=numbers,
     scores=scores,
+    loss_unit="squared error",
     judges=Judges(figures=figures, rivals=number_baselines.ALL, sentence=sentence, warnings=warnings, spelt=spelt, untuned=False),
 )

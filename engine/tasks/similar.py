@@ -229,6 +229,7 @@ TASK = Task(
     counted=len,
     answers=answers,
     scores=scores,
+    loss_unit="squared error",
     judges=Judges(
         figures=figures,
         rivals=(number_baselines.cosine_of_words,),

@@ -93,5 +93,3 @@ def test_what_asks_for_classes_says_so_of_a_run_that_writes(tmp_path: Path) -> N
     run_id = homes.finished_writer(tmp_path, 2.0)
     with pytest.raises(Refused, match="asks for classes"):
         judge_command.judge(Namespace(run=run_id, kept=False, confidence=None), studio, threading.Semaphore(0), lambda _: None)
-    with pytest.raises(Refused, match="“Follow instructions” gives none"):
-        studio.compare_preview(studio.clone(run_id), ["lora", "full"])

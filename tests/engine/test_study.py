@@ -386,8 +386,8 @@ def test_the_result_is_folded_from_the_runs_records(done: tuple[Studio, str]) ->
     result = studio.study(study_id)
     lora, full = result.rows
     assert result.state == "finished"
-    assert lora.macro_f1 is not None
-    assert (lora.macro_f1.value, lora.macro_f1.basis) == (pytest.approx(1 - 14 / 120), "range")
+    assert lora.quality is not None
+    assert (lora.quality.value, lora.quality.basis) == (pytest.approx(1 - 14 / 120), "range")
     assert "Two seeds are too few" in study_report.interval_note(result)
     assert (lora.peak_bytes, lora.seconds, lora.rows_per_second, lora.saved_bytes) == (10**9, 60, 20.0, 1_400_000)
     assert lora.trainable_share == studio.plan(lora.runs[0].id).trainable_share

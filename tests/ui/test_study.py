@@ -11,8 +11,11 @@ import plotly.graph_objects as go
 import pytest
 
 from engine import study_report
+from engine.comparison import Figure
+from engine.criterion import Criterion
 from engine.errors import Problem
 from engine.hardware import Hardware
+from engine.ranking import Level
 from engine.studies import Fit
 from engine.studio import Studio
 from engine.study import Budget
@@ -113,7 +116,7 @@ def test_the_table_holds_every_method_the_baselines_and_a_way_to_use_each(told: 
 
 def test_a_failed_method_keeps_its_reason_and_a_waiting_one_has_dashes(told: Result) -> None:
     lora, full = told.rows
-    empty = {"accuracy": None, "macro_f1": None, "peak_bytes": None, "seconds": None, "stability": None}
+    empty = {"quality": None, "beside": None, "peak_bytes": None, "seconds": None, "stability": None}
     rows = (replace(lora, state="failed", reason="<out of memory>", **empty), replace(full, state="queued", runs=(), **empty))
     drawn = study.table(replace(told, rows=rows, baselines=()), "")
     assert "&lt;out of memory&gt;" in drawn
@@ -227,3 +230,25 @@ def test_a_learning_curve_is_drawn_over_its_rows_and_nothing_else_beside_the_los
     assert "Learning curve" in study.heading(made.study)
     assert study_report.to_html(made).count("<svg") == 1
     studio.delete_study(study_id)
+
+
+def test_a_study_of_runs_that_write_is_drawn_in_its_own_figure_and_direction(studio: Studio, told: Result) -> None:
+    by = (Criterion("perplexity_word", "Perplexity per word", "lower"), Criterion("rougeL", "ROUGE-L"))
+    rows = tuple(
+        replace(row, quality=Figure(12.0 + at, 11.0, 14.0, "rows"), beside=Figure(0.31, 0.25, 0.35, "rows"))
+        for at, row in enumerate(told.rows)
+    )
+    levels = (Level("untuned", "Untuned model", 4321.0, 0.1), Level("words", "Near", 15.0))
+    made = replace(told, rows=rows, criteria=by, baselines=levels)
+    drawn = study.table(made, "")
+    for word in ("Perplexity per word (lower is better)", "12.0", "(11.0 to 14.0)", "0.310", "4,321"):
+        assert word in drawn
+    assert "Macro F1" not in drawn
+    for name, figure in figures.study(made).items():
+        if figure is None or name == "study-loss":
+            continue
+        go.Figure(figure)
+        assert figure["layout"]["yaxis"]["title"]["text"] == "Perplexity per word (lower is better)"
+        assert len(figure["layout"]["shapes"]) == 1, "what lies far off is told and not drawn"
+        assert figure["layout"]["annotations"][-1]["text"] == "Untuned model: 4,321, above this picture"
+        assert figure["layout"]["yaxis"]["range"][1] < 20

@@ -107,7 +107,7 @@ def on_news(studio: Studio, run_id: str) -> list[Any]:
         return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(BUTTONS)), "", "", "", {}, ""]
     record = studio.record(run_id)
     log = f'<pre tabindex="0">{escape(studio.log_tail(run_id)) or "Nothing yet."}</pre>'
-    live = figures.curves(record, _metric(studio, run_id))
+    live = figures.curves(record, *_metric(studio, run_id))
     return [
         gr.skip(),
         result.heading(summary),
@@ -126,14 +126,15 @@ def _nowhere(run_id: str) -> str:
     return f"<h1>There is no run {escape(run_id)}</h1><p>It may have been deleted. {back}</p>"
 
 
-def _metric(studio: Studio, run_id: str) -> str:
+def _metric(studio: Studio, run_id: str) -> tuple[str, str]:
+    """The figure that is drawn beside the loss, and the loss's unit."""
     try:
         plan = studio.plan(run_id)
-    except Refused:
-        return "macro_f1"
+        task = studio.tasks[plan.task]
+    except (Refused, KeyError):
+        return "macro_f1", "nats a row"
     chosen = str(plan.settings.get("select_by", "macro_f1"))
-    figures_of = studio.tasks[plan.task].figures if plan.task in studio.tasks else ()
-    return "macro_f1" if chosen == "loss" and "macro_f1" in figures_of else chosen
+    return "macro_f1" if chosen == "loss" and "macro_f1" in task.figures else chosen, task.loss_unit
 
 
 def _shown(studio: Studio, summary: RunSummary, record: RunRecord) -> list[Any]:
