@@ -35,7 +35,7 @@ def example(finished: Finished, folder: str = HERE) -> str:
     imports.append("from pathlib import Path")
     if any("find_spec" in line for line in model):
         imports.append("from importlib.util import find_spec")
-    imports += [*more, "from transformers import AutoModelForCausalLM, AutoTokenizer"]
+    imports += [*more, f"from transformers import {loading.kind_that_writes(finished)}, AutoTokenizer"]
     opening = [f"folder = {folder}", "tokenizer = AutoTokenizer.from_pretrained(folder)", *model]
     return "\n".join(imports) + "\n\n" + "\n".join([*opening, *lines]) + "\n"
 
@@ -44,10 +44,12 @@ def _template(finished: Finished) -> list[str]:
     """Lines that define `prompt`: the template filled, in tokens; of what is too long the filling alone is cut."""
     settings = finished.plan.settings
     tail = "keep // 2" if settings.get("keep", "start" if finished.plan.task == write.TASK.id else "ends") == "ends" else "0"
-    before = finished.special_tokens[0]
+    before, behind = finished.special_tokens
+    behind = behind if finished.plan.model.encoder_decoder else 0  # an encoder reads the end of its text, too
+    end = f' + tokenizer("a")["input_ids"][-{behind}:]' if behind else ""
     start = f'tokenizer("a")["input_ids"][:{before}]' if before else "[]"
     return [
-        f"template, most = {quoted(str(settings.get('template', '{text}')))}, {int(settings['max_length'])}",
+        f"template, most = {quoted(str(settings.get('template', '{text}')))}, {int(settings['max_length']) - behind}",
         *IDS,
         'def prompt(text, context=""):',
         '    """The token ids of the template with its places filled; of what is too long the filling alone is cut."""',
@@ -66,7 +68,7 @@ def _template(finished: Finished) -> list[str]:
         "        keep = room * len(ids) // loose if fills and loose > room else len(ids)",
         f"        tail = {tail}",
         "        found += ids if keep == len(ids) else ids[: keep - tail] + ids[len(ids) - tail :]",
-        "    return found[:most]",
+        f"    return found[:most]{end}",
     ]
 
 
@@ -87,7 +89,7 @@ def _conversation(finished: Finished) -> list[str]:
 
 def _writing(finished: Finished, prompt: str) -> list[str]:
     """Lines that let it write, always the likeliest word, until an end or a stop word."""
-    stops = finished.stops
+    stops, new = finished.stops, "made[0]" if finished.plan.model.encoder_decoder else "made[0, ids.shape[1] :]"
     lines = [
         f"stops = {json.dumps(list(stops), ensure_ascii=False)}" if stops else "",
         "told = [tokenizer.eos_token_id, model.config.eos_token_id, model.generation_config.eos_token_id]",
@@ -101,7 +103,7 @@ def _writing(finished: Finished, prompt: str) -> list[str]:
         "        repetition_penalty=1.0, use_cache=True, eos_token_id=sorted(ends), pad_token_id=min(ends),",
         "        stop_strings=stops, tokenizer=tokenizer," if stops else "",
         "    )",
-        "    written = tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True, clean_up_tokenization_spaces=False)",
+        f"    written = tokenizer.decode({new}, skip_special_tokens=True, clean_up_tokenization_spaces=False)",
         "    for stop in stops:" if stops else "",
         "        written = written.split(stop)[0]" if stops else "",
         '    print(repr(text), repr(written.rstrip("\\ufffd").strip()))  # without half a letter at its end',

@@ -53,7 +53,7 @@ def _front_matter(finished: Finished) -> str:
         "license": licence if re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence) else None,
         "language": languages,
         "datasets": known_set,
-        "tags": [*dict.fromkeys([_kind(finished), *([] if finished.writes else ["text-classification"]), finished.plan.method, "shur"])],
+        "tags": [*dict.fromkeys([_kind(finished), *_other_kinds(finished), finished.plan.method, "shur"])],
         "metrics": ["accuracy", "f1"] if evaluation else [],
     }
     lines = []
@@ -72,6 +72,12 @@ def _kind(finished: Finished) -> str:
     if finished.compares:
         return "sentence-similarity"
     return "text-classification" if finished.has_head else "text-generation"
+
+
+def _other_kinds(finished: Finished) -> list[str]:
+    if finished.writes:
+        return ["text2text-generation"] if finished.plan.model.encoder_decoder else []
+    return ["text-classification"]
 
 
 def _of_classes(evaluation: Evaluation) -> list[tuple[str, str, float]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from engine.asked import Asked, asked
@@ -15,6 +16,7 @@ from engine.catalog import Catalog
 from engine.data import split
 from engine.data.profile import DataFacts
 from engine.deciding import LEAST_ROOM, Deciding, cut_share, text_room
+from engine.encoder_decoders import OVERFLOWS, TAUGHT
 from engine.errors import Problem
 from engine.hardware import Hardware, device_words
 from engine.knobs import settle
@@ -22,6 +24,7 @@ from engine.methods import all_methods
 from engine.models import ModelFacts, TokenFacts
 from engine.rules import decide, unsupported
 from engine.spec import RunSpec
+from engine.tasks import all_tasks
 
 FEW_TRAINING_ROWS = 500  # LLM Fine-Tuning on a Budget, section 1: 500 labelled rows at least
 FEW_TEST_ROWS = 100  # at 100 rows the 95 % interval of an accuracy of 80 % is 16 points wide
@@ -47,7 +50,9 @@ def check(
     problems += _terms(spec, catalog)
     problems += _more_data(told)
     if model is not None and told.task is not None:
-        problems += told.task.check(settle(told.task.knobs, told.values), model)
+        problems += _encoder_decoder(told, model)
+        if told.task.encoder_decoders or not model.encoder_decoder:
+            problems += told.task.check(settle(told.task.knobs, told.values), model)
         model = told.task.facts(model)
         problems += _model_limits(told, model)
     if data is not None:
@@ -63,6 +68,27 @@ def check(
         problems += memory_problems(work)
         problems += _disk(work)
     return tuple(dict.fromkeys(problems))
+
+
+def _encoder_decoder(told: Asked, model: ModelFacts) -> list[Problem]:
+    """Two texts, one read and one written, are all that such a model is trained on here."""
+    assert told.task is not None
+    if not model.encoder_decoder:
+        return []
+    problems = []
+    if not told.task.encoder_decoders:
+        fit = " or ".join(one.name for one in all_tasks().values() if one.encoder_decoders)
+        message = f"{Path(model.id).name} reads a text and writes another, and “{told.task.name}” is not learnt so here."
+        fix = f"Choose the task {fit}: what it writes may be a label too. Or choose another model."
+        problems.append(Problem("model", message, fix))
+    if told.own.get("precision") == "fp16" and model.architecture in OVERFLOWS:
+        message = f"{Path(model.id).name} is a T5, whose numbers grow beyond what fp16 holds: its loss stops being a number."
+        problems.append(Problem("settings.precision", message, "Leave the precision empty: bf16 is chosen, or fp32."))
+    length = told.own.get("max_length")
+    if isinstance(length, int) and length > TAUGHT and model.architecture in OVERFLOWS:
+        message = f"It can read {length:,} tokens, but was taught on texts of up to {TAUGHT}: of longer ones it may make less."
+        problems.append(Problem("settings.max_length", message, f"Set max_length to {TAUGHT} where your texts allow.", "warning"))
+    return problems
 
 
 def gigabytes(amount_bytes: float) -> str:

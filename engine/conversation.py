@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.encoder_decoders import stands_apart
 from engine.errors import Problem, Refused
 
 Way = Literal["automatic", "chat", "text"]
@@ -68,7 +69,7 @@ def prompt(tokenizer: Any, said: Said, ends: Collection[int], taught: Taught | N
     elif said.way == "chat":
         raise Refused(Problem("prompt", "This model's tokenizer has no chat template, so it cannot chat.", TEXT_FIX))
     ids = list(tokenizer(said.newest)["input_ids"])
-    while len(ids) > 1 and ids[-1] in ends:  # some tokenizers put the end of a text behind every text
+    while len(ids) > 1 and ids[-1] in ends and not stands_apart(tokenizer):  # some tokenizers put the end of a text behind every text
         ids.pop()
     return Prompt(tuple(ids), (), "text")
 

@@ -20,6 +20,7 @@ from engine.models import ModelFacts, TokenFacts
 
 WORD_PIECES = {"Latin": 1.4}  # tokens a word where the tokenizer cannot be read beforehand
 WORD_PIECES_ELSE = 3.0
+MORE_WRITTEN = 1.5  # times the mean share: answers of the longest rows of a batch
 LEAST_ROOM = 16  # tokens; fewer are refused
 TOKENIZER_BYTES = 2_000_000  # MiniLM 0.9 MB, XLM-R 22 MB
 
@@ -117,6 +118,15 @@ class Deciding:
         each = self.tokens.tokens_per_word if self.tokens else WORD_PIECES["Latin"]
         return min(int(self.settings["max_length"]), max(self.lengths[-1], round(self.data.longest_words * each)))
 
+    @property
+    def written_share(self) -> float:
+        """The share of a row's tokens, at most, behind which words are scored: of an encoder-decoder what is written alone."""
+        letters = {one.name: one.mean_chars for one in self.data.columns}
+        written, read = letters.get(self.data.label, 0.0), letters.get(self.data.text, 0.0) + letters.get(self.data.second, 0.0)
+        if not self.model.encoder_decoder or not written:
+            return 1.0
+        return min(1.0, MORE_WRITTEN * written / (written + read))
+
     def memory(self, *, pieces: int = 1, **changed: Value) -> Memory:
         """The estimate for these settings, some of them changed, where each batch is computed in so many pieces."""
         settings = {**self.settings, **changed}
@@ -134,7 +144,11 @@ class Deciding:
                 checkpointing=settings["checkpointing"],
                 device=self.device,
                 optimizer=settings["optimizer"],
-                logits=min(self.asked.task.logits if self.asked.task else 0, settings["max_length"], self.longest),
+                logits=min(
+                    self.asked.task.logits if self.asked.task else 0,
+                    math.ceil(settings["max_length"] * self.written_share),
+                    math.ceil(self.longest * self.written_share),
+                ),
                 mixed=memory.RATES[self.device].mixed,
                 tokens_held=self.tokens_held,
                 characters_held=sum(self.rows.values()) * self.data.chars[1],

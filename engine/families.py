@@ -7,50 +7,11 @@ a few terms; those terms stand here, each named after the module that it counts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
 
-Role = Literal["query", "key", "value", "attention_output", "mlp"]
-Config = dict[str, Any]
+from engine import encoder_decoders
+from engine.shapes import Config, Linear, Role, Shape, affine, whole
 
-
-@dataclass(frozen=True)
-class Linear:
-    """A matrix of one block. `name` is the end of its module path, as PEFT's target_modules want it."""
-
-    name: str
-    inputs: int
-    outputs: int
-    role: Role  # ModernBERT computes query, key and value in one matrix: its role is "query"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What config.json says of a model that will carry a sequence-classification head."""
-
-    architecture: str  # config.model_type
-    decoder: bool
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    intermediate_size: int
-    vocab_size: int
-    max_tokens: int  # positions that a text can use, special tokens included
-    embedding_parameters: int  # tables that are looked up, not multiplied: words, positions, segments
-    body_parameters: int  # everything but the head
-    head: tuple[str, ...]  # modules between the last block and the logits: they start untrained and are trained whole
-    head_fixed: int  # parameters of the head whatever the number of labels
-    head_per_label: int
-    linears: tuple[Linear, ...]  # of one block
-    embedding_size: int = 0  # width of the word embeddings; ELECTRA's and some DeBERTas' are narrower than the blocks
-    norm_parameters: int = 0  # of every layer norm in the body
-    block_parameters: int = 0  # of one block; ModernBERT's first has one norm less
-    ties_embeddings: bool = True  # a decoder writes with the table that it reads with
-    final_norm_parameters: int = 0  # of the norm between the last block and the head, where there is one
-    bias_parameters: int = 0  # of the body: what is added and not multiplied, in matrices and norms
-
+__all__ = ["CLASS_PREFIX", "DEFAULTS", "SUPPORTED", "Linear", "shape"]
 
 # What transformers assumes where config.json is silent; a test compares them with its configuration classes.
 _BERT = {"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
@@ -77,12 +38,13 @@ DEFAULTS: dict[str, Config] = {
     "gemma3_text": {**_DECODER, "vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
                     "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "max_position_embeddings": 131072,
                     "tie_word_embeddings": True},
+    **encoder_decoders.DEFAULTS,
 }  # fmt: skip
 SUPPORTED = tuple(DEFAULTS)
 CLASS_PREFIX = {
     "bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "electra": "Electra",
     "deberta-v2": "DebertaV2", "modernbert": "ModernBert", "qwen2": "Qwen2", "qwen3": "Qwen3", "llama": "Llama", "mistral": "Mistral",
-    "gemma3_text": "Gemma3",
+    "gemma3_text": "Gemma3", "t5": "T5", "mt5": "MT5", "umt5": "UMT5",
 }  # fmt: skip
 
 
@@ -97,20 +59,9 @@ def shape(config: Config) -> Shape:
     return found
 
 
-def _whole(config: Config, *names: str) -> tuple[int, ...]:
-    for name in names:
-        if not isinstance(config[name], int) or isinstance(config[name], bool):
-            raise ValueError(f"{name} is {config[name]!r}, not a whole number")
-    return tuple(config[name] for name in names)
-
-
-def _affine(inputs: int, outputs: int, bias: bool = True) -> int:
-    return inputs * outputs + (outputs if bias else 0)
-
-
 def _bert_kin(family: str, config: Config) -> Shape:
     """BERT, RoBERTa, XLM-R, ELECTRA and DeBERTa-v2/v3: post-norm encoders with biases everywhere."""
-    layers, hidden, heads, wide, vocab, positions, segments = _whole(
+    layers, hidden, heads, wide, vocab, positions, segments = whole(
         config,
         "num_hidden_layers",
         "hidden_size",
@@ -128,11 +79,11 @@ def _bert_kin(family: str, config: Config) -> Shape:
         head_dim = int(config.get("attention_head_size", head_dim))
         attention, suffix, norm_width = heads * head_dim, "_proj", hidden
         tables -= 0 if config["position_biased_input"] else narrow * positions
-        projection = 0 if narrow == hidden else _affine(narrow, hidden, bias=False)
+        projection = 0 if narrow == hidden else affine(narrow, hidden, bias=False)
         extra = _deberta_extra(config, layers, hidden, attention, positions)
         more_norms = 2 * hidden * (_norms_positions(config) + (int(config.get("conv_kernel_size", 0)) > 0))
     elif family == "electra":
-        projection = 0 if narrow == hidden else _affine(narrow, hidden)
+        projection = 0 if narrow == hidden else affine(narrow, hidden)
     linears = (
         Linear(f"query{suffix}", hidden, attention, "query"),
         Linear(f"key{suffix}", hidden, attention, "key"),
@@ -141,7 +92,7 @@ def _bert_kin(family: str, config: Config) -> Shape:
         Linear("intermediate.dense", hidden, wide, "mlp"),
         Linear("output.dense", wide, hidden, "mlp"),
     )
-    block = sum(_affine(one.inputs, one.outputs) for one in linears) + 4 * hidden  # and two norms of weight and bias
+    block = sum(affine(one.inputs, one.outputs) for one in linears) + 4 * hidden  # and two norms of weight and bias
     block_biases = sum(one.outputs for one in linears) + 2 * hidden
     more_biases = hidden if family == "electra" and narrow != hidden else 0
     of_positions = 0  # projections of DeBERTa's relative positions, in every block
@@ -156,16 +107,16 @@ def _bert_kin(family: str, config: Config) -> Shape:
         architecture=family, decoder=False, layers=layers, hidden_size=hidden, heads=heads, kv_heads=heads, head_dim=head_dim,
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions - padding,
         embedding_parameters=tables, body_parameters=tables + projection + 2 * norm_width + layers * block + extra,
-        head=("pooler", "classifier") if pools else ("classifier",), head_fixed=_affine(pooler, pooler), head_per_label=hidden + 1,
+        head=("pooler", "classifier") if pools else ("classifier",), head_fixed=affine(pooler, pooler), head_per_label=hidden + 1,
         linears=linears, embedding_size=narrow, norm_parameters=2 * norm_width + layers * 4 * hidden + more_norms,
-        block_parameters=block + of_positions * _affine(hidden, attention),
+        block_parameters=block + of_positions * affine(hidden, attention),
         bias_parameters=norm_width + layers * block_biases + more_biases,
     )  # fmt: skip
 
 
 def _deberta_extra(config: Config, layers: int, hidden: int, attention: int, positions: int) -> int:
     """Parameters of DeBERTa's relative positions and its optional convolution."""
-    extra = layers * _position_projections(config) * _affine(hidden, attention)
+    extra = layers * _position_projections(config) * affine(hidden, attention)
     if config["relative_attention"]:
         span = int(config["max_relative_positions"])
         buckets = int(config.get("position_buckets", -1))
@@ -192,7 +143,7 @@ def _norms_positions(config: Config) -> bool:
 
 
 def _distilbert(family: str, config: Config) -> Shape:
-    layers, hidden, heads, wide, vocab, positions = _whole(
+    layers, hidden, heads, wide, vocab, positions = whole(
         config, "n_layers", "dim", "n_heads", "hidden_dim", "vocab_size", "max_position_embeddings"
     )
     linears = (
@@ -204,12 +155,12 @@ def _distilbert(family: str, config: Config) -> Shape:
         Linear("lin2", wide, hidden, "mlp"),
     )
     tables = hidden * (vocab + positions)
-    block = sum(_affine(one.inputs, one.outputs) for one in linears) + 4 * hidden
+    block = sum(affine(one.inputs, one.outputs) for one in linears) + 4 * hidden
     return Shape(
         architecture=family, decoder=False, layers=layers, hidden_size=hidden, heads=heads, kv_heads=heads, head_dim=hidden // heads,
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions,
         embedding_parameters=tables, body_parameters=tables + 2 * hidden + layers * block,
-        head=("pre_classifier", "classifier"), head_fixed=_affine(hidden, hidden), head_per_label=hidden + 1, linears=linears,
+        head=("pre_classifier", "classifier"), head_fixed=affine(hidden, hidden), head_per_label=hidden + 1, linears=linears,
         embedding_size=hidden, norm_parameters=2 * hidden + layers * 4 * hidden, block_parameters=block,
         bias_parameters=hidden + layers * (sum(one.outputs for one in linears) + 2 * hidden),
     )  # fmt: skip
@@ -217,7 +168,7 @@ def _distilbert(family: str, config: Config) -> Shape:
 
 def _modernbert(family: str, config: Config) -> Shape:
     """Pre-norm encoder: query, key and value in one matrix, a gated MLP whose two halves are one matrix, rotary positions."""
-    layers, hidden, heads, wide, vocab, positions = _whole(
+    layers, hidden, heads, wide, vocab, positions = whole(
         config, "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size", "max_position_embeddings"
     )
     linears = (
@@ -227,14 +178,14 @@ def _modernbert(family: str, config: Config) -> Shape:
         Linear("mlp.Wo", wide, hidden, "mlp"),
     )
     norm = hidden * (2 if config["norm_bias"] else 1)
-    block = sum(_affine(one.inputs, one.outputs, config["mlp_bias" if one.role == "mlp" else "attention_bias"]) for one in linears)
+    block = sum(affine(one.inputs, one.outputs, config["mlp_bias" if one.role == "mlp" else "attention_bias"]) for one in linears)
     biases = layers * sum(one.outputs for one in linears if config["mlp_bias" if one.role == "mlp" else "attention_bias"])
     norms = 2 + 2 * layers - 1  # after the embeddings, at the end, two a block; the first block has no first norm
     return Shape(
         architecture=family, decoder=False, layers=layers, hidden_size=hidden, heads=heads, kv_heads=heads, head_dim=hidden // heads,
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions,
         embedding_parameters=hidden * vocab, body_parameters=hidden * vocab + layers * block + norms * norm,
-        head=("head", "classifier"), head_fixed=_affine(hidden, hidden, config["classifier_bias"]) + norm, head_per_label=hidden + 1,
+        head=("head", "classifier"), head_fixed=affine(hidden, hidden, config["classifier_bias"]) + norm, head_per_label=hidden + 1,
         linears=linears, embedding_size=hidden, norm_parameters=norms * norm, block_parameters=block + 2 * norm,
         final_norm_parameters=norm, bias_parameters=biases + norms * (norm - hidden),
     )  # fmt: skip
@@ -242,7 +193,7 @@ def _modernbert(family: str, config: Config) -> Shape:
 
 def _decoder(family: str, config: Config) -> Shape:
     """Qwen 2 and 3, Llama, Mistral and Gemma 3: grouped-query attention, gated MLP, RMS norms, rotary positions."""
-    layers, hidden, heads, wide, vocab, positions = _whole(
+    layers, hidden, heads, wide, vocab, positions = whole(
         config, "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size", "max_position_embeddings"
     )
     kv_heads = int(config["num_key_value_heads"] or heads)
@@ -265,7 +216,7 @@ def _decoder(family: str, config: Config) -> Shape:
         biased = dict.fromkeys(biased, False)
     head_norms = 2 * head_dim if family in ("qwen3", "gemma3_text") else 0  # of the queries and of the keys
     norms = (4 if family == "gemma3_text" else 2) * hidden
-    block = sum(_affine(one.inputs, one.outputs, biased[one.role]) for one in linears) + norms + head_norms
+    block = sum(affine(one.inputs, one.outputs, biased[one.role]) for one in linears) + norms + head_norms
     return Shape(
         architecture=family, decoder=True, layers=layers, hidden_size=hidden, heads=heads, kv_heads=kv_heads, head_dim=head_dim,
         intermediate_size=wide, vocab_size=vocab, max_tokens=positions,
@@ -290,4 +241,5 @@ _READERS: dict[str, Callable[[str, Config], Shape]] = {
     "llama": _decoder,
     "mistral": _decoder,
     "gemma3_text": _decoder,
+    **dict.fromkeys(encoder_decoders.DEFAULTS, encoder_decoders.read),
 }

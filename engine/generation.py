@@ -1,4 +1,6 @@
-"""A causal or sequence-to-sequence model writes: in batches padded on the left, within a budget, word by word where one listens.
+"""A causal or sequence-to-sequence model writes: in batches, within a budget, word by word where one listens.
+
+A causal model's prompts are padded on the left, where the text goes on from their ends; an encoder's on the right, as in training.
 
 Used by the evaluation, by Try and by the playground. The settings are in `decoding`. transformers' own `generate` does the work, with
 nothing taken from the model's generation_config.json but the tokens that end a text: some models bring a temperature or a penalty of
@@ -166,7 +168,7 @@ def ends_of(model: Any, tokenizer: Any, more: Sequence[int] = ()) -> tuple[int, 
 
 def _batches(model: Any, prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
     """Numbers of prompts in their order. Where padding would change what is written, prompts of one length alone share a batch."""
-    alike = _virtual_tokens(model) > 0
+    alike = _virtual_tokens(model) > 0 and not _writes_apart(model)  # padding behind a prompt stands between nothing
     batch: list[int] = []
     for at, prompt in enumerate(prompts):
         if batch and (len(batch) == size or (alike and len(prompts[batch[0]]) != len(prompt))):
@@ -197,9 +199,12 @@ def _written(job: _Job, numbers: Sequence[int], prompts: Sequence[Sequence[int]]
     device, decoding = next(job.model.parameters()).device, job.decoding
     pad = next(one for one in (job.tokenizer.pad_token_id, *job.ends, 0) if one is not None)
     width = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (width - len(one)) + list(one) for one in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in prompts], device=device)
     apart = _writes_apart(job.model)
+    missing = [width - len(one) for one in prompts]
+    before, behind = ([0] * len(missing), missing) if apart else (missing, [0] * len(missing))
+    rows = list(zip(before, prompts, behind, strict=True))
+    ids = torch.tensor([[pad] * left + list(one) + [pad] * right for left, one, right in rows], device=device)
+    mask = torch.tensor([[0] * left + [1] * len(one) + [0] * right for left, one, right in rows], device=device)
     room = [10**9 if apart else room_of(job.model) - len(one) for one in prompts]
     watch = _Watch(job, numbers, [[] if apart else list(one[-1:]) for one in prompts], room)
     sampled = {"temperature": decoding.temperature, "top_k": decoding.top_k, "top_p": decoding.top_p} if decoding.temperature > 0 else {}
@@ -239,6 +244,10 @@ class _Watch:
         self.job, self.numbers, self.before, self.room = job, numbers, before, room
         self.new: list[list[int]] = [[] for _ in numbers]
         self.ended: list[Ended | None] = [None] * len(numbers)
+
+    def __deepcopy__(self, known: Any) -> _Watch:
+        """PEFT copies all that `generate` is given where learnt tokens stand before an encoder's text; who listens hears this one."""
+        return self
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
         import torch

@@ -166,7 +166,7 @@ def _logits(finished: Finished, temperature: float) -> str:
 
 def loading(finished: Finished) -> tuple[list[str], list[str]]:
     """The imports and the lines that make `model` from the files and, where they are not the whole, from the base."""
-    kind = "AutoModel" if finished.compares else "AutoModelForSequenceClassification" if finished.has_head else "AutoModelForCausalLM"
+    kind = "AutoModel" if finished.compares else "AutoModelForSequenceClassification" if finished.has_head else kind_that_writes(finished)
     if not finished.adapter:
         return [], [f'model = {kind}.from_pretrained(folder, dtype="float32").eval()']
     heads = "num_labels=len(labels), pad_token_id=tokenizer.pad_token_id, " if finished.has_head else ""
@@ -184,6 +184,11 @@ def loading(finished: Finished) -> tuple[list[str], list[str]]:
     if finished.delta["added"] is None:
         return imports, lines
     return [*imports, "from torch.nn.functional import linear"], [*lines, *_adapters(finished.delta["added"])]
+
+
+def kind_that_writes(finished: Finished) -> str:
+    """transformers' class that opens a model of this kind with the head that writes."""
+    return "AutoModelForSeq2SeqLM" if finished.plan.model.encoder_decoder else "AutoModelForCausalLM"
 
 
 def _adapters(added: dict[str, Any]) -> list[str]:

@@ -230,11 +230,20 @@ def _activations(facts: ModelFacts, shape: Shape) -> int:
         taken_in = sum(one.inputs for one in facts.linears) * rates.when_trained[width]
     length = shape.length + footprint.virtual_tokens
     of_token = put_out + taken_in + _of_updates(shape) + _scores(facts, shape, length + footprint.prefix_tokens)
-    tokens, copies = shape.mixed * shape.batch * length, _copies(shape)
+    tokens, copies = shape.mixed * shape.batch * length * through(facts), _copies(shape)
     if not shape.checkpointing:
         return round(layers * (tokens * of_token + copies))
     inputs_kept = 4 * facts.hidden_size * layers
     return round(min(rates.recomputed_blocks, layers) * (tokens * of_token + copies) + tokens * inputs_kept)
+
+
+def through(facts: ModelFacts) -> float:
+    """The share of a group's matrices that a token goes through, read and written ones alike.
+
+    Of an encoder-decoder a token that is read goes through an encoder block and the keys and values of a decoder block, one that is
+    written through the rest of that: with equally many blocks half of all, whatever part of a row is written.
+    """
+    return 0.5 if facts.encoder_decoder else 1.0
 
 
 def _of_updates(shape: Shape) -> float:
@@ -263,7 +272,7 @@ def _read_only(facts: ModelFacts, shape: Shape) -> int:
     put_out = sum(one.outputs for one in facts.linears) * _narrow(shape)
     length = shape.length + shape.footprint.virtual_tokens
     words = 2 * (_narrow(shape) + 8) * shape.batch * shape.logits * facts.vocab_size
-    return round(2 * shape.batch * length * (put_out + _scores(facts, shape, length))) + words
+    return round(2 * shape.batch * length * through(facts) * (put_out + _scores(facts, shape, length))) + words
 
 
 def _scores(facts: ModelFacts, shape: Shape, length: int) -> float:

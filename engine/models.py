@@ -64,6 +64,17 @@ class ModelFacts:
     final_norm_parameters: int = 0  # of the norm between the last block and the head, where there is one
     ties_embeddings: bool = True  # a decoder writes with the table that it reads with
     bias_parameters: int = 0  # of the body: what is added and not multiplied, in matrices and norms
+    decoder_layers: int = 0  # blocks of a decoder beside an encoder; 0: the model is one stack
+
+    @property
+    def encoder_decoder(self) -> bool:
+        """Whether an encoder reads the text and a decoder of its own writes, as in T5."""
+        return self.decoder_layers > 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether it came with a head that writes words."""
+        return self.decoder or self.encoder_decoder
 
     def head_parameters(self, labels: int) -> int:
         return self.head_fixed + labels * self.head_per_label

@@ -15,6 +15,7 @@ from engine.augment import Augmentation, made_rows
 from engine.data.profile import DataFacts
 from engine.data.split import Split, split_sizes
 from engine.deciding import Deciding
+from engine.encoder_decoders import OVERFLOWS, PREFIXED
 from engine.hardware import Hardware, device_words
 from engine.knobs import Knob, Value, settle
 from engine.methods import Method
@@ -31,6 +32,7 @@ SELECTED_BY = {
     "spearman": "how well it ranks the validation rows decides",
 }
 BF16_GAIN = 1.3  # a CPU's bf16 must be measured this much faster: casting to and fro costs some of it
+T5_RATE = 1e-4  # https://huggingface.co/docs/transformers/model_doc/t5, tips on training: typically 1e-4 and 3e-4 with AdamW
 MEMORY_SHARE = 0.8  # of what is free; the estimate may be off by a fifth
 LENGTH_STEP = 16
 LONGEST = {"cpu": 256, "cuda": 512}  # tokens, unless asked for; on two cores 256 tokens take four minutes for 4,000 rows
@@ -50,6 +52,7 @@ def decide(
         work.rows["made"] = more
     _fit_preset_to_facts(work)
     _select_by(work)
+    _read_and_written(work)
     for name, decider in DECIDERS.items():
         if name in work.asked.knobs and work.settings[name] is None:
             decider(work)
@@ -66,7 +69,7 @@ def _fit_preset_to_facts(work: Deciding) -> None:
     if preset.get("batch_size", 0) > most:  # type: ignore[operator]
         work.value("batch_size", most, f"The preset's {preset['batch_size']} is more than the {most} training rows")
     device = device_words(work.hardware)
-    why = unsupported(preset.get("precision"), work.hardware)
+    why = unsupported(preset.get("precision"), work.hardware, work.model.architecture)
     if why:
         work.settings["precision"] = None
         work.notes.append(f"The preset's precision {preset['precision']} is not used: {why}.")
@@ -83,6 +86,21 @@ def _select_by(work: Deciding) -> None:
     task = work.asked.task
     if task and "select_by" not in work.asked.own and work.settings["select_by"] not in task.figures:
         work.value("select_by", task.headline, f"This task gives no classes: {SELECTED_BY[task.headline]}")
+
+
+def _read_and_written(work: Deciding) -> None:
+    """What an encoder-decoder cannot do, and what it should be told."""
+    if not work.model.encoder_decoder or work.asked.task is None or not work.asked.task.encoder_decoders:
+        return
+    if work.settings["packing"]:
+        reason = "An encoder reads each row and a decoder writes its answer, so rows are not packed; those of like length share a batch"
+        work.value("packing", False, reason)
+    usual = work.asked.knobs["template"].default
+    if work.model.architecture in PREFIXED and work.settings["template"] == usual:
+        work.notes.append(
+            "T5 was taught with the task's name before the text: a template such as “translate English to French: {text}” or "
+            "“summarize: {text}” may reach further than the one that stands there."
+        )
 
 
 def _lower_batch_to_memory(work: Deciding, device: str) -> None:
@@ -110,8 +128,10 @@ def _fit_preset_to_steps(work: Deciding) -> None:
         _evaluate_every(work)
 
 
-def unsupported(precision: Value | None, hardware: Hardware) -> str:
-    """Why this hardware cannot compute so, in words; "" where it can."""
+def unsupported(precision: Value | None, hardware: Hardware, architecture: str = "") -> str:
+    """Why this hardware cannot compute so, or a model of this architecture, in words; "" where it can."""
+    if precision == "fp16" and architecture in OVERFLOWS:
+        return "a T5's numbers grow beyond what fp16 holds, and its loss stops being a number"
     if hardware.gpus:
         gpu = hardware.gpus[0]
         if precision == "bf16" and gpu.capability < 8.0:
@@ -165,15 +185,17 @@ def _wanted_batch(work: Deciding) -> int:
 
 
 def _precision(work: Deciding) -> None:
-    return work.value("precision", *usual_precision(work.hardware))
+    return work.value("precision", *usual_precision(work.hardware, work.model.architecture))
 
 
-def usual_precision(hardware: Hardware) -> tuple[str, str]:
+def usual_precision(hardware: Hardware, architecture: str = "") -> tuple[str, str]:
     """What a model computes in on this machine where nobody asks for anything else, and why."""
     if hardware.gpus:
         gpu = hardware.gpus[0]
         if gpu.capability >= 8.0:
             return "bf16", f"{gpu.name} has bf16 units: as fast as fp16 and safer"
+        if architecture in OVERFLOWS:
+            return "fp32", f"{_no_bf16(gpu.name, gpu.capability)}, and {unsupported('fp16', hardware, architecture)}"
         return "fp16", _no_bf16(gpu.name, gpu.capability)
     if not hardware.bf16_units:
         return "fp32", "This CPU has no bf16 units"
@@ -254,6 +276,9 @@ def _evaluate_every(work: Deciding) -> None:
 
 def _learning_rate(work: Deciding) -> None:
     low, high = work.method.learning_rate_range
+    if work.model.architecture in OVERFLOWS and work.method.learning_rate < T5_RATE and not work.method.freezes_body:
+        reason = "T5s want larger steps than others: 1e-4 to 3e-4, as transformers' page on them says"
+        return work.value("learning_rate", T5_RATE, reason)
     work.value("learning_rate", work.method.learning_rate, f"The usual rate for {work.method.name}, which works from {low:g} to {high:g}")
 
 

@@ -166,8 +166,8 @@ class Shelf:
         begun, self._reserve_bytes = time.perf_counter(), reserve_bytes
         runs = [_run(Path(one.run)) for one in (which, *beside) if one.run]
         run = runs[0] if which.run else None
-        base = run.base if run else self._untuned(which, runs)
-        wanted = {base, *(one.base for one in runs), *(self._untuned(one, runs) for one in beside if not one.run)}
+        base = run.base if run else self._untuned(which, runs, token)
+        wanted = {base, *(one.base for one in runs), *(self._untuned(one, runs, token) for one in beside if not one.run)}
         for other in self._held.keys() - wanted:
             self._put_away(other)
         how: How = "there"
@@ -187,13 +187,17 @@ class Shelf:
             taught = alike.taught(tokenizer) if alike else None  # an untuned model beside a run is asked the same, so that they compare
             yield Ready(model, tokenizer, autocast_of(base.precision), ends, taught, how, seconds, held_bytes())
 
-    def _untuned(self, which: Which, runs: Sequence[_Run]) -> _Base:
+    def _untuned(self, which: Which, runs: Sequence[_Run], token: str | None) -> _Base:
         """The base of an untuned model: that of a run over it where one is wanted or there, so that it is not opened twice."""
         known = [*(one.base for one in runs), *self._held]
         for one in known:
             if (one.id, one.revision) == (which.model, which.revision) and not one.bits and not one.alone:
                 return one
-        return _Base(which.model, which.revision, rules.usual_precision(hardware.detect(self.home))[0])
+        precision = rules.usual_precision(hardware.detect(self.home))[0]
+        if precision == "fp16":  # which some architectures overflow in
+            found = models.find(which.model, token=token, home=self.home, revision=which.revision)
+            precision = rules.usual_precision(hardware.detect(self.home), found.architecture)[0]
+        return _Base(which.model, which.revision, precision)
 
     def _opened(self, base: _Base, run: _Run | None, token: str | None, say: Told) -> _Held:
         say("Opening the model", 0, 0)

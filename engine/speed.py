@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 
 from engine.hardware import Hardware
-from engine.memory import NOT_FUSED
+from engine.memory import NOT_FUSED, through
 from engine.methods import Footprint
 from engine.models import ModelFacts
 
@@ -99,7 +99,7 @@ def forward_operations(facts: ModelFacts, tokens: float) -> float:
     """Operations of one row through all blocks: two a weight and token, and the two products of attention."""
     matrices = sum(one.inputs * one.outputs for one in facts.linears)
     attention = 2 * tokens * facts.heads * facts.head_dim
-    return facts.layers * tokens * 2 * (matrices + attention)
+    return facts.layers * tokens * 2 * through(facts) * (matrices + attention)
 
 
 def seconds(facts: ModelFacts, load: Load, hardware: Hardware) -> dict[str, float]:
@@ -158,7 +158,7 @@ def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
     whole = not load.freezes_body or bool(load.footprint.blocks)
     block = forward_operations(facts, load.tokens + load.footprint.virtual_tokens) / products / facts.layers
     core = CORE / hardware.fp32_flops
-    elements = (load.tokens + load.footprint.virtual_tokens) * core
+    elements = (load.tokens + load.footprint.virtual_tokens) * core * through(facts)
     put_out = sum(one.outputs for one in facts.linears)
     taken_in = sum(one.inputs for one in (facts.linears if whole else load.footprint.adapted))
     besides = elements * (put_out * PUT_OUT + taken_in * (TRAINED if whole else BESIDE_UPDATE))

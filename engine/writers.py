@@ -56,16 +56,17 @@ def chosen(writer: str, store: Store, facts: Callable[[str], ModelFacts]) -> Cho
             raise Refused(Problem("write", "This run has no model that writes.", "Choose a finished run that learnt to write."))
         return Chosen(folder, "", None)
     found = facts(writer.removeprefix(MODEL).strip())
-    if not found.decoder:
+    if not found.writes:
         message = f"{Path(found.id).name} reads texts and has no language-modelling head to write with."
         raise Refused(Problem("model", message, WRITER_FIX))
     return Chosen(None, found.id, found.revision)
 
 
 def writes(run_folder: Path) -> bool:
-    """Whether the run's kept model writes: a decoder with the head that its base came with; a head of its own would name classes."""
+    """Whether the run's kept model writes: a decoder, or a model with one, with the head that its base came with; one of its own would
+    name classes."""
     model = _plan(run_folder).get("model")
-    came = isinstance(model, dict) and model.get("head") == [] and model.get("decoder") is True
+    came = isinstance(model, dict) and model.get("head") == [] and (model.get("decoder") is True or bool(model.get("decoder_layers")))
     return came and (run_folder / "model" / "shur.json").exists()
 
 

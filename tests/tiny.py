@@ -3,7 +3,7 @@
     folder = tiny("qwen2", tmp_path / "qwen2")
 
 Both come out the same every time, within 0.1 s, with some tens of thousands of parameters, so a test makes its own.
-Encoders are saved bare and decoders with their language head, as the Hub's checkpoints are.
+Encoders are saved bare, decoders and encoder-decoders with their language head, as the Hub's checkpoints are.
 """
 
 from __future__ import annotations
@@ -49,23 +49,34 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 ARCHITECTURES = tuple(CONFIGS)
 DECODERS = ("qwen2", "qwen3", "llama", "mistral", "gemma3_text")
+_T5 = {"d_model": 32, "d_kv": 12, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0}
+ENCODER_DECODERS: dict[str, dict[str, Any]] = {
+    "t5": _T5,
+    "mt5": {**_T5, "feed_forward_proj": "gated-gelu"},
+    "umt5": {**_T5, "feed_forward_proj": "gated-gelu"},
+}
 
 
 def tiny(architecture: str, folder: Path, *, seed: int = 0, **config: Any) -> Path:
     """A tiny random model of this family with its tokenizer, as a folder. `config` overrides entries of its config.json."""
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     tokenizer = tiny_tokenizer(architecture, folder)
     ids = {f"{name}_token_id": tokenizer.convert_tokens_to_ids(token) for name, token in _specials(architecture).items() if name != "unk"}
-    settings = {**CONFIGS[architecture], "vocab_size": len(tokenizer), **ids, **config}
+    settings = {**(CONFIGS | ENCODER_DECODERS)[architecture], "vocab_size": len(tokenizer), **ids, **config}
     if architecture == "qwen2":  # the real one has no padding token in its config either
         settings.pop("pad_token_id")
-    auto = AutoModelForCausalLM if architecture in DECODERS else AutoModel
+    auto = AutoModelForCausalLM if architecture in DECODERS else AutoModelForSeq2SeqLM if architecture in ENCODER_DECODERS else AutoModel
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = auto.from_config(AutoConfig.for_model(architecture, **settings))
+        if architecture == "mt5":  # a head of its own, and a config that says so, which transformers would write as tied
+            model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
     model.save_pretrained(folder)
+    if architecture == "mt5":
+        told = json.loads((folder / "config.json").read_text("utf-8"))
+        (folder / "config.json").write_text(json.dumps({**told, "tie_word_embeddings": False}))
     return folder
 
 
@@ -82,11 +93,12 @@ def tiny_tokenizer(architecture: str, folder: Path) -> Any:
         backend.normalizer = normalizers.BertNormalizer(lowercase=False)
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         backend.decoder = decoders.WordPiece()
-    elif architecture in ("xlm-roberta", "deberta-v2"):
+    elif architecture in ("xlm-roberta", "deberta-v2", *ENCODER_DECODERS):
         pieces = [*names, "▁", *_letters(), *(f"▁{word}" for word in _words())]
         scores = [(piece, 0.0 if piece in names else -1.0 - len(_letters()) * (len(piece) == 1)) for piece in dict.fromkeys(pieces)]
         backend = Tokenizer(models.Unigram(scores, unk_id=names.index(specials["unk"])))
-        backend.pre_tokenizer = pre_tokenizers.Metaspace()
+        alone = pre_tokenizers.Metaspace()
+        backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), alone]) if "t5" in architecture else alone
         backend.decoder = decoders.Metaspace()
     else:
         backend = Tokenizer(models.BPE())
@@ -146,6 +158,8 @@ def _specials(architecture: str) -> dict[str, str]:
             return {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
         case "qwen2" | "qwen3":
             return {"eos": "<|endoftext|>", "pad": "<|endoftext|>"}
+        case "t5" | "mt5" | "umt5":
+            return {"pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
         case "gemma3_text":
             return {"pad": "<pad>", "eos": "<eos>", "bos": "<bos>", "unk": "<unk>"}
         case _:  # Llama and Mistral have no padding token
@@ -157,7 +171,7 @@ def _around(architecture: str) -> tuple[list[str], list[str]]:
     specials = _specials(architecture)
     if "cls" in specials:
         return [specials["cls"]], [specials["sep"]]
-    return ([specials["bos"]] if "bos" in specials else []), []
+    return ([specials["bos"]] if "bos" in specials else []), ([specials["eos"]] if architecture in ENCODER_DECODERS else [])
 
 
 TRANSLATORS = ("marian", "m2m_100", "t5")

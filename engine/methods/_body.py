@@ -10,7 +10,7 @@ from engine.models import ModelFacts
 if TYPE_CHECKING:
     import torch
 
-FINAL_NORMS = ("norm", "final_norm")  # beside the blocks; DeBERTa's LayerNorm there is of its positions
+FINAL_NORMS = ("norm", "final_norm", "final_layer_norm")  # beside the blocks; DeBERTa's LayerNorm there is of its positions
 
 
 def blocks(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
@@ -22,7 +22,7 @@ def blocks(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 def final_norm(model: torch.nn.Module) -> str | None:
     """The path of the norm between the last block and the head, where the family has one."""
-    beside = ".".join(next(iter(blocks(model))).split(".")[:-2])  # "model.layers.0" -> "model"
+    beside = ".".join(list(blocks(model))[-1].split(".")[:-2])  # "model.layers.1" -> "model"
     names = {name for name, _ in model.get_submodule(beside).named_children()}
     return next((f"{beside}.{name}".lstrip(".") for name in FINAL_NORMS if name in names), None)
 

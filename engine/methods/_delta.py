@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 WEIGHTS, TOLD = "delta.safetensors", "delta.json"
-HOW = "Open the base with AutoModelForSequenceClassification, then load_state_dict(load_file('delta.safetensors'), strict=False)."
+HOW = "Open the base with AutoModelForSequenceClassification, or AutoModelForCausalLM or AutoModelForSeq2SeqLM if it writes, then"
+HOW += " load_state_dict(load_file('delta.safetensors'), strict=False)."
 
 
 def save(model: torch.nn.Module, folder: Path, method: str, added: dict[str, Any] | None = None, how: str = HOW) -> None:

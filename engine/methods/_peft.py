@@ -91,12 +91,18 @@ def wrapped(model: torch.nn.Module, config: Any, facts: ModelFacts) -> torch.nn.
     """The model with PEFT's layers, its head trained whole where it has a new one. `config` is one of PEFT's."""
     from peft import get_peft_model
 
-    config.task_type = "SEQ_CLS" if facts.head else "CAUSAL_LM" if facts.decoder else "FEATURE_EXTRACTION"
+    config.task_type = _task_type(facts)
     config.modules_to_save = list(facts.head) or None
     config.base_model_name_or_path = facts.id
     config.revision = facts.revision
     model.name_or_path = facts.id  # type: ignore[assignment]  # else PEFT writes the local folder into the adapter
     return without_casts(get_peft_model(model, config))
+
+
+def _task_type(facts: ModelFacts) -> str:
+    if facts.head:
+        return "SEQ_CLS"
+    return "SEQ_2_SEQ_LM" if facts.encoder_decoder else "CAUSAL_LM" if facts.decoder else "FEATURE_EXTRACTION"
 
 
 def save(model: torch.nn.Module, folder: Path) -> None:

@@ -64,7 +64,7 @@ class AdapterKnobs:
 class Added:
     """What delta.json says of the adapters. Paths are those of matrices within a block."""
 
-    at: tuple[str, ...]  # each of them has a child "adapter" with down.weight, down.bias, up.weight, up.bias
+    at: tuple[str, ...]  # or of a T5 their ends; each of them has a child "adapter" with down.weight, down.bias, up.weight, up.bias
     takes_in: str | None  # the matrix whose input the adapter takes; None: it takes the output of its own
     scale: float  # of what the adapter adds
 
@@ -86,10 +86,11 @@ def _width(knobs: AdapterKnobs, facts: ModelFacts) -> int:
 
 
 def _sites(knobs: AdapterKnobs, facts: ModelFacts) -> tuple[Linear, ...]:
-    """The matrices whose output an adapter changes: the last of each sublayer."""
-    attention = next(one for one in facts.linears if one.role == "attention_output")
-    feed_forward = [one for one in facts.linears if one.role == "mlp"][-1]
-    return (attention, feed_forward) if knobs.adapter_place == "houlsby" else (feed_forward,)
+    """The matrices whose output an adapter changes: the last of each sublayer. Of a T5 both stand in the blocks of encoder and decoder."""
+    attention = next(one for one in facts.linears if one.role == "attention_output").name
+    feed_forward = [one for one in facts.linears if one.role == "mlp"][-1].name
+    wanted = (attention, feed_forward) if knobs.adapter_place == "houlsby" else (feed_forward,)
+    return tuple(one for name in wanted for one in facts.linears if one.name == name)
 
 
 def footprint(knobs: AdapterKnobs, facts: ModelFacts) -> Footprint:
@@ -110,18 +111,26 @@ def saved_bytes(knobs: AdapterKnobs, facts: ModelFacts, labels: int) -> int:
 
 def prepare(model: torch.nn.Module, knobs: AdapterKnobs, facts: ModelFacts) -> torch.nn.Module:
     block = next(iter(blocks(model).values()))
-    at = tuple(_path(block, one.name) for one in _sites(knobs, facts))
+    at = tuple(dict.fromkeys(_path(block, one.name, facts) for one in _sites(knobs, facts)))
     parallel = knobs.adapter_place == "parallel"
     first = next(one for one in facts.linears if one.role == "mlp")
-    added = Added(at, _path(block, first.name) if parallel else None, knobs.adapter_scale if parallel else 1.0)
+    added = Added(at, _path(block, first.name, facts) if parallel else None, knobs.adapter_scale if parallel else 1.0)
     train_only(model, partial(is_in_head, facts=facts))
     return attach(model, added, _width(knobs, facts))
 
 
-def _path(block: torch.nn.Module, name: str) -> str:
-    """The matrix's path within the block: `name` itself, or the one that ends in it ("output.dense" ends two of BERT's)."""
+def _path(block: torch.nn.Module, name: str, facts: ModelFacts) -> str:
+    """The matrix's path within the block: `name` itself, or the one that ends in it ("output.dense" ends two of BERT's).
+
+    An encoder's block and a decoder's name the same matrix by another path each, of which `name` is the end that both have.
+    """
     paths = [path for path, _ in block.named_modules()]
-    return name if name in paths else next(path for path in paths if path.endswith(f".{name}"))
+    return name if name in paths or facts.encoder_decoder else next(path for path in paths if path.endswith(f".{name}"))
+
+
+def _whole_path(block: torch.nn.Module, end: str) -> str:
+    paths = [path for path, _ in block.named_modules()]
+    return end if end in paths else next(path for path in paths if path.endswith(f".{end}"))
 
 
 def attach(model: torch.nn.Module, added: Added, width: int) -> torch.nn.Module:
@@ -130,17 +139,18 @@ def attach(model: torch.nn.Module, added: Added, width: int) -> torch.nn.Module:
 
     for block in blocks(model).values():
         for path in added.at:
-            site = block.get_submodule(path)
+            site = block.get_submodule(_whole_path(block, path))
             outputs = int(site.out_features)  # type: ignore[arg-type]
-            inputs = int(block.get_submodule(added.takes_in).in_features) if added.takes_in else outputs  # type: ignore[arg-type]
+            first = block.get_submodule(_whole_path(block, added.takes_in)) if added.takes_in else None
+            inputs = int(first.in_features) if first is not None else outputs  # type: ignore[arg-type]
             place = next(site.parameters()).device
             pair = nn.ModuleDict({"down": nn.Linear(inputs, width, device=place), "up": nn.Linear(width, outputs, device=place)})
             nn.init.zeros_(pair["up"].weight)  # type: ignore[arg-type]
             nn.init.zeros_(pair["up"].bias)  # type: ignore[arg-type]
             site.add_module("adapter", pair)
-            if added.takes_in:
+            if first is not None:
                 seen: dict[str, Any] = {}
-                block.get_submodule(added.takes_in).register_forward_pre_hook(partial(_see, seen))
+                first.register_forward_pre_hook(partial(_see, seen))
                 site.register_forward_hook(partial(_beside, pair, added.scale, seen))
             else:
                 site.register_forward_hook(partial(_after, pair, added.scale))

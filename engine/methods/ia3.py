@@ -27,21 +27,21 @@ def check(knobs: Ia3Knobs, facts: ModelFacts, hardware: Hardware) -> tuple[Probl
     return ()
 
 
-def stretched(facts: ModelFacts) -> tuple[tuple[Linear, ...], Linear]:
-    """Of one block: the matrices whose outputs are stretched, and the one whose inputs are."""
+def stretched(facts: ModelFacts) -> tuple[tuple[Linear, ...], tuple[Linear, ...]]:
+    """Of one block: the matrices whose outputs are stretched, and the last of its feed-forward, whose inputs are."""
     apart = tuple(linear for linear in facts.linears if linear.role in ("key", "value"))
     together = tuple(linear for linear in facts.linears if linear.role == "query")  # ModernBERT's, all three in one
-    return apart or together, facts.linears[-1]
+    return apart or together, tuple(linear for linear in facts.linears if linear.name == facts.linears[-1].name)
 
 
 def footprint(knobs: Ia3Knobs, facts: ModelFacts) -> Footprint:
     outputs, inputs = stretched(facts)
-    return Footprint(adapted=(*outputs, inputs))
+    return Footprint(adapted=(*outputs, *inputs))
 
 
 def trainable(knobs: Ia3Knobs, facts: ModelFacts, labels: int) -> int:
     outputs, inputs = stretched(facts)
-    return facts.layers * (sum(one.outputs for one in outputs) + inputs.inputs) + facts.head_parameters(labels)
+    return facts.layers * (sum(one.outputs for one in outputs) + sum(one.inputs for one in inputs)) + facts.head_parameters(labels)
 
 
 def saved_bytes(knobs: Ia3Knobs, facts: ModelFacts, labels: int) -> int:
@@ -52,7 +52,7 @@ def prepare(model: torch.nn.Module, knobs: Ia3Knobs, facts: ModelFacts) -> torch
     from peft import IA3Config
 
     outputs, inputs = stretched(facts)
-    last = _peft.modules_of(model, (inputs,), facts)
+    last = _peft.modules_of(model, inputs, facts)
     config = IA3Config(target_modules=[*_peft.modules_of(model, outputs, facts), *last], feedforward_modules=last)
     return _peft.wrapped(model, config, facts)
 

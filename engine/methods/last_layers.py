@@ -33,25 +33,31 @@ class LastLayersKnobs:
     )
 
 
+def _blocks_there(facts: ModelFacts) -> int:
+    """All of them, or those of the decoder, where an encoder reads for it and stays as it is."""
+    return facts.decoder_layers or facts.layers
+
+
 def _trained_blocks(knobs: LastLayersKnobs, facts: ModelFacts) -> int:
-    return min(knobs.top_blocks, facts.layers - 1)
+    return min(knobs.top_blocks, _blocks_there(facts) - 1)
 
 
 def check(knobs: LastLayersKnobs, facts: ModelFacts, hardware: Hardware) -> tuple[Problem, ...]:
-    if knobs.top_blocks < facts.layers:
+    there = _blocks_there(facts)
+    if knobs.top_blocks < there:
         return ()
-    fewer = f"Choose at most {facts.layers - 1}, or the method Full fine-tuning, which trains all."
+    fewer = f"Choose at most {there - 1}, or the method Full fine-tuning, which trains all."
     return (
         Problem(
             "settings.top_blocks",
-            f"Blocks trained is {knobs.top_blocks}, but this model has {facts.layers} in all, and one at least must stay frozen.",
-            fewer if facts.layers > 1 else "Choose the method Full fine-tuning, or Frozen body.",
+            f"Blocks trained is {knobs.top_blocks}, but this model has {there} in all, and one at least must stay frozen.",
+            fewer if there > 1 else "Choose the method Full fine-tuning, or Frozen body.",
         ),
     )
 
 
 def footprint(knobs: LastLayersKnobs, facts: ModelFacts) -> Footprint:
-    return Footprint(own_parameters=_own(knobs, facts), blocks=_trained_blocks(knobs, facts), caches=True)
+    return Footprint(own_parameters=_own(knobs, facts), blocks=_trained_blocks(knobs, facts), caches=not facts.encoder_decoder)
 
 
 def _own(knobs: LastLayersKnobs, facts: ModelFacts) -> int:
@@ -67,7 +73,7 @@ def saved_bytes(knobs: LastLayersKnobs, facts: ModelFacts, labels: int) -> int:
 
 
 def prepare(model: torch.nn.Module, knobs: LastLayersKnobs, facts: ModelFacts) -> torch.nn.Module:
-    top = list(blocks(model))[facts.layers - _trained_blocks(knobs, facts) :]
+    top = list(blocks(model))[-_trained_blocks(knobs, facts) :]
     norm = final_norm(model)
     inside = tuple(f"{path}." for path in [*top, *([norm] if norm else [])])
     return train_only(model, lambda name: name.startswith(inside) or is_in_head(name, facts))

@@ -26,6 +26,13 @@ class PrefixKnobs(_peft.VirtualTokens):
 
 
 def check(knobs: PrefixKnobs, facts: ModelFacts, hardware: Hardware) -> tuple[Problem, ...]:
+    if facts.encoder_decoder:
+        # peft 0.21.2, get_prompt: its 2 x layers keys and values are doubled and then cut in fours, of which the decoder takes two
+        message = (
+            "Prefix tuning is not learnt right by a model with an encoder and a decoder: the library gives the encoder no prefix, and "
+        )
+        message += "several of the decoder's blocks the same one."
+        return (Problem("method", message, "Choose P-tuning or prompt tuning, which stand before what the encoder reads, or LoRA."),)
     if facts.architecture not in WITHOUT:
         return ()
     message = f"Prefix tuning cannot be combined with {WITHOUT[facts.architecture]}, whose blocks take no keys and values from outside."

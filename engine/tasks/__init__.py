@@ -85,6 +85,7 @@ class Task:
     writes: Writes | None = None
     judges: Judges | None = None  # neither of the two: it gives classes
     pairs: bool = False  # whether it makes no sense without a second text
+    encoder_decoders: bool = False  # whether a model learns it that reads with an encoder and writes with a decoder of its own
     caches: bool = True  # whether a row goes through the model as the one sequence that it is (features.py)
     shown: Callable[[Texts, Any, Chat], list[Pieces]] | None = None  # rows as the model sees them; raises RunFailed for one it cannot take
 

@@ -2,15 +2,19 @@
 
 A row is a list of token ids in which a token that is to be learnt stands as ~id, a negative number: prompt and padding teach nothing.
 The logits are worked out only before such tokens: of a vocabulary of 150,000 a batch of 16 x 256 tokens would take 2.5 GB in 32 bits.
+
+An encoder-decoder reads the tokens of a row that are not learnt, and its decoder writes the others, each behind those before it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import encoder_decoders
 from engine.errors import Problem, Refused
 from engine.models import ModelFacts
 from engine.tasks import classify
@@ -29,7 +33,7 @@ def facts(found: ModelFacts) -> ModelFacts:
 
 def check(found: ModelFacts) -> tuple[Problem, ...]:
     """An encoder reads whole texts at once and cannot write."""
-    if found.decoder:
+    if found.writes:
         return ()
     message = f"{found.id} reads texts but cannot write."
     return (Problem("model", message, "Choose a model that writes, such as SmolLM2 or Qwen, or the task Sort texts into classes."),)
@@ -38,14 +42,15 @@ def check(found: ModelFacts) -> tuple[Problem, ...]:
 def load_model(
     folder: Path, classes: Sequence[str], *, dtype: str = "float32", pad_token_id: int | None = None, quantisation: Any = None
 ) -> torch.nn.Module:
-    """The causal language model of a local folder. Weights from safetensors only; no code of the folder is run.
+    """The model of a local folder that writes. Weights from safetensors only; no code of the folder is run.
 
-    Raises Refused for a checkpoint of the body alone, whose head would be random numbers.
+    Raises Refused for a checkpoint of the body alone, whose head would be random numbers, or of an encoder alone.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    opened: Any = AutoModelForCausalLM.from_pretrained(
+    apart = json.loads((folder / "config.json").read_text("utf-8")).get("model_type") in encoder_decoders.DEFAULTS
+    opened: Any = (AutoModelForSeq2SeqLM if apart else AutoModelForCausalLM).from_pretrained(
         folder,
         dtype=getattr(torch, dtype),
         use_safetensors=True,
@@ -59,6 +64,9 @@ def load_model(
     if any("lm_head" in name for name in told["missing_keys"]) and not model.config.tie_word_embeddings:
         message = "This checkpoint came without the head that writes words."
         raise Refused(Problem("model", message, "Choose the model whose name ends in ForCausalLM, or another."))
+    if apart and any(name.startswith("decoder.block") for name in told["missing_keys"]):
+        message = "This checkpoint holds the encoder alone, which reads and cannot write."
+        raise Refused(Problem("model", message, "Choose the model whose name ends in ForConditionalGeneration, or another."))
     if pad_token_id is not None:
         model.config.pad_token_id = pad_token_id
     model.config.use_cache = False
@@ -90,22 +98,50 @@ def surprises(model: torch.nn.Module, tokenizer: Any, rows: Sequence[Row], most:
     import torch
 
     device = next(model.parameters()).device
-    batch = {name: one.to(device) for name, one in collate(tokenizer, rows, most).items()}
-    places = [(number, at) for number, row in enumerate(rows) for at in learnt(row)]
-    targets = torch.tensor([~rows[number][at] for number, at in places], dtype=torch.long, device=device)
-    logits = logits_at(model, batch, [(number, at - 1) for number, at in places])
+    targets = torch.tensor([~row[at] for row in rows for at in learnt(row)], dtype=torch.long, device=device)
+    if is_apart(model):
+        batch = read_and_written(tokenizer, rows, int(model.config.decoder_start_token_id), most)  # type: ignore[union-attr,arg-type]
+        places = [(number, at) for number, row in enumerate(rows) for at in range(len(learnt(row)))]
+    else:
+        batch = collate(tokenizer, rows, most)
+        places = [(number, at - 1) for number, row in enumerate(rows) for at in learnt(row)]
+    logits = logits_at(model, {name: one.to(device) for name, one in batch.items()}, places)
     return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def is_apart(model: Any) -> bool:
+    """Whether an encoder reads and a decoder of its own writes."""
+    return bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+def read_and_written(tokenizer: Any, rows: Sequence[Row], start: int, most: int | None = None) -> dict[str, torch.Tensor]:
+    """What the encoder reads of the rows, padded as `collate` does, and (batch, width) `decoder_input_ids`: `start` and what is learnt.
+
+    The last learnt token is not among them: nothing is told from it. Behind a shorter row stands padding, which no token before it sees.
+    """
+    import torch
+
+    batch = classify.collate(tokenizer, [[one for one in row if one >= 0] for row in rows], most)
+    before = [[start, *(~row[at] for at in learnt(row)[:-1])] for row in rows]
+    width = max(map(len, before))
+    width = width if most is None else max(width, min(most, classify.rounded(width)))
+    batch["decoder_input_ids"] = torch.full((len(rows), width), tokenizer.pad_token_id, dtype=torch.long)
+    for at, ids in enumerate(before):
+        batch["decoder_input_ids"][at, : len(ids)] = torch.tensor(ids)
+    return batch
 
 
 def logits_at(model: Any, batch: dict[str, torch.Tensor], places: Sequence[tuple[int, int]]) -> torch.Tensor:
     """(places, vocabulary): what the model expects behind these (row, column) of the batch, and nothing else is worked out.
+
+    Of an encoder-decoder the columns are the decoder's.
 
     Learnt tokens that a method puts before every row are passed over.
     """
     import torch
 
     base = model.get_base_model() if _is_wrapped(model) else model
-    width = batch["input_ids"].shape[1]
+    width = batch.get("decoder_input_ids", batch["input_ids"]).shape[1]
     rows, columns = (torch.tensor([place[side] for place in places], dtype=torch.long) for side in (0, 1))
 
     def choose(module: Any, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -115,7 +151,7 @@ def logits_at(model: Any, batch: dict[str, torch.Tensor], places: Sequence[tuple
 
     hook = base.get_output_embeddings().register_forward_pre_hook(choose)
     try:
-        logits: torch.Tensor = model(**batch).logits
+        logits: torch.Tensor = model(**batch, use_cache=False).logits
     finally:
         hook.remove()
     return logits.squeeze(0)

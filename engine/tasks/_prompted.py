@@ -6,10 +6,11 @@ from typing import Any
 
 from engine.chat import Chat
 from engine.data.texts import Texts
+from engine.encoder_decoders import stands_apart
 from engine.errors import Problem
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import Pieces, _language, _template, _writing
+from engine.tasks import Pieces, _language, _template, _writing, classify
 
 PLACES = ("text", "context")
 
@@ -23,7 +24,10 @@ def check(knobs: Any, facts: ModelFacts) -> tuple[Problem, ...]:
 
 
 def encode(tokenizer: Any, texts: Texts, template: str, most: int | None) -> list[list[int]]:
-    """Token ids of each prompt and, marked as learnt, of its answer and an end; without `answers` of the prompt alone."""
+    """Token ids of each prompt and, marked as learnt, of its answer and an end; without `answers` of the prompt alone.
+
+    What a decoder writes for an encoder is a text of its own, and not cut as what goes on behind the prompt.
+    """
     assert most is not None, "plan decides the length"
     found = []
     for at, text in enumerate(texts.first):
@@ -34,6 +38,10 @@ def encode(tokenizer: Any, texts: Texts, template: str, most: int | None) -> lis
 
         if texts.answers is None:
             found.append(prompt(most))
+        elif stands_apart(tokenizer):
+            start, end = classify.special_tokens(tokenizer)
+            answer = [*start, *_template.pieces_ids(tokenizer, texts.answers[at].strip()), *end]
+            found.append(_writing.cut_to_fit(prompt, answer, most))
         else:
             answer = _template.behind(tokenizer, template[-20:], blank(template) + texts.answers[at].strip())
             found.append(_writing.cut_to_fit(prompt, _writing.ended(tokenizer, answer), most))

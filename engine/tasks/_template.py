@@ -9,6 +9,7 @@ import string
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine.encoder_decoders import stands_apart
 from engine.errors import Problem
 from engine.tasks import classify
 
@@ -50,8 +51,13 @@ def pieces(template: str, values: Mapping[str, str]) -> list[tuple[str, bool]]:
 
 
 def ids(tokenizer: Any, template: str, values: Mapping[str, str], most: int, keep: str) -> list[int]:
-    """Token ids of the filled template, what begins a text before them, at most `most`. Text that spells a special token stays text."""
-    start, _ = classify.special_tokens(tokenizer)
+    """Token ids of the filled template, what begins a text before them, at most `most`. Text that spells a special token stays text.
+
+    An encoder reads what ends a text behind them too.
+    """
+    start, end = classify.special_tokens(tokenizer)
+    end = end if stands_apart(tokenizer) else []
+    most -= len(end)
     cut = [(pieces_ids(tokenizer, words), may_be_cut) for words, may_be_cut in pieces(template, values)]
     fixed = len(start) + sum(len(one) for one, may_be_cut in cut if not may_be_cut)
     room, loose = max(0, most - fixed), sum(len(one) for one, may_be_cut in cut if may_be_cut)
@@ -60,7 +66,7 @@ def ids(tokenizer: Any, template: str, values: Mapping[str, str], most: int, kee
         if may_be_cut and loose > room:
             one = classify.cut(one, room * len(one) // loose, keep)
         told += one
-    return told[:most] or pieces_ids(tokenizer, " ") or [int(tokenizer.eos_token_id)]
+    return [*told[:most], *end] or pieces_ids(tokenizer, " ") or [int(tokenizer.eos_token_id)]
 
 
 def behind(tokenizer: Any, words: str, more: str) -> list[int]:

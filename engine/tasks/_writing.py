@@ -180,6 +180,8 @@ def task(
     check: Callable[..., Any],
     writes: Writes,
     shown: Callable[[Texts, Any, Chat], list[Pieces]],
+    *,
+    encoder_decoders: bool = False,
 ) -> Task:
     """The task, with all that those which write have in common."""
     return Task(
@@ -204,5 +206,6 @@ def task(
         loss_unit="nats a token",
         logits=EVERY,
         writes=writes,
+        encoder_decoders=encoder_decoders,
         shown=shown,
     )

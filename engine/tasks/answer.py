@@ -42,4 +42,5 @@ TASK = _writing.task(
     _prompted.check,
     Writes(prompts=_prompted.prompts, figures=figures, headline="token_f1", stops=("\nQuestion:",)),
     _prompted.shown,
+    encoder_decoders=True,
 )

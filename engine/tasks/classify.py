@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import evaluate
+from engine import encoder_decoders, evaluate
 from engine.data.texts import Texts
 from engine.errors import Problem
 from engine.knobs import knob
@@ -128,6 +128,7 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = 10**9  # cutting is `encode`'s work; spares a warning for every long text
     _pairs.settle_segments(tokenizer, folder)
+    encoder_decoders.settle(tokenizer, folder)
     return tokenizer
 
 

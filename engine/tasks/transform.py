@@ -19,7 +19,9 @@ TEMPLATE = "Text: {text}\nResult:"
 class TransformKnobs:
     max_length: int | None = _writing.max_length()
     template: str = _prompted.template(
-        TEMPLATE, "{text} is the source, {context} what stands beside it. Say what is wanted: “English: {text} French:”."
+        TEMPLATE,
+        "{text} is the source, {context} what stands beside it. Say what is wanted: “English: {text} French:”; for T5 "
+        "“translate English to French: {text}”.",
     )
     packing: bool = _writing.packing()
     written_rows: int = _writing.written_rows()
@@ -46,4 +48,5 @@ TASK = _writing.task(
     _prompted.check,
     Writes(prompts=_prompted.prompts, figures=figures, headline="chrf", stops=("\nText:",)),
     _prompted.shown,
+    encoder_decoders=True,
 )

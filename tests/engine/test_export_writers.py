@@ -83,9 +83,10 @@ def run_of(task: str, tmp_path: Path, method: str = "lora", architecture: str = 
 
 def of_words(folder: Path) -> Path:
     """The same model, made to write words and whole letters: by chance it would write halves of them."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    kind = AutoModelForSeq2SeqLM if AutoConfig.from_pretrained(folder).is_encoder_decoder else AutoModelForCausalLM
+    model, tokenizer = kind.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     whole = [at for at in range(len(tokenizer)) if re.fullmatch(r"[ \w]+", tokenizer.decode([at]))]
     with torch.no_grad():
         model.get_output_embeddings().weight[whole] *= 6
@@ -123,6 +124,22 @@ def test_the_lines_write_what_shur_writes(task: str, way: str, tmp_path: Path) -
         told = json.loads((folder / "config.json").read_text("utf-8"))
         assert told["use_cache"] is True
         assert "Negative" not in str(told)
+
+
+@pytest.mark.parametrize(("way", "architecture"), [("adapter", "t5"), ("whole", "mt5"), ("merged", "mt5")])
+def test_an_encoder_decoder_writes_at_home_what_it_writes_here(way: str, architecture: str, tmp_path: Path) -> None:
+    settings = {"template": "translate English to Bengali: {text}", "max_length": 40}
+    home, run_id = run_of("transform", tmp_path, "full" if way == "whole" else "lora", architecture, **settings)
+    expected = written_by_shur(home, run_id)
+    folder = taken_home(home, run_id, tmp_path, merged=way == "merged")
+    code = (folder / "example.py").read_text("utf-8")
+    assert "AutoModelForSeq2SeqLM" in code
+    assert list(written_by(code, folder).values()) == expected
+    assert all(expected)
+    card = ModelCard.load(folder / "README.md")
+    assert "text2text-generation" in card.data.tags
+    if (folder / "adapter_config.json").exists():
+        assert json.loads((folder / "adapter_config.json").read_text("utf-8"))["task_type"] == "SEQ_2_SEQ_LM"
 
 
 @pytest.mark.parametrize("method", ["prefix", "adapter"])
