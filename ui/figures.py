@@ -207,7 +207,7 @@ def quality(result: Result, against: Literal["memory", "time"]) -> Figure:
     figure["layout"]["annotations"] = [*([] if many else _beside(points, across, up, levels)), *across_it]
     if many:
         figure["layout"] |= {"showlegend": True, "legend": {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}}
-        figure["layout"]["margin"] |= {"t": 8}  # so high that the legend of 14 methods does not scroll
+        figure["layout"]["margin"] |= {"t": 28 if far else 8}  # so high that the legend of 14 methods does not scroll
     figure["layout"]["meta"] = {"narrow": _narrow(len(series)) | {"annotations": across_it}}
     return figure
 
@@ -262,7 +262,7 @@ def _levels(result: Result, reach: Sequence[float]) -> tuple[list[tuple[str, flo
         else:
             note = f"{one.name}: {first.words(one.quality)}, {'above' if above else 'below'} this picture"
             place = {"xref": "paper", "x": 1, "xanchor": "right", "yref": "paper", "y": 1 if above else 0}
-            shift = {"yanchor": "top" if above else "bottom", "yshift": (-16 if above else 16) * len(far)}
+            shift = {"yanchor": "bottom", "yshift": 16 * len(far)}  # above the plot, or at its foot
             far.append({"text": note, "showarrow": False, "font": {"color": GREY, "size": 12}, **place, **shift})
     return near, far
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -59,6 +59,11 @@ def widget(knob: Knob, *, shown: bool = True, place: str = "knob", default: bool
         return gr.Textbox(placeholder=str(knob.default), **lines, elem_id=f"{place}-{knob.name}", **told)
     empty = words.value(knob.default) if default else "automatic"
     return gr.Textbox(placeholder=empty, max_lines=1, elem_id=f"{place}-{knob.name}", **told)
+
+
+def narrowed(knob: Knob, values: Sequence[str]) -> Knob:
+    """The knob with these of its choices alone."""
+    return replace(knob, choices=tuple((value, text) for value, text in knob.choices if value in values))
 
 
 def choices(knob: Knob, decided: Value | None) -> list[tuple[str, str]]:

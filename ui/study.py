@@ -121,7 +121,7 @@ def advice(result: Result) -> str:
 def table(result: Result, notes: str) -> str:
     """A line for each method, and the baselines below them."""
     columns = (
-        Column(TITLES[result.study.varies]), *(Column(study_report.titled(one), number=True) for one in result.criteria),
+        Column(TITLES[result.study.varies]), *(Column(one.name, number=True) for one in result.criteria),
         Column("Peak memory", number=True),
         Column("Time a run", number=True), Column("To store", number=True), Column("Rows a second", number=True),
         Column("Trained", number=True), Column("Learning rate", number=True), Column("Loss spread", number=True),
@@ -133,8 +133,9 @@ def table(result: Result, notes: str) -> str:
     styles = ["ours" if row.method == result.advice.take else "" for row in result.rows] + ["soft"] * len(result.baselines)
     on = f"On {words.counted(result.test_rows, 'test row')}" if result.test_rows else "Run by run"
     drawn = tables.table("Runs compared", columns, rows, row_styles=styles)
-    measured = "Memory, time and sizes are measured; time holds whatever else the machine did meanwhile."
-    return f'<h2>{on}</h2>{drawn}<p class="soft">{measured} {escape(notes)}</p>'
+    lower = "".join(f"{one.name}: lower is better. " for one in result.criteria if one.better == "lower")
+    measured = f"{lower}Memory, time and sizes are measured; time holds whatever else the machine did meanwhile."
+    return f'<h2>{on}</h2>{drawn}<p class="soft">{escape(measured)} {escape(notes)}</p>'
 
 
 def _row(row: Row, result: Result, *, take: bool) -> tuple[str, ...]:

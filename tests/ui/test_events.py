@@ -151,3 +151,27 @@ def test_taking_a_run_home_twice_keeps_one_zip(studio: Studio, tmp_path: Path, m
     (kept,) = [path for path in (tmp_path / "page").rglob("*") if path.is_file()]
     assert kept.read_bytes() == b"second"
     assert told["value"] == str(kept)
+
+
+def test_only_figures_that_the_chosen_task_has_can_keep_the_best_checkpoint(studio: Studio, place: Train) -> None:
+    def offered(task: str, chosen: str = "") -> dict[str, object]:
+        asked = replace(homes.SPEC, task=task, settings={"select_by": chosen} if chosen else {})
+        drawn = train_events.on_redraw(studio, place, Newest(), 1, "", *fields(place, asked))
+        told: dict[str, object] = drawn[train_events.outputs(place).index(place.knobs["select_by"])]
+        return told
+
+    def values(told: dict[str, object]) -> list[str]:
+        return [value for _, value in told["choices"]]  # type: ignore[attr-defined]
+
+    assert values(offered("regress")) == ["", "loss", "mae", "spearman", "r2"]
+    assert values(offered("write")) == ["", "loss"]
+    kept = offered("classify", "accuracy")
+    assert values(kept) == ["", "macro_f1", "weighted_f1", "accuracy", "loss"]
+    assert "value" not in kept
+    assert offered("classify", "mae")["value"] == "", "what was chosen for another task is let go"
+
+
+def test_the_loss_of_a_run_that_writes_is_in_nats_a_token_before_its_first_check(studio: Studio) -> None:
+    run_id = homes.finished_writer(studio.home, 2.0)
+    assert runs_events._metric(studio, run_id)[1] == "nats a token"
+    assert runs_events._metric(studio, homes.finished(studio.home, 1.0)) == ("macro_f1", "nats a row")

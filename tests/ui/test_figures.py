@@ -82,6 +82,7 @@ def test_a_loss_that_is_not_finite_leaves_a_gap_and_not_an_error() -> None:
 def test_axes_say_their_units() -> None:
     drawn = figures.curves(a_record(20))
     assert drawn["loss"]["layout"]["yaxis"]["title"]["text"] == "Loss (nats a row)"
+    assert figures.curves(a_record(20), "loss", "nats a token")["loss"]["layout"]["yaxis"]["title"]["text"] == "Loss (nats a token)"
     assert drawn["memory"]["layout"]["yaxis"]["title"]["text"] == "Memory (GB)"
     assert drawn["memory"]["layout"]["xaxis"]["title"]["text"] == "Minutes"
 

@@ -241,7 +241,7 @@ def test_a_study_of_runs_that_write_is_drawn_in_its_own_figure_and_direction(stu
     levels = (Level("untuned", "Untuned model", 4321.0, 0.1), Level("words", "Near", 15.0))
     made = replace(told, rows=rows, criteria=by, baselines=levels)
     drawn = study.table(made, "")
-    for word in ("Perplexity per word (lower is better)", "12.0", "(11.0 to 14.0)", "0.310", "4,321"):
+    for word in (">Perplexity per word<", "Perplexity per word: lower is better.", "12.0", "(11.0 to 14.0)", "0.310", "4,321"):
         assert word in drawn
     assert "Macro F1" not in drawn
     for name, figure in figures.study(made).items():

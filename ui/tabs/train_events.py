@@ -20,6 +20,7 @@ from engine.facts import FILE
 from engine.fitting import applied, from_json
 from engine.guide import GUIDE, RIGHT
 from engine.models import EMBEDDED
+from engine.tasks import all_tasks
 from ui import cards, form, methods, request, words
 from ui.border import bind
 from ui.tabs import arriving, doctor_events, fit_events, model_upload, more_data, own_path, token_fit_events
@@ -372,7 +373,12 @@ def _method_group(studio: Studio, train: Train, method: str) -> tuple[Any, Any]:
 def _knobs(train: Train, spec: specs.RunSpec, plan: Plan | None, problems: tuple[Problem, ...]) -> list[Any]:
     """Every field as the chosen method and task declare it; those of others hidden."""
     here = {knob.name: knob for knob in train.offer.knobs_for(spec.method, spec.task)}
-    return [form.update(here.get(one.name, one), plan, problems, shown=one.name in here) for one in train.offer.all_knobs]
+    if (task := all_tasks().get(spec.task)) is not None:
+        here["select_by"] = form.narrowed(here["select_by"], task.figures)
+    drawn = {one.name: form.update(here.get(one.name, one), plan, problems, shown=one.name in here) for one in train.offer.all_knobs}
+    if task is not None and spec.settings.get("select_by", task.headline) not in task.figures:
+        drawn["select_by"] |= {"value": form.AUTOMATIC}  # it was chosen for another task
+    return list(drawn.values())
 
 
 def _about(column: ColumnFacts) -> str:
