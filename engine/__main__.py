@@ -39,7 +39,13 @@ from engine.tasks import all_tasks
 
 DONE, FAILED, REFUSED = 0, 1, 2
 LOOK_SECONDS = 0.2
-TOLD = {"macro_f1": "macro F1", "perplexity": "perplexity", "mae": "mean error", "spearman": "Spearman"}  # figures of a check
+TOLD = {
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "perplexity": "perplexity",
+    "mae": "mean error",
+    "spearman": "Spearman",
+}  # figures of a check
 STEP_LINE_SECONDS = 2.0  # between two lines about steps
 KINDS = ("file:", "hub:", "sample:")
 
@@ -125,6 +131,7 @@ def _add_what_to_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--corrections", help="labels put right by hand: a file that the page's error explorer wrote")
     command.add_argument("--text", metavar="COLUMN", help="the column of texts; left out: guessed")
     command.add_argument("--label", metavar="COLUMN", help="the column of labels; left out: guessed")
+    command.add_argument("--labels", metavar="COLUMNS", help="the columns of tags, with commas between, or one of lists; left out: guessed")
     command.add_argument("--second", metavar="COLUMN", help="a column read beside the text: a context or an input; left out: guessed")
     command.add_argument(
         "--group", metavar="COLUMN", help="split so that rows with the same value here, of one author say, stay in one part"
@@ -244,7 +251,11 @@ def _spec(told: argparse.Namespace) -> RunSpec:
     sources = {"source": _source(told.data), "test": _source(told.test), "corrections": _source(told.corrections)}
     header = None if told.header is None else told.header == "yes"
     of_file = _given(**sources, sheet=told.sheet, header=header)
-    data = replace(spec.data, **of_file, **_given(text=told.text, label=told.label, second=told.second, group=told.group, time=told.time))
+    data = replace(
+        spec.data,
+        **of_file,
+        **_given(text=told.text, label=told.label, labels=_columns(told.labels), second=told.second, group=told.group, time=told.time),
+    )
     fields = _given(model=told.model, task=told.task, method=told.method, preset=told.preset, name=told.name)
     data = replace(data, fixes=(*data.fixes, *told.fix))
     spec = replace(spec, **fields, data=data, settings={**spec.settings, **settings})
@@ -269,7 +280,11 @@ def _blank(told: argparse.Namespace) -> RunSpec:
     return replace(spec, method=meant.method or spec.method, task=meant.task or spec.task)
 
 
-def _given(**fields: str | None) -> dict[str, Any]:
+def _columns(told: str | None) -> tuple[str, ...] | None:
+    return None if told is None else tuple(one.strip() for one in told.split(",") if one.strip())
+
+
+def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -394,8 +409,8 @@ def outcome(studio: Studio, run_id: str) -> dict[str, Any]:
 def _tell_plan(preview: Preview, plan: Plan) -> None:
     rows = ", ".join(f"{count:,} {name}" for name, count in plan.rows.items())
     writes = all_tasks()[plan.task].writes
-    _say(f"Rows: {rows}." + ("" if writes else f" Classes: {', '.join(plan.labels)}."))
-    _say(f"Text: {plan.text}. {'Answer' if writes else 'Label'}: {plan.label}. Model: {plan.model.id} on {plan.device_words}.")
+    _say(f"Rows: {rows}." + ("" if writes else f" {'Tags' if plan.label_columns else 'Classes'}: {', '.join(plan.labels)}."))
+    _say(f"Text: {plan.text}. {'Answer' if writes else 'Label'}: {plan.learnt_from}. Model: {plan.model.id} on {plan.device_words}.")
     for decision in plan.decisions:
         _say(f"  {decision.name} = {decision.value}: {decision.reason}")
     minutes = "" if plan.seconds is None else f", about {max(1, round(plan.seconds / 60))} min"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.scoring import Interval
-from engine.told import Other, Told, is_better, number, shown, told
+from engine.told import Other, Part, Told, is_better, number, shown, told
 from engine.verdict import FEW_ROWS, p_words
 
 __all__ = ["Account", "Other", "Sample", "Told", "from_json", "is_better", "number", "sentence", "shown", "to_json", "told", "warnings"]
@@ -52,6 +52,8 @@ class Account:
     step: int
     seen_rows: int = 0  # test texts that stand among the training rows too
     notes: tuple[str, ...] = ()  # how the others were made
+    parts: tuple[Part, ...] = ()  # each class's own figures, where a row can have several
+    threshold: float | None = None  # from which chance on one is given
     version: int = VERSION
 
 
@@ -139,7 +141,8 @@ def from_json(text: str) -> Account:
             for one in read["figures"]
         )
         samples = tuple(Sample(**one) for one in read["samples"])
+        parts = tuple(Part(**one) for one in read.get("parts", ()))
         tuples = {name: tuple(read.get(name, ())) for name in ("warnings", "notes")}
-        return Account(**{**read, "figures": figures, "samples": samples, **tuples})
+        return Account(**{**read, "figures": figures, "samples": samples, "parts": parts, **tuples})
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a whole account: {error}") from error

@@ -13,7 +13,7 @@ from engine.gathered import KnownAccount
 from engine.report import checked, cut, laid_out, repeat, seen_words, trained
 from engine.tasks import all_tasks
 from engine.told import against
-from engine.verdict import p_words
+from engine.verdict import p_words, percent
 
 ENDS = {"end": "by itself", "stop": "at a stop word", "length": "cut off at the limit of new tokens", "budget": "cut off for want of time"}
 
@@ -45,6 +45,13 @@ def _figures(told: KnownAccount) -> list[Block]:
     asked = " Both models were asked the same, and always took the likeliest word." if _writes(told) else ""
     how = "In brackets the 95 % interval, by drawing the test rows again (bootstrap). Differences by approximate randomisation."
     blocks.append(Words(how + asked, "soft"))
+    if one.parts:
+        cells_of = (
+            (each.name, *map(percent, (each.precision, each.recall, each.f1)), f"{each.rows:,}", f"{each.given:,}") for each in one.parts
+        )
+        blocks.append(Grid(("Tag", "Precision", "Recall", "F1", "Rows that have it", "Given"), tuple(cells_of)))
+    if one.threshold is not None:
+        blocks.append(Words(f"A tag is given from a chance of {one.threshold:.0%} on, chosen on the validation rows.", "soft"))
     if notes := (*one.warnings, *one.notes):
         blocks.append(Listed(notes))
     blocks += [Words("How each is counted:"), Listed(tuple(f"{each.name}: {each.note}" for each in ordered))]
@@ -98,7 +105,7 @@ def _data(told: KnownAccount) -> list[Block]:
     plan = told.plan
     parts = ", ".join(f"{rows:,} {part}" for part, rows in plan.rows.items())
     columns = [f"text from “{plan.text}”", *([f"beside it “{plan.second}”"] if plan.second else [])]
-    columns += [f"what it learnt to say from “{plan.label}”"] if plan.label != plan.text else []
+    columns += [f"what it learnt to say from “{plan.learnt_from}”"] if plan.label != plan.text else []
     return [
         Words(f"{told.spec.data.known_as}: {', '.join(columns)}. Rows: {parts}. SHA-256 {plan.data_sha256}."),
         seen_words(told.account.seen_rows),

@@ -117,7 +117,14 @@ def _about(finished: Finished) -> str:
     base = base_id(finished)
     link = f"[{plain(base)}]({HUB}{base})" if is_on_hub(finished) else f"{code(base)}, a folder of its maker's,"
     labels = ", ".join(f"**{plain(label)}**" for label in finished.plan.labels)
-    does = f"Sorts texts into {len(finished.plan.labels)} classes: {labels}" if finished.sorts else _task(finished)
+    tags = f"Gives each text any of {len(finished.plan.labels)} tags, or none: {labels}"
+    does = (
+        f"Sorts texts into {len(finished.plan.labels)} classes: {labels}"
+        if finished.sorts
+        else tags
+        if finished.gives_tags
+        else _task(finished)
+    )
     if _stands_beside(finished):
         what = "An adapter: it needs that model beside it."
     elif finished.adapter:
@@ -186,9 +193,24 @@ def _account(one: Account) -> str:
         f"On {one.rows:,} test rows. In brackets the 95 % interval (1,000 bootstrap draws of the test rows), and how often "
         "chance alone makes such a difference.",
         table(["", "This model", *untuned, *(plain(name) for name in names.values())], [row(figure) for figure in one.figures]),
+        _parts(one),
         "\n".join(f"- {plain(told)}" for told in (*one.warnings, *(f"{one.name}: {one.note}" for one in one.figures), *one.notes)),
     ]
     return "\n\n".join(part for part in told if part)
+
+
+def _parts(one: Account) -> str:
+    """Each tag's own figures, and when it is given."""
+    if not one.parts:
+        return ""
+    rows = [
+        [plain(part.name), percent(part.precision), percent(part.recall), percent(part.f1), f"{part.rows:,}", f"{part.given:,}"]
+        for part in one.parts
+    ]
+    told = [table(["Tag", "Precision", "Recall", "F1", "Test rows that have it", "Given"], rows)]
+    if one.threshold is not None:
+        told.append(f"A tag is given from a chance of {one.threshold:.0%} on, chosen on the validation rows.")
+    return "\n\n".join(told)
 
 
 def _task(finished: Finished) -> str:
@@ -223,7 +245,7 @@ def _data(finished: Finished) -> str:
             "## Data",
             f"{source}; {_columns(finished)}. Rows: {parts}. "
             f"No row of it is in this folder. SHA-256 of the data: `{finished.kept.data_sha256}`.",
-            table(["Class", "Rows"], counts) if finished.sorts else "",
+            table(["Tag" if finished.gives_tags else "Class", "Rows"], counts) if finished.sorts or finished.gives_tags else "",
         ]
     )
 
@@ -233,7 +255,9 @@ def _columns(finished: Finished) -> str:
     plan = finished.plan
     told = [f"text from the column {code(plan.text)}{f', with {code(plan.second)} beside it' if plan.second else ''}"]
     if plan.label != plan.text:
-        told.append(f"{'what is to be written' if finished.writes else 'label'} from {code(plan.label)}")
+        told.append(
+            f"{'what is to be written' if finished.writes else 'tags' if finished.gives_tags else 'label'} from {code(plan.learnt_from)}"
+        )
     return ", ".join(told)
 
 

@@ -14,7 +14,10 @@ from engine.asked import Asked, asked
 from engine.augment import BACK_TRANSLATION, NONE
 from engine.catalog import Catalog
 from engine.data import split
+from engine.data.columns import ANY_LABEL
 from engine.data.profile import DataFacts
+from engine.data.table import listed
+from engine.data.tags import mark_columns
 from engine.deciding import LEAST_ROOM, Deciding, cut_share, text_room
 from engine.encoder_decoders import OVERFLOWS, TAUGHT
 from engine.errors import Problem
@@ -33,6 +36,7 @@ PIECES = 3.5  # tokens a word: English is near 1.3, Bengali under a Bengali toke
 PIECES_ELSE = 3.0  # where the texts are not in Latin letters; half Bengali, half Banglish under MiniLM's tokenizer is 3.3
 UNKNOWN = 0.05  # share of tokens
 MUCH_CUT = 0.1  # share of rows
+SEVERAL = 3  # columns of yes and no that seem to be tags whatever the label is
 NEAR_FULL = 0.9  # of the free memory: the estimate may be off by a fifth
 
 
@@ -57,10 +61,13 @@ def check(
         problems += _model_limits(told, model)
     if data is not None:
         problems += _data(data)
+        problems += _tags(told, data)
     if data is not None and model is not None and told.method is not None and told.task is not None and data.classes:
         work = decide(told, told.method, spec.data, data, model, tokens, hardware)
         knobs = settle(split.Split, work.settings)
-        problems += split.check(data.classes, knobs, data.layout, has_test=data.given_test is not None and knobs.folds is None)
+        problems += split.check(
+            data.classes, knobs, data.layout, has_test=data.given_test is not None and knobs.folds is None, of_tags=bool(data.tags)
+        )
         problems += told.method.check(work.method_knobs, model, hardware)
         problems += _rows(work)
         problems += _texts(work, catalog)
@@ -182,13 +189,26 @@ def _model_limits(told: Asked, model: ModelFacts) -> Iterator[Problem]:
 
 
 def _data(data: DataFacts) -> Iterator[Problem]:
-    if not data.classes or data.usable == 0:
+    if not data.classes or data.usable == 0 or data.tags:
         return
     largest, rows = max(data.classes.items(), key=lambda item: item[1])
     share = rows / sum(data.classes.values())
     if share > LOPSIDED and len(data.classes) > 1:
         message = f"{share:.0%} of the rows are {largest!r}: a model that always says so looks {share:.0%} right."
         yield Problem("data.label", message, "Judge it by macro F1, and add rows of the other classes if you can.", "warning")
+
+
+def _tags(told: Asked, data: DataFacts) -> Iterator[Problem]:
+    """Several columns that say yes or no: a text may have several of them, and one is learnt as a class."""
+    if told.task is None or told.task.target != "class":
+        return
+    marks = mark_columns(data.columns, (data.text, data.second))
+    if (data.label in marks or len(marks) >= SEVERAL) and not any(name.lower() in ANY_LABEL for name in marks):
+        message = (
+            f"{len(marks)} columns say yes or no ({listed(marks)}), so each seems to be a tag, and {data.label!r} alone would be learnt."
+        )
+        name = next(one.name for one in all_tasks().values() if one.target == "tags")
+        yield Problem("task", message, f"Choose “{name}” under What is learnt to learn all of them.", "warning")
 
 
 def _rows(work: Deciding) -> Iterator[Problem]:

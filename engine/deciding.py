@@ -59,7 +59,7 @@ class Deciding:
 
     @property
     def labels(self) -> int:
-        return max(2, len(self.data.classes))
+        return max(2, len(self.data.answers))
 
     @property
     def method_knobs(self) -> Any:

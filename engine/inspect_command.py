@@ -50,10 +50,11 @@ def outcome(facts: DataFacts, checkup: Checkup, problems: tuple[Problem, ...]) -
         "rows": {"all": facts.rows, "usable": facts.usable, "left_out": facts.dropped, "given_test": facts.given_test},
         "roles": {
             "text": {"column": facts.text or None, "why": facts.text_why},
-            "label": {"column": facts.label or None, "why": facts.label_why, "also_possible": _rivals(facts)},
+            "label": {"column": None if facts.labels else facts.label or None, "why": facts.label_why, "also_possible": _rivals(facts)},
+            **({"labels": {"columns": facts.labels, "why": facts.labels_why}} if facts.labels else {}),
         },
         "columns": [_column(one) for one in facts.columns],
-        "classes": facts.classes,
+        "classes": facts.answers,
         "test_classes": facts.test_classes,
         "characters": _spread(facts.chars),
         "words": {**_spread(facts.words), "longest": facts.longest_words},

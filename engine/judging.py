@@ -16,11 +16,23 @@ UNTUNED = "untuned"
 
 
 def judged(
-    task: Task, prepared: Prepared, answers: Any, untuned: Any = None, *, step: int, tell: Callable[[str], None] = lambda _: None
+    task: Task,
+    prepared: Prepared,
+    answers: Any,
+    untuned: Any = None,
+    *,
+    step: int,
+    threshold: float | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[Account, str, tuple[Redrawn, ...]]:
-    """The account of these answers to the test rows, every one of them as JSON lines, and its figures redrawn. `tell` says what is done."""
+    """The account of these answers to the test rows, every one of them as JSON lines, and its figures redrawn. `tell` says what is done.
+
+    With a threshold the answers are chances, (rows, classes), and from it on each is a yes.
+    """
     assert task.judges is not None
     test, classes = prepared.test, prepared.classes
+    chances = answers if threshold is not None else None
+    answers = answers if threshold is None else (answers >= threshold).astype(int)
     figures = task.judges.figures(answers, test.targets, classes)
     before = None if untuned is None else task.judges.figures(untuned, test.targets, classes)
     rivals = []
@@ -35,15 +47,29 @@ def judged(
     samples = _samples(task, test, classes, answers, untuned)
     seen = frozenset(zip(prepared.train.texts, _beside(prepared.train), strict=True))
     seen_rows = sum(one in seen for one in zip(test.texts, _beside(test), strict=True))
-    every = "".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in samples)
-    warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen_rows), *task.judges.warnings(answers, test.targets))
+    more = (
+        [{}] * len(samples)
+        if chances is None
+        else [_columns(test.targets[at], answers[at], chances[at], classes) for at in range(len(samples))]
+    )
+    every = "".join(json.dumps({**vars(one), **beside}, ensure_ascii=False) + "\n" for one, beside in zip(samples, more, strict=True))
+    warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen_rows), *task.judges.warnings(answers, test.targets, classes))
     made_account = Account(
         task=task.id, rows=len(test.texts), written=len(test.texts), headline=task.headline, figures=known,
         sentence=task.judges.sentence(known), warnings=warnings, samples=tuple(account.cut(one) for one in _spread(samples)), step=step,
         seen_rows=seen_rows, notes=tuple(f"{made.name}: {made.note}" for made, _ in rivals),
+        parts=task.judges.parts(answers, test.targets, classes) if task.judges.parts else (), threshold=threshold,
     )  # fmt: skip
     rows = list(zip(test.numbers, test.texts, _beside(test), test.targets, strict=True))
     return made_account, every, tuple(redrawn.of(one, rows) for one in figures)
+
+
+def _columns(wanted: Sequence[int], given: Sequence[int], chances: Sequence[float], classes: Sequence[str]) -> dict[str, Any]:
+    """Of one row, whether each class was wanted and given, and its chance."""
+    return {
+        f"{what}_each": {name: kind(one) for name, one in zip(classes, of_row, strict=True)}
+        for what, of_row, kind in (("wanted", wanted, int), ("given", given, int), ("chance", chances, float))
+    }
 
 
 def _beside(rows: Rows) -> Sequence[str]:

@@ -60,6 +60,12 @@ class Finished:
         return task is None or task.sorts
 
     @property
+    def gives_tags(self) -> bool:
+        """Whether the model gives any number of tags."""
+        task = all_tasks().get(self.plan.task)
+        return task is not None and task.target == "tags"
+
+    @property
     def has_head(self) -> bool:
         """Whether a head was put in the place of the one that writes; or none, where texts are compared."""
         return bool(self.plan.model.head) or self.compares
@@ -134,6 +140,12 @@ def _answer(finished: Finished) -> list[str]:
     scale = finished.kept.scale
     if scale is not None:
         return [f"    print(text, {_logits(finished, 1.0)}.item() * {scale.spread!r} + {scale.mean!r})"]
+    threshold = finished.kept.threshold
+    if threshold is not None:
+        return [
+            f"    chances = dict(zip(labels, {_logits(finished, 1.0)}.sigmoid()[0].tolist()))",
+            f"    print(text, [tag for tag, chance in chances.items() if chance >= {threshold!r}], chances)",
+        ]
     chances = _logits(finished, finished.temperature)
     return [f"    chances = {chances}.softmax(-1)[0].tolist()", "    print(text, dict(zip(labels, chances)))"]
 

@@ -57,7 +57,7 @@ def key(plan: Plan, machine: str) -> str:
     own = {knob.name for kind in kinds for knob in knobs_of(kind)}
     told = {
         "format": FORMAT,
-        "data": [plan.data_sha256, plan.text, plan.label],
+        "data": [plan.data_sha256, plan.text, plan.label, *plan.label_columns],
         "rows": plan.rows,
         "model": [plan.model.id, plan.model.revision, *_stamps(plan)],
         "method": plan.method,

@@ -64,7 +64,14 @@ def highest_ram() -> int:
 def rows(asked: RunSpec, plan: Plan, *, home: Path, token: str | None) -> split.Prepared:
     """The rows in their parts. Raises RunFailed where the data is not what was planned with."""
     prepared = split.prepare(
-        asked.data, settle(split.Split, plan.settings), home=home, token=token, text=plan.text, label=plan.label, second=plan.second
+        asked.data,
+        settle(split.Split, plan.settings),
+        home=home,
+        token=token,
+        text=plan.text,
+        label=plan.label,
+        second=plan.second,
+        labels=plan.label_columns,
     )
     if prepared.sha256 != plan.data_sha256:
         raise RunFailed(
@@ -264,7 +271,7 @@ def work(
         scaled: dict[str, Any] = {"scale": prepared.scale}
         learn, answers, scores = partial(learn, **scaled), partial(answers, **scaled), partial(scores, **scaled)
     if task.balanced is not None and plan.settings.get("class_weights") == "balanced":
-        learn = partial(learn, weights=task.balanced(prepared.train.labels, len(prepared.classes)))
+        learn = partial(learn, weights=task.balanced(prepared.train.targets, len(prepared.classes)))
     footprint = all_methods()[plan.method].footprint(settle(all_methods()[plan.method].knobs, plan.settings), plan.model)
     if plan.settings.get("packing") and not (footprint.virtual_tokens or footprint.prefix_tokens):  # those know masks of one row alone
         learn = partial(learn, packed=True)

@@ -19,6 +19,7 @@ from engine.catalog import Catalog
 from engine.checks import check, memory_problems
 from engine.data.profile import DataFacts
 from engine.data.split import class_names
+from engine.data.table import listed
 from engine.deciding import Deciding, Decision, cut_share
 from engine.errors import Problem, Refused
 from engine.hardware import Hardware, device_words
@@ -42,9 +43,9 @@ class Plan:
     task: str
     method: str
     text: str  # column
-    label: str  # column
+    label: str  # column; of tags, the name of the one that they are put into
     second: str  # column beside the text; "": there is none
-    labels: tuple[str, ...]  # class names; the index is the class id
+    labels: tuple[str, ...]  # names of classes or tags; the index is the id
     class_counts: dict[str, int]  # usable rows of each class, before the split
     rows: dict[str, int]  # "train", "validation", "test"; "made" of the training rows at most, where any are
     settings: dict[str, Any]  # every knob that there is; a Value, None only for max_rows and max_steps (no limit)
@@ -71,8 +72,14 @@ class Plan:
     cut_share: float | None  # share of the sampled texts longer than max_length
     notes: tuple[str, ...]  # what a person should know and need not act on
     translators: tuple[Translator, ...] = ()  # there and back, where rows are made so
+    label_columns: tuple[str, ...] = ()  # of tags
     pieces: int = 1  # in which each batch is computed, one after the other; memory_bytes is what the largest of them needs
     version: int = VERSION
+
+    @property
+    def learnt_from(self) -> str:
+        """The column of what is learnt, or the columns, as the source has them."""
+        return listed(self.label_columns) or self.label
 
     @property
     def trainable_share(self) -> float:
@@ -130,8 +137,9 @@ def plan(
         text=data.text,
         label=data.label,
         second=data.second,
-        labels=class_names(data.classes),
-        class_counts=dict(data.classes),
+        labels=tuple(data.tags) or class_names(data.classes),
+        class_counts=dict(data.answers),
+        label_columns=data.labels,
         rows=work.rows,
         settings=settings,
         effective_batch=settings["batch_size"] * settings["accumulation"],

@@ -7,6 +7,7 @@ once and answers one JSON object a line on stdout for each on stdin, until stdin
     -> {"texts": ["…"]}                                          and "seconds": ["…"] where the model reads pairs
     <- {"probabilities": [[0.1, …]], "milliseconds": 12.3}       or {"problems": […]}
     <- {"labels": ["6.7"], "probabilities": null, …}             where it gives a number
+    <- {"labels": ["insult, threat"], "threshold": 0.35, …}      where it gives tags
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Prediction:
     label: str
     probabilities: dict[str, float]  # of every class, by label name, in the model's own order; empty where it gives a number
     milliseconds: float  # of the model's work: the request's time divided by its texts
+    threshold: float | None = None  # from which chance on a tag is given; None where there are none
 
     @property
     def confidence(self) -> float:
@@ -219,7 +221,8 @@ class _Server:
         labels, chances = answer.get("labels"), answer["probabilities"]
         told = [{} for _ in texts] if chances is None else [dict(zip(self.classes, row, strict=True)) for row in chances]
         labels = labels or [max(one, key=lambda name: one[name]) for one in told]
-        return [Prediction(label, one, each) for label, one in zip(labels, told, strict=True)]
+        threshold = answer.get("threshold")
+        return [Prediction(label, one, each, threshold) for label, one in zip(labels, told, strict=True)]
 
     def _write(self, line: bytes) -> None:
         try:
@@ -283,6 +286,7 @@ class Said:
 
     labels: list[str]
     probabilities: list[list[float]] | None
+    threshold: float | None = None  # from which chance on a tag is given
 
 
 def serve(
@@ -322,6 +326,8 @@ def serve(
             labels, chances = (found.labels, found.probabilities) if isinstance(found, Said) else (None, found)
             rows = None if chances is None else [[float(one) for one in row] for row in chances]
             answer: dict[str, Any] = {"labels": labels, "probabilities": rows, "milliseconds": spent}
+            if isinstance(found, Said) and found.threshold is not None:
+                answer["threshold"] = found.threshold
         except Exception as error:  # the border of one request
             traceback.print_exc()
             answer = {"problems": _told(error)}
@@ -352,8 +358,10 @@ def load_model(run_folder: Path, home: Path) -> tuple[Sequence[str], Callable[..
 
     def said(texts: list[str], seconds: list[str] | None = None) -> Said:
         assert trained.task.judges is not None
-        found = trained.answers(texts, seconds)
-        return Said([trained.task.judges.spelt(one, trained.classes) for one in found], found.tolist() if found.ndim == 2 else None)
+        found, threshold = trained.answers(texts, seconds), trained.kept.threshold
+        told = found if threshold is None else found >= threshold
+        labels = [trained.task.judges.spelt(one, trained.classes) for one in told]
+        return Said(labels, found.tolist() if found.ndim == 2 else None, threshold)
 
     return trained.classes, said
 

@@ -28,6 +28,7 @@ MOST_PASSES = 10
 CHECKS = 10
 SELECTED_BY = {
     "loss": "the held-out loss tells how well it is learnt",
+    "micro_f1": "micro F1 on the validation rows decides",
     "mae": "how far its numbers are off on the validation rows decides",
     "spearman": "how well it ranks the validation rows decides",
 }
@@ -82,10 +83,14 @@ def _fit_preset_to_facts(work: Deciding) -> None:
 
 
 def _select_by(work: Deciding) -> None:
-    """A task that sorts nothing has other figures than the usual one."""
+    """A task that sorts nothing has other figures than the usual one, or another that is told first."""
     task = work.asked.task
-    if task and "select_by" not in work.asked.own and work.settings["select_by"] not in task.figures:
-        work.value("select_by", task.headline, f"This task gives no classes: {SELECTED_BY[task.headline]}")
+    if task is None or "select_by" in work.asked.own:
+        return
+    usual = work.settings["select_by"] == work.asked.knobs["select_by"].default
+    if work.settings["select_by"] not in task.figures or (not task.sorts and usual):
+        what = "tags" if task.target == "tags" else "no classes"
+        work.value("select_by", task.headline, f"This task gives {what}: {SELECTED_BY[task.headline]}")
 
 
 def _read_and_written(work: Deciding) -> None:

@@ -39,8 +39,9 @@ class DataSpec:
     header: bool | None = None
     text: str | None = None
     label: str | None = None  # what is learnt of each row: its class, or the text to be written
+    labels: tuple[str, ...] = ()  # of tags, instead of `label`: columns of 0 and 1, or one column of lists; empty: guess
     second: str | None = None  # what is read beside the text: a context or an input; "": nothing, whatever the columns are called
-    target: str = "class"  # what `label` holds, as the task's file says: "class", "number", "text", or "nothing": the text itself is learnt
+    target: str = "class"  # what is learnt, as the task's file says: "class", "number", "tags", "text", or "nothing": the text itself
     group: str | None = None
     time: str | None = None
     corrections: str | None = None  # "file:PATH" of labels put right by hand (data/corrected.py)
@@ -154,8 +155,9 @@ class Training:
     select_by: str = knob(
         "macro_f1", label="Keep the best by",
         choices={
-            "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "accuracy": "Accuracy", "loss": "Held-out loss", "mae": "Mean error",
-            "spearman": "Order (Spearman)", "pearson": "Straight line (Pearson)", "r2": "R²",
+            "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "micro_f1": "Micro F1", "exact": "Exactly right",
+            "accuracy": "Accuracy", "loss": "Held-out loss", "mae": "Mean error", "spearman": "Order (Spearman)",
+            "pearson": "Straight line (Pearson)", "r2": "R²",
         },
         help="The figure on the validation rows that decides which checkpoint is kept.",
     )  # fmt: skip
@@ -201,6 +203,8 @@ def from_json(text: str) -> RunSpec:
     if isinstance(data, dict):
         problems += _mistyped(data, DataSpec, "spec.data")
         problems += _fixes(data.get("fixes"))
+        if isinstance(columns := data.get("labels"), list) and not all(isinstance(one, str) for one in columns):
+            problems.append(Problem("spec.data.labels", f"labels is {columns!r}, not a list of columns.", "Correct it."))
     settings = told.get("settings", {})
     if isinstance(settings, dict):
         for name, value in settings.items():
@@ -210,7 +214,8 @@ def from_json(text: str) -> RunSpec:
                 )
     if problems:
         raise Refused(*problems)
-    return RunSpec(**{**told, "data": DataSpec(**{**told["data"], "fixes": tuple(told["data"].get("fixes", ()))})})
+    lists = {name: tuple(told["data"].get(name, ())) for name in ("fixes", "labels")}
+    return RunSpec(**{**told, "data": DataSpec(**{**told["data"], **lists})})
 
 
 def _fixes(told: object) -> list[Problem]:

@@ -25,6 +25,18 @@ class Other:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One of several classes of which a row can have any number: shares of 0 to 1, and test rows."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    rows: int  # that have it
+    given: int  # that the model gave it to
+
+
+@dataclass(frozen=True)
 class Told:
     """One figure of the tuned model and, on the same rows, of the untuned one and of others."""
 

@@ -52,6 +52,7 @@ class Kept:
     versions: dict[str, str]
     fixes: tuple[str, ...] = ()  # of DataSpec; those that change texts are made before a text is predicted
     scale: Scale | None = None  # of the training rows' numbers, by which answers come back in their unit
+    threshold: float | None = None  # from which chance on a tag is given
 
     @classmethod
     def read(cls, folder: Path) -> Kept:
@@ -132,7 +133,10 @@ class Trained:
         return calibration.cooled(self.answers(texts, seconds, batch_size), self.temperature)
 
     def answers(self, texts: Sequence[str], seconds: Sequence[str] | None = None, batch_size: int = 32) -> np.ndarray:
-        """What the task gives for each text: probabilities, or a number in the unit of the training rows; as `probabilities` otherwise."""
+        """What the task gives for each text: probabilities, chances of tags, or a number in the unit of the training rows.
+
+        As `probabilities` otherwise.
+        """
         task = self.task
         fixes, html = read_all(self.kept.fixes)[0], bool(self.kept.settings["clean_html"])
         cleaned = [clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html) for text in texts]

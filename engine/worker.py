@@ -147,6 +147,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     if not outcome.finished:
         return Ended(time.time(), "stopped", outcome.why, "Press Resume to go on from there.")
 
+    threshold = _threshold(task, prepared.validation, model, tokenizer, ids["validation"], work, partial(tell, "saving"))
     tell("saving", "Saving the model")
     kept = trained.Kept(
         folder.name,
@@ -159,6 +160,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         _versions(),
         asked.data.fixes,
         prepared.scale,
+        threshold,
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
@@ -182,7 +184,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         del model, work  # one model at a time lies in memory
         if task.judges.untuned:
             untuned_answers = answered(untuned_model(), "untuned")
-        _weigh(folder, task, prepared, answers, untuned_answers, scores, outcome, emit, partial(tell, "evaluation"))
+        _weigh(folder, task, prepared, answers, untuned_answers, scores, outcome, emit, partial(tell, "evaluation"), threshold)
     else:
         hear = partial(
             accounting.heard, task, settle(task.knobs, plan.settings), tokenizer=tokenizer, test=prepared.test, ids=ids["test"],
@@ -276,12 +278,26 @@ def _weigh(
     outcome: Outcome,
     emit: Callable[[Event], None],
     tell: Callable[..., None],
+    threshold: float | None,
 ) -> None:
     """Judges the answers to the test rows, beside the untuned model's where those say anything."""
     step = outcome.best_step or outcome.step
-    told = judging.judged(task, prepared, answers, untuned, step=step, tell=tell)
+    told = judging.judged(task, prepared, answers, untuned, step=step, threshold=threshold, tell=tell)
     _keep_account(folder, *told)
-    emit(Evaluated(time.time(), "test", step, scores(prepared.test.targets, answers, prepared.classes)))
+    decided = {} if threshold is None else {"threshold": threshold}
+    emit(Evaluated(time.time(), "test", step, scores(prepared.test.targets, answers, prepared.classes, **decided)))
+
+
+def _threshold(
+    task: Task, validation: split.Rows, model: Any, tokenizer: Any, ids: list[list[int]], work: Work, tell: Callable[..., None]
+) -> float | None:
+    """From which chance on a tag is given, chosen on the validation rows; None for a task without such a thing."""
+    if task.judges is None or task.judges.threshold is None:
+        return None
+    words = "Choosing from which chance on a tag is given"
+    how: dict[str, Any] = {"batch_size": _judged_at_once(work), "autocast": work.autocast}
+    answers = work.answers(model, tokenizer, ids, said=lambda done: tell(words, done, len(ids)), **how)
+    return task.judges.threshold(answers, validation.targets)
 
 
 def _judged_at_once(work: Work) -> int:

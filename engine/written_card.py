@@ -9,7 +9,7 @@ from engine.verdict import p_words
 
 # The Hub's names of metrics (https://huggingface.co/metrics), by ours; what has none there stands in the table alone.
 METRICS = {"perplexity_token": "perplexity", "rouge1": "rouge", "rouge2": "rouge", "rougeL": "rouge", "bleu": "bleu", "chrf": "chrf",
-           "exact_match": "exact_match", "token_f1": "f1"}  # fmt: skip
+           "exact_match": "exact_match", "token_f1": "f1", "micro_f1": "f1", "macro_f1": "f1", "exact": "accuracy"}  # fmt: skip
 DOES = {
     "write": "Writes on in the manner of the texts that it learnt",
     "instruct": "Follows instructions",

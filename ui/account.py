@@ -68,6 +68,28 @@ def _difference(told: Told) -> str:
     return f"{'better' if better else 'worse'}, more than chance, {chance}"
 
 
+def parts(one: Account) -> str:
+    """Each tag's own figures, and from which chance on one is given."""
+    if not one.parts:
+        return ""
+    columns = (
+        Column("Tag"), *(Column(name, number=True) for name in ("Precision", "Recall", "F1", "Rows that have it", "Given")),
+    )  # fmt: skip
+    rows = (
+        [escape(part.name), *(words.percent(share) for share in (part.precision, part.recall, part.f1)),
+         words.count(part.rows), words.count(part.given)] for part in one.parts
+    )  # fmt: skip
+    told = "Precision: how many of those it is given to have it. Recall: how many of those that have it are given it."
+    if one.threshold is not None:
+        told = f"{given_from(one.threshold)} {told}"
+    return f'<h2>Each tag</h2>{tables.table("Tags", columns, rows)}<p class="soft">{told}</p>'
+
+
+def given_from(threshold: float) -> str:
+    """From which chance on a tag is given, and who says so."""
+    return f"A tag is given from a chance of {words.percent(threshold)} on, chosen on the validation rows."
+
+
 def samples(one: Account) -> str:
     """Test rows with what was wanted, what the tuned model wrote, and the untuned one."""
     if not one.samples:

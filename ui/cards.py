@@ -33,7 +33,7 @@ def facts(data: DataFacts | None) -> str:
         return ""
     left_out = (f"{words.count(number)} left out: {escape(reason)}" for reason, number in data.dropped.items() if number)
     remarks = tables.notes((*left_out, *(escape(note) for note in data.notes)))
-    bars = class_bars(data.classes) if data.target == "class" else ""
+    bars = class_bars(data.classes) if data.target == "class" else tag_bars(data) if data.tags else ""
     return f'<div class="facts">{_lead(data)}{bars}{lengths(data)}{remarks}{first_rows(data)}</div>'
 
 
@@ -42,6 +42,7 @@ def _lead(data: DataFacts) -> str:
         return f"<p><b>{words.counted(data.rows, 'row')}</b> · {escape(data.origin)}</p>"
     given = f" and {words.count(data.given_test)} given for testing" if data.given_test is not None else ""
     classes = f" · {words.counted(len(data.classes), 'class', 'classes')}" if data.target == "class" else ""
+    classes = f" · {words.counted(len(data.tags), 'tag')}" if data.tags else classes
     return f"<p><b>{words.counted(data.usable, 'row')}</b>{given}{classes} · {escape(data.origin)}</p>"
 
 
@@ -59,6 +60,17 @@ def class_bars(classes: dict[str, int]) -> str:
     return f'{chart}<p class="soft">{more}</p>'
 
 
+def tag_bars(data: DataFacts) -> str:
+    """Rows with each tag as a bar chart, in the order of the tags, and their share of all rows: a row can have several."""
+    shown = list(data.tags.items())[:MOST_CLASSES]
+    whole = max(1, data.usable)
+    chart = tables.bars(
+        "Rows with each tag", ((name, rows / whole, words.count(rows), words.percent(rows / whole)) for name, rows in shown)
+    )
+    rest = len(data.tags) - len(shown)
+    return chart + (f'<p class="soft">and {words.counted(rest, "tag")} more</p>' if rest else "")
+
+
 def lengths(data: DataFacts) -> str:
     if not data.longest_words:
         return ""
@@ -73,7 +85,8 @@ def first_rows(data: DataFacts) -> str:
     """The first rows as they stand in the source, folded away until asked for."""
     if not data.sample:
         return ""
-    role = {data.label: ROLE.get(data.target, " (label)"), data.second: " (beside it)"} | {data.text: " (text)"}
+    tags = dict.fromkeys(data.labels, " (tag)" if len(data.labels) > 1 else " (tags)")
+    role = {data.label: ROLE.get(data.target, " (label)"), data.second: " (beside it)"} | {data.text: " (text)"} | tags
     names = list(data.sample[0])
     columns = [tables.Column("Row"), *(tables.Column(f"{name}{role.get(name, '')}", style="cell") for name in names)]
     rows = ([str(at), *(tables.cut(row.get(name), CELL) for name in names)] for at, row in enumerate(data.sample, 1))
@@ -255,6 +268,7 @@ MISSING = (  # the first error's field -> what the button asks for
     ("data.test", "Choose another test file"),
     ("data.text", "Pick the text column"),
     ("data.label", "Pick the label column"),
+    ("data.labels", "Pick the columns of tags"),
     ("data.group", "Pick another column to split by"),
     ("data.time", "Pick another column to split by"),
     ("data", "Correct the data"),

@@ -17,7 +17,7 @@ OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
     "data", "file", "test_file", "sheet", "header", "corrections", "hub_id", "config", "train_split", "test_split",
     "resplit", "split_by", "split_column",
-    "task", "text", "label", "second", "fixes", "guessed_text", "guessed_label", "guessed_second",
+    "task", "text", "label", "second", "labels", "fixes", "guessed_text", "guessed_label", "guessed_second", "guessed_labels",
     "model", "other_model", "method", "preset", "name",
 )  # fmt: skip
 FIRST_TASK = "classify"
@@ -54,6 +54,8 @@ def data_spec(told: dict[str, Any], target: str = "class") -> DataSpec:
     """The data that the fields ask for; an empty source where there is none yet."""
     data = _without_fixes(told)
     second = "" if told["second"] == NO_COLUMN else _given(told["second"])
+    labels = tuple(told["labels"] or ()) if target == "tags" else ()
+    data = replace(data, label=None if target == "tags" else data.label, labels=labels)
     return replace(data, second=second, target=target, fixes=_fixes_of(data, told["fixes"]))
 
 
@@ -106,9 +108,16 @@ def run_spec(told: dict[str, Any], offer: Offer) -> RunSpec:
 
 def unguessed(told: dict[str, Any]) -> dict[str, Any]:
     """The same, but columns that were both guessed are left open, so that each guess keeps its reason."""
-    guessed = all(told[name] and told[name] == told[f"guessed_{name}"] for name in ("text", "label"))
+    learnt = bool(told["labels"]) or (told["label"] and told["label"] == told["guessed_label"])
+    guessed = told["text"] and told["text"] == told["guessed_text"] and learnt
+    guessed = guessed and (not told["labels"] or as_text(told["labels"]) == told["guessed_labels"])
     guessed = guessed and (told["second"] or NO_COLUMN) == (told["guessed_second"] or NO_COLUMN)
-    return {**told, "text": None, "label": None, "second": None} if guessed else told
+    return {**told, "text": None, "label": None, "second": None, "labels": []} if guessed else told
+
+
+def as_text(columns: Sequence[str]) -> str:
+    """Several columns in a field of one text."""
+    return json.dumps(list(columns), ensure_ascii=False)
 
 
 def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
@@ -134,10 +143,12 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "text": data.text,
         "label": data.label,
         "second": NO_COLUMN if data.second == "" else data.second,
+        "labels": list(data.labels),
         "fixes": json.dumps([data.source, data.fixes], ensure_ascii=False) if data.fixes else "",
         "guessed_text": "",
         "guessed_label": "",
         "guessed_second": "",
+        "guessed_labels": "",
         "model": spec.model if listed else OTHER,
         "other_model": "" if listed else spec.model,
         "method": spec.method,

@@ -54,7 +54,7 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     chosen = Chosen.of(reshaped(table, data.fixes), data)
     if not chosen.text or not chosen.label:
         return Checkup((), ())
-    made = mended(table, test, data, chosen.text, chosen.label)
+    made = mended(table, test, data, chosen.text, chosen.label, chosen.tags(reshaped(table, data.fixes)))
     table, test = made.table, made.test
     rows = usable(table, chosen.text, chosen.label, clean_html=clean_html, target=data.target)
     given = None
@@ -64,11 +64,14 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
             rows, given = pooled(rows, given), None
     if data.target != "class":  # a row is the same as another where all of it is
         rows, given = _whole(rows), None if given is None else _whole(given)
-    of_pairs = bool(chosen.second) and data.target in ("class", "number")  # alike in one text, two rows are not the same
+    if rows.tags is not None:
+        rows, given = _by_tags(rows), None if given is None else _by_tags(given)
+    of_pairs = bool(chosen.second) and data.target in ("class", "number", "tags")  # alike in one text, two rows are not the same
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
         *(_of_labels(table, rows, given, chosen, weighted=weighted) if data.target == "class" else ()),
+        *(_unread_tags(table, chosen) if data.target == "tags" else ()),
         *(_rows(rows, given, table, chosen) if len(rows.texts) and not of_pairs else ()),
         *(doctor_texts.findings(rows) if len(rows.texts) else ()),
     ]
@@ -81,6 +84,28 @@ def _whole(rows: Usable) -> Usable:
     columns = [pa.concat_arrays(one.chunks) for one in parts if one is not None and one.num_chunks]
     joined = pc.binary_join_element_wise(*columns, "\n") if len(columns) > 1 else columns[0]
     return replace(rows, texts=pa.chunked_array([joined]))
+
+
+def _by_tags(rows: Usable) -> Usable:
+    """The rows with their tags as their label: two are the same where all of them are."""
+    return replace(rows, labels=rows.tags if rows.tags is not None else rows.labels)
+
+
+def _unread_tags(table: Table, chosen: Chosen) -> Iterator[Finding]:
+    """Rows of which it is not known whether they have a tag."""
+    lack = pc.invert(is_there(table.column(chosen.label)))
+    if not (count := _count(lack)):
+        return
+    numbers, rows = table.row_numbers().filter(lack).slice(0, 3).to_pylist(), table.data.filter(lack).slice(0, 3).to_pylist()
+    examples = tuple(
+        f"row {number:,}: " + shown(", ".join(f"{name} {row[name] or 'is blank'}" for name in chosen.labels), 100)
+        for number, row in zip(numbers, rows, strict=True)
+    )
+    effect = (
+        "They are left out of training and test: whether an unknown tag is on or off cannot be guessed. "
+        "Write 1 or 0 (or yes and no) into them to use them; a row without any tag is fine."
+    )
+    yield Finding("unread-tags", "Tags that are missing or cannot be read", count, _harm(count, table.rows), effect, examples)
 
 
 def _of_labels(table: Table, rows: Usable, given: Usable | None, chosen: Chosen, *, weighted: bool) -> Iterable[Finding]:
@@ -144,7 +169,8 @@ def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> I
         yield from _leaks(texts, compared(given.texts), rows, given)
     conflicts = conflicting(texts, rows.labels)
     if count := _count(conflicts):
-        yield _contradiction(rows, texts, conflicts, count, _aspect(table, chosen, rows, texts, conflicts) if given is None else None)
+        aspect = _aspect(table, chosen, rows, texts, conflicts) if given is None and not chosen.labels else None
+        yield _contradiction(rows, texts, conflicts, count, aspect)
     copies = later_copies(texts, rows.labels)
     exact = _count(copies)
     if exact:

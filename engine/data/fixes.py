@@ -14,6 +14,7 @@ from engine.data import repeats
 from engine.data.repairs import OF_LABELS, REPAIRS, column_as_fixed
 from engine.data.rows import is_there
 from engine.data.table import Table, by_chunk, shown, without_tags
+from engine.data.tags import Tags, with_tags
 from engine.fix import DELIMITERS, Fix, read_all
 from engine.spec import DataSpec
 
@@ -45,14 +46,19 @@ class Mended:
     applied: tuple[Applied, ...]
 
 
-def mended(table: Table, test: Table | None, data: DataSpec, text: str, label: str) -> Mended:
-    """The rows with all of the data's fixes made. `text` and `label` are the columns decided on; "": those that need them are left."""
+def mended(table: Table, test: Table | None, data: DataSpec, text: str, label: str, tags: Tags | None = None) -> Mended:
+    """The rows with all of the data's fixes made. `text` and `label` are the columns decided on; "": those that need them are left.
+
+    With `tags`, `label` is the name of the column that they are put into.
+    """
     fixes, _ = read_all(data.fixes)
-    if not fixes:
-        return Mended(table, test, ())
+    if tags is not None:  # which are read of cells that are in their place
+        fixes = tuple(sorted(fixes, key=lambda one: one.kind != "join-cells"))
     applied = []
     parts = [table] if test is None else [table, test]
     for fix in fixes:
+        if tags is not None and fix.kind != "join-cells":
+            parts = [with_tags(part, tags, label) for part in parts]
         before, rows = parts, 0
         if fix.kind == "join-cells":
             parts = [_joined(part, fix) for part in parts]
@@ -68,6 +74,10 @@ def mended(table: Table, test: Table | None, data: DataSpec, text: str, label: s
             parts = [_without(part, rows_of, DROPS[fix.kind]) for part, rows_of in zip(parts, drop, strict=True)]
             rows = sum(before_it.rows - part.rows for before_it, part in zip(before, parts, strict=True))
         applied.append(Applied(str(fix), in_words(fix), rows))
+    if tags is not None:
+        parts = [with_tags(part, tags, label) for part in parts]
+    if not fixes:
+        return Mended(parts[0], parts[1] if test is not None else None, ())
     told = "\n".join(map(str, fixes)).encode()
     parts = [replace(part, sha256=hashlib.sha256(part.sha256.encode() + told).hexdigest()) for part in parts]
     return Mended(parts[0], parts[1] if test is not None else None, tuple(applied))

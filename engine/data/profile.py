@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,13 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data import corrected, roles
+from engine.data import tags as tagging
 from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, guess_text, look_at, not_a_label
 from engine.data.corrected import Correction
 from engine.data.fixes import mended, reshaped
 from engine.data.layout import Layout, beside, laid_out
-from engine.data.rows import NO_NUMBER, Usable, pooled, usable, words_in
+from engine.data.rows import NO_NUMBER, NO_TAGS, Usable, pooled, usable, words_in
 from engine.data.sources import with_defaults
 from engine.data.table import Table, counted, listed, shown
+from engine.data.tags import Tags
 from engine.errors import Problem, Refused
 from engine.fix import read_all
 from engine.spec import DataSpec
@@ -49,7 +51,7 @@ class DataFacts:
     label: str
     text_why: str
     label_why: str
-    classes: dict[str, int]  # usable rows of each class, the largest first
+    classes: dict[str, int]  # usable rows of each class, the largest first; of tags, of what the split keeps in its share
     given_test: int | None  # usable rows of the given test set; None: there is none, or it is pooled
     test_classes: dict[str, int]
     chars: tuple[int, int, int]  # 5th percentile, median, 95th of the usable texts
@@ -63,7 +65,15 @@ class DataFacts:
     second: str = ""  # column of what is read beside the text; "": there is none
     second_why: str = ""
     target: str = "class"  # as DataSpec's
+    labels: tuple[str, ...] = ()  # the columns of tags, and then why
+    labels_why: str = ""
+    tags: dict[str, int] = field(default_factory=dict)  # usable rows of each tag, in the order of their ids
     layout: Layout | None = field(default=None, compare=False, repr=False)  # where the split goes by groups or by time
+
+    @property
+    def answers(self) -> dict[str, int]:
+        """Rows of each class or tag that the model can give."""
+        return self.tags if self.target == "tags" else self.classes
 
 
 def profile(table: Table, test: Table | None, data: DataSpec, *, clean_html: bool = True) -> DataFacts:
@@ -84,9 +94,11 @@ def inspect(
     data = with_own_names(table, data)
     chosen = Chosen.of(reshaped(table, data.fixes), data)
     problems = [*read_all(data.fixes)[1], *chosen.problems]
-    made = mended(table, test, data, chosen.text, chosen.label)
+    told_tags = chosen.tags(reshaped(table, data.fixes))
+    made = mended(table, test, data, chosen.text, chosen.label, told_tags)
     table, test = made.table, made.test
     rows = given = layout = None
+    tags: dict[str, int] = {}
     how: dict[str, Any] = {"clean_html": clean_html, "beside": beside(data), "second": chosen.second, "target": data.target}
     if chosen.text and chosen.label:
         rows = usable(table, chosen.text, chosen.label, **how)
@@ -105,8 +117,12 @@ def inspect(
         notes += rows.notes
         if rows.values is not None and len(rows.values):
             notes.append(in_words(rows.values))
+        if rows.tags is not None and told_tags is not None:
+            tags = tagging.names(rows.tags, told_tags)
+            problems += tagging.problems(tags, len(rows.texts), rows.dropped.get(NO_TAGS, 0), told_tags)
+            notes.append(tagging.in_words(rows.tags))
         if given is not None:
-            problems += _unusable_test(rows, given, chosen, test.origin if test else "")
+            problems += _unusable_test(rows, given, chosen, test.origin if test else "", tags)
             notes += _left_out_of_test(given)
         unfit, of_corrections = corrected.check(rows, given, corrections)
         problems += unfit
@@ -130,7 +146,7 @@ def inspect(
         chars=lengths[0],
         words=lengths[1],
         longest_words=lengths[2],
-        sample=tuple(_shown_row(row) for row in table.data.slice(0, SAMPLE_ROWS).to_pylist()),
+        sample=tuple(_shown_row(row) for row in table.data.slice(0, SAMPLE_ROWS).select(_shown_columns(table, chosen)).to_pylist()),
         texts_sample=texts,
         notes=tuple(notes),
         script_shares=scripts(texts),
@@ -138,6 +154,9 @@ def inspect(
         second=chosen.second,
         second_why=chosen.second_why,
         target=data.target,
+        labels=chosen.labels,
+        labels_why=chosen.labels_why,
+        tags=tags,
         layout=layout,
     )
     return facts, tuple(problems)
@@ -161,6 +180,17 @@ class Chosen:
     problems: tuple[Problem, ...]
     second: str = ""
     second_why: str = ""
+    labels: tuple[str, ...] = ()  # the columns of tags; `label` is then the name of the one that they are put into
+    labels_why: str = ""
+
+    def tags(self, table: Table) -> Tags | None:
+        """How the tags stand in this table, where tags are learnt."""
+        return Tags.of(table, self.labels) if self.labels else None
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of what is learnt as the source has them."""
+        return self.labels or (self.label,)
 
     @classmethod
     def of(cls, table: Table, data: DataSpec) -> Chosen:
@@ -206,13 +236,18 @@ class Chosen:
         columns, problems = look_at(table), _no_rows(table)
         if problems:
             return cls("", "", "", "", columns, tuple(problems))
-        for place, told in (("data.text", data.text), ("data.label", data.label), ("data.second", data.second or None)):
+        wanted = [("data.text", data.text), ("data.label", data.label), ("data.second", data.second or None)]
+        if data.target == "tags":
+            wanted[1:2] = [("data.labels", name) for name in data.labels]
+        for place, told in wanted:
             if told is not None and told not in table.columns:
                 problems.append(_no_column(place, told, table))
         if problems:
             return cls("", "", "", "", columns, tuple(problems))
         if data.target == "number":
             return cls._with_number(table, data, columns)
+        if data.target == "tags":
+            return cls._with_tags(table, data, columns)
         if data.target == "nothing":
             text, why = (data.text, "You chose it.") if data.text else guess_text(columns, None)
             text, why = (text, why) if text else roles.guess_written(columns, ())
@@ -254,6 +289,31 @@ class Chosen:
             problems.append(Problem("data.label", message, "Pick another column for one of the two."))
             label = ""
         return cls(text, label, text_why, label_why, columns, tuple(problems), second, second_why)
+
+    @classmethod
+    def _with_tags(cls, table: Table, data: DataSpec, columns: tuple[ColumnFacts, ...]) -> Chosen:
+        """The columns of a task that gives tags: of texts, and of tags."""
+        known = with_defaults(data)
+        text, text_why = _told(known.text, data.text) if known.text in table.columns else guess_text(columns, None)
+        problems: list[Problem] = []
+        second, second_why = _pair(table, data, columns, text, "", problems)
+        if second and data.second is None:
+            (text, second), text_why = roles.guess_pair(columns, text, "")[:2], second_why
+        labels = tuple(dict.fromkeys(_in(table, name) or "" for name in data.labels))
+        why = "You chose them." if labels else ""
+        if not labels:
+            labels, why = tagging.guess(table, columns, (text, second))
+        if not text:
+            problems.append(Problem("data.text", text_why, "Pick the column that holds the texts."))
+        if not labels:
+            fix = "Pick the columns of tags, or choose the task Sort texts into classes."
+            problems.append(Problem("data.labels", why, fix))
+        if both := {text, second} & set(labels) - {""}:
+            message = f"Column {min(both)!r} is chosen as a text and as a tag."
+            problems.append(Problem("data.labels", message, "Take it off the columns of tags."))
+            labels = ()
+        label = tagging.own_name(table) if labels else ""
+        return cls(text, label, text_why, why, columns, tuple(problems), second, second_why, labels, why)
 
 
 def _pair(
@@ -320,7 +380,8 @@ def _no_column(field: str, told: str, table: Table) -> Problem:
 
 
 def _missing_in_test(table: Table, test: Table, chosen: Chosen) -> list[Problem]:
-    missing = [name for name in dict.fromkeys((chosen.text, chosen.label, chosen.second)) if name and name not in test.columns]
+    wanted_columns = dict.fromkeys((chosen.text, *chosen.label_columns, chosen.second))
+    missing = [name for name in wanted_columns if name and name not in test.columns]
     if not missing:
         return []
     wanted = " and ".join(repr(name) for name in missing)
@@ -337,7 +398,7 @@ def _missing_in_test(table: Table, test: Table, chosen: Chosen) -> list[Problem]
 
 
 def _unusable(rows: Usable, chosen: Chosen, target: str) -> list[Problem]:
-    column = next(one for one in chosen.columns if one.name == chosen.label)
+    column = next((one for one in chosen.columns if one.name == chosen.label), chosen.columns[0])
     if target == "class" and (problem := not_a_label(column)):
         return [problem]
     problems: list[Problem] = []
@@ -395,11 +456,15 @@ def in_words(values: pa.ChunkedArray) -> str:
     return f"Numbers from {least:.6g} to {most:.6g}, {mean:.3g} on average (standard deviation {spread:.3g})"
 
 
-def _unusable_test(rows: Usable, given: Usable, chosen: Chosen, origin: str) -> list[Problem]:
+def _unusable_test(rows: Usable, given: Usable, chosen: Chosen, origin: str, tags: Mapping[str, int]) -> list[Problem]:
     if len(given.texts) == 0:
         lost = ", ".join(f"{number:,} {reason}" for reason, number in given.dropped.items()) or "it is empty"
         fix = "Choose another test set, or none: then a part of the rows is kept for testing."
         return [Problem("data.test", f"{origin} has no usable rows: {lost}.", fix)]
+    if given.tags is not None:
+        unknown = [name for name in tagging.names(given.tags, Tags(())) if name not in tags]
+        message = f"{origin} has tags that no training row has: {listed(unknown)}. They are passed over."
+        return [Problem("data.test", message, "Name the tags as in the training rows.", "warning")] if unknown else []
     unseen = [name for name in given.classes() if name not in rows.classes()]
     if unseen and len(rows.texts):
         noun = "a class that does not stand" if len(unseen) == 1 else "classes that do not stand"
@@ -407,6 +472,11 @@ def _unusable_test(rows: Usable, given: Usable, chosen: Chosen, origin: str) -> 
         known = listed(list(rows.classes()))
         return [Problem("data.test", message, f"Name the classes as in the training rows ({known}), or remove these rows.")]
     return []
+
+
+def _shown_columns(table: Table, chosen: Chosen) -> list[str]:
+    """Those of the source; not the one that a row's tags are put into."""
+    return [name for name in table.columns if not (chosen.labels and name == chosen.label)]
 
 
 def _left_out_of_test(given: Usable) -> list[str]:

@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.numbers import numbers
+from engine.data.strata import strata
 from engine.data.table import Table, by_chunk, counted, without_tags
 
 ALIKE = "all rows"  # the label of each, where none is learnt
 NO_NUMBER = "with a label that is no number"
+NO_TAGS = "with a tag that is missing or cannot be read"
 # What programs write for "nothing here". "None" and "NA" may be meant as class names and stay.
 MISSING = ("nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A")
 
@@ -30,10 +32,11 @@ class Usable:
     second: pa.ChunkedArray | None = None  # what is read beside the text; "" where there is nothing
     answers: pa.ChunkedArray | None = None  # texts to be written; the labels are all alike then
     values: pa.ChunkedArray | None = None  # numbers to be learnt, float64; the labels are all alike then
+    tags: pa.ChunkedArray | None = None  # lists of tags as JSON; the labels are what the split keeps in its share then
 
     def at(self, keep: pa.Array | pa.ChunkedArray) -> Usable:
         """The rows where this mask is true."""
-        more = (None if one is None else one.filter(keep) for one in (self.beside, self.second, self.answers, self.values))
+        more = (None if one is None else one.filter(keep) for one in (self.beside, self.second, self.answers, self.values, self.tags))
         return Usable(self.texts.filter(keep), self.labels.filter(keep), self.numbers.filter(keep), self.dropped, self.notes, *more)
 
     def classes(self) -> dict[str, int]:
@@ -48,7 +51,7 @@ def usable(
     """The rows of this table that have a text and a label. `beside`: a column that is kept with them where the table has it.
 
     Where something is to be written `label` is its column, which may be that of the text; where a number is learnt, rows whose label
-    is none are left out.
+    is none are left out. Of tags it is the column that `tags.with_tags` makes.
     """
     texts, tagged = without_tags(table.column(text)) if clean_html else (table.column(text), 0)
     told = table.column(label)
@@ -60,7 +63,7 @@ def usable(
     measured = labelled if values is None else pc.and_(labelled, pc.is_valid(values))
     keep = pc.and_(measured, written)
     dropped = dict(table.left_out)
-    lacks = "with nothing to be written" if target in ("text", "nothing") else "without a label"
+    lacks = {"text": "with nothing to be written", "nothing": "with nothing to be written", "tags": NO_TAGS}.get(target, "without a label")
     reasons = {lacks: pc.invert(labelled), NO_NUMBER: pc.and_not(labelled, measured), "with an empty text": pc.and_not(measured, written)}
     for reason, rows in reasons.items():
         if count := pc.sum(rows).as_py():
@@ -79,6 +82,8 @@ def usable(
         found = found.at(keep)
     if target == "class":
         return found
+    if target == "tags":
+        return replace(found, tags=found.labels, labels=strata(found.labels))
     if clean_html and target == "text" and label != text:
         found = replace(found, labels=without_tags(found.labels)[0])
     alike = pa.chunked_array([pa.repeat(pa.scalar(ALIKE), len(found.texts))])
@@ -105,7 +110,7 @@ def _length(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 def pooled(first: Usable, second: Usable) -> Usable:
     """Both, one after the other, as if they had been one table."""
-    return Usable(
+    made = Usable(
         _joined(first.texts, second.texts),
         _joined(first.labels, second.labels),
         _joined(first.numbers, second.numbers),
@@ -118,9 +123,11 @@ def pooled(first: Usable, second: Usable) -> Usable:
                 (first.second, second.second),
                 (first.answers, second.answers),
                 (first.values, second.values),
+                (first.tags, second.tags),
             )
         ),
     )
+    return made if made.tags is None else replace(made, labels=strata(made.tags))
 
 
 def _joined(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pa.ChunkedArray:

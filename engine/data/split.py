@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.data import corrected
-from engine.data.fixes import mended
+from engine.data import corrected, tags
+from engine.data.fixes import mended, reshaped
 from engine.data.grouping import parts_of_groups
 from engine.data.layout import Layout, beside, laid_out
 from engine.data.numbers import Scale
@@ -77,11 +77,12 @@ class Rows:
     second: list[str] | None = None  # what stands beside the text: a context, an input, the other of a pair
     answers: list[str] | None = None  # texts to be written; `labels` say nothing then
     values: list[float] | None = None  # numbers to be learnt; likewise
+    tags: list[tuple[int, ...]] | None = None  # 1 for each tag of Prepared.classes that the row has, else 0; likewise
 
     @property
     def targets(self) -> list[Any]:
-        """What is learnt of each row: a class id or a number."""
-        return self.labels if self.values is None else self.values
+        """What is learnt of each row: a class id, a number or tags."""
+        return self.tags if self.tags is not None else self.labels if self.values is None else self.values
 
     def spelt(self) -> Texts:
         return Texts(self.texts, self.second, self.answers)
@@ -109,10 +110,17 @@ def class_names(classes: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(classes))
 
 
-def check(classes: dict[str, int], split: Split, layout: Layout | None = None, *, has_test: bool = False) -> tuple[Problem, ...]:
-    """What keeps these classes from being split so, or makes the result doubtful: too few rows or groups, a class missing in a part."""
-    problems = []
+def check(
+    classes: dict[str, int], split: Split, layout: Layout | None = None, *, has_test: bool = False, of_tags: bool = False
+) -> tuple[Problem, ...]:
+    """What keeps these classes from being split so, or makes the result doubtful: too few rows or groups, a class missing in a part.
+
+    `of_tags`: they are combinations of tags, none of which need stand in every part.
+    """
+    problems: list[Problem] = []
     needed = 3 * len(classes)
+    if of_tags:
+        return tuple(_check_folds({}, split, layout)) if split.folds is not None else ()
     if split.max_rows is not None and split.max_rows < needed:
         message = f"At most {split.max_rows:,} rows are too few for {len(classes):,} classes: 3 of each are needed."
         problems.append(Problem("settings.max_rows", message, f"Set max_rows to {needed:,} or more, or leave it empty."))
@@ -286,10 +294,12 @@ def prepare(
     text: str | None = None,
     label: str | None = None,
     second: str | None = None,
+    labels: tuple[str, ...] = (),
 ) -> Prepared:
     """Texts and class ids of every part; `text` and `label` are the columns that were decided on. Raises Refused as `profile` does."""
     table, test = load(data, home=home, token=token, limit_bytes=limit_bytes)
-    return parted(table, test, data, split, corrected.opened(data.corrections, home), text=text, label=label, second=second)
+    corrections = corrected.opened(data.corrections, home)
+    return parted(table, test, data, split, corrections, text=text, label=label, second=second, labels=labels)
 
 
 def parted(
@@ -302,16 +312,20 @@ def parted(
     text: str | None = None,
     label: str | None = None,
     second: str | None = None,
+    labels: tuple[str, ...] = (),
 ) -> Prepared:
     """As `prepare`, of tables that are open."""
-    data = replace(data, text=text or data.text, label=label or data.label, second=data.second if second is None else second)
+    data = replace(data, text=text or data.text, label=label or data.label, labels=labels or data.labels)
+    data = data if second is None else replace(data, second=second)
     data = with_own_names(table, data)
     facts, problems = inspect(table, test, data, clean_html=split.clean_html, corrections=corrections)
     has_test = facts.given_test is not None and split.folds is None
-    problems += check(facts.classes, split, facts.layout, has_test=has_test)
+    problems += check(facts.classes, split, facts.layout, has_test=has_test, of_tags=bool(facts.tags))
     if any(problem.severity == "error" for problem in problems):
         raise Refused(*problems)
-    made = mended(table, test, data, facts.text, facts.label)
+    whole = reshaped(table, data.fixes)
+    told_tags = tags.Tags.of(whole, facts.labels) if facts.labels else None
+    made = mended(table, test, data, facts.text, facts.label, told_tags)
     table, test = made.table, made.test
     how: dict[str, Any] = {"clean_html": split.clean_html, "beside": beside(data), "second": facts.second, "target": data.target}
     rows = usable(table, facts.text, facts.label, **how)
@@ -323,21 +337,24 @@ def parted(
     names = rows.labels.to_pylist()
     parts = split_rows(names, split, has_test=has_test, layout=layout)
     ids = {name: number for number, name in enumerate(classes)}
-    train, validation, tested = (_rows(rows, parts[part], ids) for part in ("train", "validation", "test"))
+    train, validation, tested = (_rows(rows, parts[part], ids, tuple(facts.tags)) for part in ("train", "validation", "test"))
     if given is not None and has_test:
-        tested = _rows(given, picked(given.labels.to_pylist(), split.max_rows, split.split_seed), ids)
+        tested = _rows(given, picked(given.labels.to_pylist(), split.max_rows, split.split_seed), ids, tuple(facts.tags))
     by_key = {one.key: one for one in corrections}
     train, validation, tested = (corrected.applied(part, classes, by_key) for part in (train, validation, tested))
+    if facts.tags:
+        classes = tuple(facts.tags)
     return Prepared(classes, train, validation, tested, fingerprint(table, test, corrections), facts.notes)
 
 
-def _rows(rows: Usable, places: list[int], ids: dict[str, int]) -> Rows:
-    """The rows at these places, which ascend."""
+def _rows(rows: Usable, places: list[int], ids: dict[str, int], names: tuple[str, ...]) -> Rows:
+    """The rows at these places, which ascend. `names` of the tags, where there are any."""
     at = pa.array(places, pa.int64())
-    labels = [ids[name] for name in rows.labels.take(at).to_pylist()]
+    labels = [ids.get(name, 0) if rows.tags is not None else ids[name] for name in rows.labels.take(at).to_pylist()]
     second, answers = (None if one is None else _taken(one, places) for one in (rows.second, rows.answers))
     values = None if rows.values is None else rows.values.take(at).to_pylist()
-    return Rows(_taken(rows.texts, places), labels, rows.numbers.take(at).to_pylist(), second, answers, values)
+    tagged = None if rows.tags is None else tags.rows_of(rows.tags.take(at).to_pylist(), names)
+    return Rows(_taken(rows.texts, places), labels, rows.numbers.take(at).to_pylist(), second, answers, values, tagged)
 
 
 def _taken(texts: pa.ChunkedArray, places: list[int]) -> list[str]:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from engine.baselines import Answered
     from engine.data.split import Prepared
     from engine.resampling import Figure
-    from engine.told import Told
+    from engine.told import Part, Told
 
 
 Pieces = list[tuple[str, bool]]  # a row's words, and whether they are learnt
-# What the target column holds: a class, a number, a text to be written; "nothing": the text itself is learnt.
-Target = Literal["class", "number", "text", "nothing"]
+# What the target column holds: a class, a number, a text to be written; "tags": any of several, of one column or of many; "nothing": the
+# text itself is learnt.
+Target = Literal["class", "number", "tags", "text", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,15 @@ class Judges:
     figures: Callable[[Any, Sequence[Any], Sequence[str]], tuple[Figure, ...]]  # (answers, targets, classes) -> the headline first
     rivals: tuple[Callable[[Prepared], Answered], ...]
     sentence: Callable[[Sequence[Told]], str]
-    warnings: Callable[[Any, Sequence[Any]], tuple[str, ...]]  # (answers, targets) -> what is wrong with them, a sentence each
+    warnings: Callable[[Any, Sequence[Any], Sequence[str]], tuple[str, ...]]  # (answers, targets, classes) -> what is wrong with them
     spelt: Callable[[Any, Sequence[str]], str]  # (one answer or target, classes) -> as a person reads it
     untuned: bool  # whether what the untuned model says means anything
+    threshold: Callable[[Any, Sequence[Any]], float] | None = (
+        None  # (answers, targets of validation rows) -> from which chance on it is yes
+    )
+    parts: Callable[[Any, Sequence[Any], Sequence[str]], tuple[Part, ...]] | None = (
+        None  # (answers, targets, classes) -> each class's figures
+    )
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Task:
     counted: Callable[[Sequence[Sequence[int]]], int]  # of so many things (rows, or tokens learnt) `learn` gives the mean
     answers: Callable[..., np.ndarray]  # (model, tokenizer, rows, classes=, batch_size=, …) -> (rows, …)
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
-    balanced: Callable[[Sequence[int], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
+    balanced: Callable[[Sequence[Any], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
     loss_unit: str = "nats a row"  # of the mean that `learn` gives, as it stands at an axis
     logits: int = 0  # tokens of a row at most, behind which all words of the vocabulary are scored
     writes: Writes | None = None

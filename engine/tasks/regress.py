@@ -112,7 +112,7 @@ def sentence(figures: Sequence[Told]) -> str:
     return " ".join(parts)
 
 
-def warnings(answers: Any, targets: Sequence[float]) -> tuple[str, ...]:
+def warnings(answers: Any, targets: Sequence[float], classes: Sequence[str]) -> tuple[str, ...]:
     """Answers that hardly differ."""
     import numpy as np
 

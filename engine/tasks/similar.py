@@ -198,7 +198,7 @@ def sentence(figures: Sequence[Told]) -> str:
     return " ".join(parts)
 
 
-def warnings(answers: Any, targets: Sequence[float]) -> tuple[str, ...]:
+def warnings(answers: Any, targets: Sequence[float], classes: Sequence[str]) -> tuple[str, ...]:
     import numpy as np
 
     if np.std(answers) < 1e-3:

@@ -74,7 +74,7 @@ def test_how_far_it_is_stands_in_words_and_as_a_bar() -> None:
 
 def test_a_path_becomes_the_file_and_forgets_what_belonged_to_the_last(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert own_path.on_path(studio, 2, ' "~/a b.csv" ') == ("file:/home/me/a b.csv", "", None, None, None, "", "")
+    assert own_path.on_path(studio, 2, ' "~/a b.csv" ') == ("file:/home/me/a b.csv", "", None, None, None, [], "", "")
     kept, problem, *_ = own_path.on_path(studio, 2, "  ")
     assert kept == gr.skip()
     assert "no path yet" in problem

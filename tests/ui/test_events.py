@@ -96,7 +96,7 @@ def test_pasted_rows_become_a_file_of_the_home_and_none_are_refused(tmp_path: Pa
     nothing = train_events.on_paste(studio, 4, "  \n")
     assert nothing[0] == gr.skip()
     assert "no rows yet" in nothing[2]
-    assert len(nothing) == 10
+    assert len(nothing) == 11
 
 
 def test_a_gguf_file_that_is_handed_over_becomes_the_model_and_another_file_is_refused(tmp_path: Path) -> None:

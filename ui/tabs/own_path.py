@@ -33,15 +33,15 @@ def on_path(studio: Studio, forgotten: int, path: str) -> tuple[Any, ...]:
     """The file at this path, and so many fields emptied that belonged to the last one. Whether it can be opened shows with the preview."""
     told = path.strip().strip("\"'")
     if not told:
-        return gr.skip(), words.problem(NOTHING_TOLD), *(gr.skip() for _ in range(3 + forgotten))
+        return gr.skip(), words.problem(NOTHING_TOLD), *(gr.skip() for _ in range(4 + forgotten))
     try:
         whole = str(Path(told).expanduser().absolute())
     except RuntimeError:  # "~nobody"
         whole = told
     studio.facts.chosen_again(f"{FILE}{whole}")
-    return f"{FILE}{whole}", "", None, None, None, *([""] * forgotten)
+    return f"{FILE}{whole}", "", None, None, None, [], *([""] * forgotten)
 
 
 def wire(studio: Studio, part: dict[str, Any], told: list[Any], redraw: dict[str, Any], once: dict[str, Any]) -> None:
-    """`told`: the fields of the file, of what is wrong with it, of text and label, and those that belonged to the last file."""
-    gr.on([part["path"].submit, part["take"].click], bind(on_path, studio, len(told) - 4), part["path"], told, **once).then(**redraw)
+    """`told`: the fields of the file, of what is wrong with it, of the columns, and those that belonged to the last file."""
+    gr.on([part["path"].submit, part["take"].click], bind(on_path, studio, len(told) - 6), part["path"], told, **once).then(**redraw)

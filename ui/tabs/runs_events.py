@@ -174,7 +174,7 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
     if told is not None:
         return [
             account.verdict(told),
-            account.figures(told),
+            account.figures(told) + account.parts(told),
             gr.update(visible=False),
             "",
             account.samples(told),

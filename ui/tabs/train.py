@@ -194,11 +194,14 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
             fields["second"] = gr.Dropdown(
                 [NO_COLUMN], value=None, label="Column read beside it", visible=False, elem_id="second-column", **column
             )
+        fields["labels"] = gr.Dropdown(
+            [], value=[], label="Columns of tags", multiselect=True, visible=False, elem_id="labels-columns", allow_custom_value=True
+        )
         template = next(knob for task in studio.tasks.values() for knob in knobs_of(task.knobs) if knob.name == TEMPLATE)
         parts["template"] = form.widget(template, shown=False)
         parts["row_preview"] = gr.HTML("", elem_id="row-preview", elem_classes=["slot"])
         parts |= doctor_events.build()
-        for name in ("fixes", "guessed_text", "guessed_label", "guessed_second"):
+        for name in ("fixes", "guessed_text", "guessed_label", "guessed_second", "guessed_labels"):
             fields[name] = gr.Textbox(visible=False)
         _slot(parts, "columns")
         fields["resplit"] = gr.Checkbox(

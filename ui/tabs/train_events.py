@@ -52,6 +52,7 @@ SLOT_OF = {
     "data.second": "columns",
     "task": "columns",
     "data.label": "columns",
+    "data.labels": "columns",
     "data.group": "split",
     "data.time": "split",
 }
@@ -65,7 +66,7 @@ def wire(studio: Studio, train: Train) -> None:
     seen = {**quiet, "show_progress": "minimal", "show_progress_on": [train.facts]}
     everything = [train.token, *train.inputs]
     redraw = redrawing(studio, train)
-    columns = [field["text"], field["label"], field["second"]]
+    columns = [field["text"], field["label"], field["second"], field["labels"]]
 
     parts = [
         part["upload"],
@@ -96,7 +97,7 @@ def wire(studio: Studio, train: Train) -> None:
     train.uncorrect.click(lambda: "", None, field["corrections"], **once).then(**redraw, **seen)
     looked = [field[name] for name in ("sheet", "header", "resplit", "split_by", "split_column")]
     gr.on([one.input for one in (*splits, *columns, *looked)], **redraw, **seen)
-    field["task"].input(lambda: (None, None, None), None, columns, **once).then(**redraw, **seen)
+    field["task"].input(lambda: (None, None, None, []), None, columns, **once).then(**redraw, **seen)
 
     another: dict[str, Any] = {"fn": bind(on_model, studio), "inputs": field["model"], "outputs": [part["other_model"], part["token"]]}
     field["model"].input(**another, **quiet).then(**redraw, **quiet)
@@ -153,7 +154,8 @@ def outputs(train: Train) -> list[Any]:
         train.start,
         *arriving.outputs(train),
     ]
-    columns = [train.fields[name] for name in ("task", "text", "label", "second", "guessed_text", "guessed_label", "guessed_second")]
+    guessed = ("guessed_text", "guessed_label", "guessed_second", "guessed_labels")
+    columns = [train.fields[name] for name in ("task", "text", "label", "second", "labels", *guessed)]
     columns += [train.fields["split_by"], train.fields["split_column"]]
     columns += [train.rows["file"], train.fields["sheet"]]
     chosen = [*columns, train.rows["resplit"], train.rows["second"], train.second, train.rows["corrections"], train.rows["suggestion"]]
@@ -174,7 +176,7 @@ def on_source(kind: str) -> tuple[Any, ...]:
     """Another kind of data: show its fields, and forget columns that belonged to the last."""
     token = gr.update(visible=True) if kind == request.HUB else gr.skip()
     shown = *(gr.update(visible=kind == request.UPLOAD) for _ in range(2)), gr.update(visible=kind == request.HUB)
-    return *shown, token, None, None, None, False, request.CHANCE, None, ""
+    return *shown, token, None, None, None, [], False, request.CHANCE, None, ""
 
 
 def on_model(studio: Studio, model: str) -> tuple[Any, Any]:
@@ -208,16 +210,16 @@ def on_upload(studio: Studio, forgotten: int, path: str) -> tuple[Any, ...]:
     try:
         kept = studio.add_upload(path, Path(path).name)
     except Refused as refused:
-        return gr.skip(), None, words.problems(refused.problems), *(gr.skip() for _ in range(3 + forgotten))
+        return gr.skip(), None, words.problems(refused.problems), *(gr.skip() for _ in range(4 + forgotten))
     finally:
         Path(path).unlink(missing_ok=True)
-    return kept, None, "", None, None, None, *([""] * forgotten)
+    return kept, None, "", None, None, None, [], *([""] * forgotten)
 
 
 def on_paste(studio: Studio, forgotten: int, text: str) -> tuple[Any, ...]:
     """The rows that were pasted as a file in the home, as an uploaded one; refused where there are none."""
     if not text.strip():
-        return gr.skip(), gr.skip(), words.problems([NOTHING_PASTED]), *(gr.skip() for _ in range(3 + forgotten))
+        return gr.skip(), gr.skip(), words.problems([NOTHING_PASTED]), *(gr.skip() for _ in range(4 + forgotten))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "Pasted rows.txt"
         path.write_text(text, "utf-8")
@@ -228,7 +230,7 @@ def on_hub_id(studio: Studio, hub_id: str, token: str, asked: str) -> tuple[Any,
     """The subsets and splits of a data set, to choose from. What is wrong with the id shows with the next preview."""
     name = hub_id.strip()
     if name == asked:
-        return (gr.skip(),) * 7
+        return (gr.skip(),) * 8
     try:
         layout = studio.hub_layout(name, token or None) if name else {}
     except Refused:
@@ -241,6 +243,7 @@ def on_hub_id(studio: Studio, hub_id: str, token: str, asked: str) -> tuple[Any,
         None,
         None,
         None,
+        [],
     )
 
 
@@ -289,7 +292,7 @@ def draw(
     if found.arriving is not None:
         label, problems = "Reading the data …", tuple(one for one in problems if one.field not in ("data.source", "data.test"))
     columns = [(f"{one.name} · {_about(one)}", one.name) for one in data.columns] if data else []
-    guessed = ((data.text, spec.data.text), (data.label, spec.data.label), (data.second, spec.data.second)) if data else (("", ""),) * 3
+    guessed = _guessed(spec, data)
     slots = {name: [one for one in problems if _slot(one) == name] for name in SLOTS}
     return [
         cards.facts(data),
@@ -322,6 +325,15 @@ def draw(
     ]
 
 
+def _guessed(spec: specs.RunSpec, data: DataFacts | None) -> tuple[tuple[str, Any], ...]:
+    """Of each column what was guessed, and what a person chose."""
+    if data is None:
+        return (("", ""),) * 4
+    asked, label = spec.data, "" if data.labels else data.label
+    own = ((data.text, asked.text), (label, asked.label), (data.second, asked.second))
+    return *own, (request.as_text(data.labels) if data.labels else "", asked.labels)
+
+
 def _sheets(data: DataFacts | None) -> Any:
     """The sheets to choose from, where there are several; the first is taken by itself."""
     if data is None or len(data.sheets) < 2:
@@ -346,11 +358,15 @@ def _columns(
         gr.update(info=task.summary if task else ""),
         gr.update(choices=columns, label=text, value=(data.text if data else None) or told["text"], info=data.text_why if data else ""),
         gr.update(
-            choices=columns, label=label, value=(data.label if data else None) or told["label"], info=data.label_why if data else "",
-            visible=not alone,
+            choices=columns, label=label, value=None if target == "tags" else (data.label if data else None) or told["label"],
+            info=data.label_why if data else "", visible=not alone and target != "tags",
         ),
         gr.update(
             choices=beside, value=second, visible=beside_it, info=data.second_why if data else "",
+        ),
+        gr.update(
+            choices=[name for _, name in columns], value=(list(data.labels) if data else None) or told["labels"] or [],
+            visible=target == "tags", info=data.labels_why if data else "",
         ),
     ]  # fmt: skip
 
@@ -419,7 +435,13 @@ def on_suggestion(studio: Studio, train: Train, token: str, *values: Any) -> lis
     recipe = _recipe(studio, request.run_spec(told, train.offer))
     dataset = studio.catalog.dataset(recipe.data) if recipe and recipe.data else None
     if dataset:
-        told |= {"data": dataset.source, "text": dataset.text, "label": dataset.label, "resplit": recipe.resplit if recipe else False}
+        told |= {
+            "data": dataset.source,
+            "text": dataset.text,
+            "label": dataset.label,
+            "labels": [],
+            "resplit": recipe.resplit if recipe else False,
+        }
     if recipe:
         chosen = {"model": recipe.model, "method": recipe.method, "task": recipe.task}
         told |= {name: value or told[name] for name, value in chosen.items()}

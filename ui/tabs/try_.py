@@ -11,6 +11,7 @@ import gradio as gr
 
 from engine.errors import Problem, Refused
 from ui import tables, words
+from ui.account import given_from
 from ui.border import bind
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ ONE, MANY = "One text", "One text a line"
 SLOW = "The first answer takes some seconds: the model is loaded into a process of its own, which ends when idle."
 MOST_LINES = 500
 TEXT_SHOWN = 400  # characters
+MOST_TAGS = 6  # with a column of their own where several texts are asked about
 SECOND = "This run reads pairs: what stands beside the text …"
 NOTHING = Problem("try", "There is no text yet.", "Type or paste one.")
 NO_MODEL = Problem("try", "No model is chosen.", "Finish a run on Train; then choose it here.")
@@ -74,7 +76,8 @@ def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str, 
     finished = [one for one in studio.runs() if one.state == "finished" and studio.sorts(one.id)]
     ids = [one.id for one in finished]
     value = next((one for one in (run_id, chosen) if one in ids), ids[0] if ids else None)
-    named = [(f"{one.name} · {words.percent(one.accuracy)}" if one.accuracy is not None else one.name, one.id) for one in finished]
+    figures = [words.percent(one.accuracy) if one.accuracy is not None else one.figure for one in finished]
+    named = [(f"{one.name} · {figure}" if figure else one.name, one.id) for one, figure in zip(finished, figures, strict=True)]
     nothing = '<p>No run has finished yet. <a href="?place=train" data-place="train">Start one on Train.</a></p>'
     return gr.update(choices=named, value=value), "" if finished else nothing, gr.update(interactive=bool(finished))
 
@@ -117,25 +120,38 @@ def _beside(seconds: list[str], count: int) -> list[str]:
 
 def bars(prediction: Prediction) -> str:
     """The label, then every class's probability as a bar, highest first."""
-    ordered = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+    ordered, least = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1]), prediction.threshold
+    given = {name: "" if least is None else "given" if share >= least else "not given" for name, share in ordered}
     chart = ordered and tables.bars(
-        "Probability of each class", ((name, share, words.percent(share), "") for name, share in ordered), wide=True
+        "Probability of each class" if least is None else "Chance of each tag",
+        ((name, share, words.percent(share), given[name]) for name, share in ordered),
+        wide=True,
     )
     took = milliseconds(prediction.milliseconds)
+    if least is not None:
+        took = f"{given_from(least)} {took}"
     return f'<p class="sentence" role="status">{escape(prediction.label)}</p>{chart or ""}<p class="soft">{took}</p>'
 
 
 def table(texts: Sequence[str], told: Sequence[Prediction]) -> str:
     """A line each; what lies beyond the bound is said."""
-    columns = (tables.Column("Text", style="text"), tables.Column("It says", style="label"), tables.Column("Sure", number=True))
+    tags = list(told[0].probabilities) if told and told[0].threshold is not None else []
+    sure = [tables.Column(name, number=True) for name in tags[:MOST_TAGS]] or [tables.Column("Sure", number=True)]
+    columns = (tables.Column("Text", style="text"), tables.Column("It says", style="label"), *sure)
     rows = (
-        (tables.cut(text, TEXT_SHOWN), escape(one.label), words.percent(max(one.probabilities.values())) if one.probabilities else "")
-        for text, one in zip(texts, told, strict=False)
+        (tables.cut(text, TEXT_SHOWN), escape(one.label), *_sure(one, tags[:MOST_TAGS])) for text, one in zip(texts, told, strict=False)
     )
     left = len(texts) - len(told)
     more = f"{words.counted(left, 'line')} more than the {MOST_LINES} that fit here were left out. " if left > 0 else ""
     each = milliseconds(sum(one.milliseconds for one in told) / max(1, len(told)))
     return f'{tables.table("Answers", columns, rows)}<p class="soft">{more}{words.counted(len(told), "text")}, {each} each</p>'
+
+
+def _sure(one: Prediction, tags: Sequence[str]) -> list[str]:
+    """Each tag's chance; without tags that of the likeliest class."""
+    if tags:
+        return [words.percent(one.probabilities[name]) for name in tags]
+    return [words.percent(max(one.probabilities.values())) if one.probabilities else ""]
 
 
 def milliseconds(number: float) -> str:
