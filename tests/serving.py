@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import machine
+
 ROOT = Path(__file__).parents[1]
 LOOK = "import app, os, sys; app.serve(app.options(sys.argv[1:], os.environ), dispatch=False)"
 
@@ -26,12 +28,17 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *flags: str, port: int | None = None, dispatch: bool = True, **environment: str) -> Iterator[Served]:
+def serving(
+    home: Path, *flags: str, port: int | None = None, dispatch: bool = True, fresh: bool = False, **environment: str
+) -> Iterator[Served]:
     """Starts the app on a home and a free port of this machine, and ends it afterwards. Raises AssertionError if it does not come up.
 
-    Without `dispatch` it leaves runs as they are written, so that a run can stand still at work without a process behind it.
+    The home knows the machine's speed; `fresh` leaves that to the app. Without `dispatch` it leaves runs as they are written, so that
+    a run can stand still at work without a process behind it.
     """
     port = port or free_port()
+    if not fresh:
+        machine.settle(home)
     start = ["app.py"] if dispatch else ["-c", LOOK]
     command = [sys.executable, *start, "--port", str(port), "--home", str(home), *flags]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("SHUR_", "SPACE_", "GRADIO_"))}

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.augment import NOISE, SYNONYMS, Augmentation, made_rows, making, noise, stand_ins
@@ -38,7 +38,6 @@ def stripped(letter: str) -> str:
     return "".join("*" if one in noise.TAKEN_FOR else one for one in letter)
 
 
-@settings(deadline=None)
 @given(texts, st.integers(0, 10_000))
 def test_a_slip_moves_drops_or_doubles_whole_letters_and_leaves_every_sign_where_it_hangs(text: str, seed: int) -> None:
     made = noise.noised(text, 0.5, Random(seed))
@@ -60,7 +59,6 @@ def test_a_slip_moves_drops_or_doubles_whole_letters_and_leaves_every_sign_where
         assert stripped(ours[-1]) == stripped(theirs[-1]), "so does the last"
 
 
-@settings(deadline=None)
 @given(texts, st.integers(0, 10_000))
 def test_the_same_seed_slips_in_the_same_places(text: str, seed: int) -> None:
     assert noise.noised(text, 0.3, Random(seed)) == noise.noised(text, 0.3, Random(seed))
@@ -153,7 +151,6 @@ WORDS = ["wonderful", "terrible", "actors", "khub", "ভালো", "খার�
 rows = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join), min_size=1, max_size=12)
 
 
-@settings(deadline=None)
 @given(rows, rows, st.sampled_from([NOISE, SYNONYMS]), st.integers(0, 100))
 def test_every_made_row_is_new_keeps_its_label_and_stands_in_no_other_part(train: list[str], test: list[str], kind: str, seed: int) -> None:
     assume(train)

@@ -44,7 +44,7 @@ def test_the_error_of_a_worked_example() -> None:
 
 
 @given(rows=st.integers(1, 300), seed=st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_bins_are_those_of_scikit_learn(rows: int, seed: int) -> None:
     labels, chances = drawn(rows, seed, 2.0)
     sure, right = chances.max(axis=1), chances.argmax(axis=1) == labels
@@ -83,7 +83,7 @@ def test_a_temperature_is_not_learnt_where_the_rows_cannot_tell() -> None:
 
 
 @given(temperature=st.floats(0.2, 10), seed=st.integers(0, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_cooling_changes_no_answer_and_is_the_softmax_of_the_divided_logits(temperature: float, seed: int) -> None:
     logits = np.random.default_rng(seed).standard_normal((20, 3)) * 3
     cooled = calibration.cooled(softmax(logits), temperature)
@@ -92,7 +92,7 @@ def test_cooling_changes_no_answer_and_is_the_softmax_of_the_divided_logits(temp
 
 
 @given(whole=st.integers(1, 5000), share=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_interval_of_a_share_is_that_of_statsmodels(whole: int, share: float) -> None:
     part = round(share * whole)
     low, high = proportion_confint(part, whole, method="wilson")
@@ -117,7 +117,7 @@ def test_the_intervals_of_a_share_and_of_two_models_cover_the_truth_about_95_tim
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_mcnemar_is_that_of_statsmodels(one: int, other: int) -> None:
     assert scoring.compare(one, other) == pytest.approx(mcnemar([[50, one], [other, 9]], exact=True).pvalue if one + other else 1.0)
 
@@ -132,7 +132,7 @@ def test_at_a_threshold_the_answered_share_and_how_much_of_it_is_right() -> None
 
 
 @given(rows=st.integers(2, 200), seed=st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_precision_over_recall_is_that_of_scikit_learn(rows: int, seed: int) -> None:
     dice = np.random.default_rng(seed)
     truly, chance = dice.random(rows) < 0.4, dice.random(rows).round(1)  # many ties

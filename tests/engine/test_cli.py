@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from engine.models import EMBEDDED
 from engine.processes import REPOSITORY
 from engine.spec import DataSpec, RunSpec, from_json, to_json
 from engine.store import Store
-from tests import looks
+from tests import looks, machine
 from tests.engine.test_supervisor import APP
 from tests.tiny import tiny
 from tests.ui import homes
@@ -30,9 +29,8 @@ LONG = ("--set", "epochs=100", "--set", "patience=0", "--set", "max_length=64")
 
 
 @pytest.fixture(autouse=True)
-def _engine_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measured: Path) -> None:
-    (tmp_path / "home" / "cache").mkdir(parents=True)
-    shutil.copy(measured, tmp_path / "home" / "cache")
+def _engine_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine.settle(tmp_path / "home")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("SHUR_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("HF_TOKEN", raising=False)

@@ -25,7 +25,7 @@ PIECES = (
 CODECS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1")
 WHOLE = {**{name: make() for name, make in KINDS.items()}, "aclImdb.zip": folders()}
 quick = settings(
-    max_examples=200, derandomize=True, deadline=None, database=None,
+    max_examples=200, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 

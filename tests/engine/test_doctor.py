@@ -226,7 +226,7 @@ def test_what_is_cut_is_told_in_share_and_price_and_only_where_it_is() -> None:
 @given(
     st.lists(st.text(max_size=20) | st.none(), min_size=2, max_size=40), st.lists(st.sampled_from(["a", "A", "b ", "", None])), st.data()
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_rows_and_no_fixes_upset_it(texts: list[str | None], labels: list[str | None], data: st.DataObject) -> None:
     rows: list[tuple[str | None, ...]] = [(text, labels[at % len(labels)] if labels else "a") for at, text in enumerate(texts)]
     checkup = examine(table(rows), table(rows[:1]), SPEC)

@@ -53,7 +53,7 @@ def answers(count: int, classes: int, right: float, seed: int) -> tuple[np.ndarr
     labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
     seed=st.integers(0, 10_000),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_figures_are_those_of_scikit_learn(labels: list[int], seed: int) -> None:
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(5), len(labels))
     predicted = probabilities.argmax(axis=1)
@@ -134,7 +134,7 @@ def test_mcnemar_gives_the_published_p() -> None:
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_mcnemar_is_the_binomial_test(one: int, other: int) -> None:
     expected = binomtest(one, one + other).pvalue if one + other else 1.0
     assert scoring.compare(one, other) == pytest.approx(expected, rel=1e-6, abs=1e-250)  # SciPy gives 0 from somewhere below

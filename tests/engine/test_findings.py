@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +16,14 @@ from engine.errors import Refused
 from engine.studio import Studio
 from engine.study import Budget
 from engine.varied import by_shares, in_folds
+from tests import machine
 from tests.engine.test_study import BASE, judged_run
 from tests.ui import homes
 
 
 @pytest.fixture
-def looking(tmp_path: Path, measured: Path) -> Studio:
-    (tmp_path / "home" / "cache").mkdir(parents=True)
-    shutil.copy(measured, tmp_path / "home" / "cache")
-    return Studio(tmp_path / "home", dispatch=False)
+def looking(tmp_path: Path) -> Studio:
+    return Studio(machine.settle(tmp_path / "home"), dispatch=False)
 
 
 def answers(right: float, rows: int = 400, seed: int = 0) -> Answers:

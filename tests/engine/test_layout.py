@@ -41,7 +41,7 @@ SPLITS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=ROWS, split=SPLITS, has_test=st.booleans())
 def test_no_group_stands_in_two_parts_and_the_sizes_are_those_foretold(
     rows: list[tuple[int, int]], split: Split, *, has_test: bool
@@ -63,7 +63,7 @@ def test_no_group_stands_in_two_parts_and_the_sizes_are_those_foretold(
     assert len(every) == len(set(every))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(counts=st.dictionaries(st.sampled_from("abcdef"), st.integers(2, 60), min_size=2), folds=st.integers(2, 6), seed=st.integers(0, 5))
 def test_every_row_is_tested_in_exactly_one_fold_and_the_folds_are_of_one_size(counts: dict[str, int], folds: int, seed: int) -> None:
     labels = [name for name, count in counts.items() for _ in range(count)]

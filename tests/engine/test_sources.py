@@ -298,7 +298,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(mutated(), st.binary(max_size=400)))
 def test_any_damage_gives_a_table_or_a_refusal_never_another_error(tmp_path: Path, content: bytes) -> None:
     try:

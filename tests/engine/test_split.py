@@ -20,7 +20,7 @@ COUNTS = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(
 SHARES = st.floats(0.01, 0.4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     counts=COUNTS,
     validation=SHARES,
@@ -48,7 +48,7 @@ def test_the_sizes_foretold_are_those_of_the_split(
                 assert within == ({"train", "validation", "test"} if given_test is None else {"train", "validation"})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(counts=COUNTS, validation=SHARES, test=SHARES)
 def test_a_part_is_off_its_share_by_the_rounding_alone(counts: dict[str, int], validation: float, test: float) -> None:
     sizes = split_sizes(counts, None, Split(validation_share=validation, test_share=test), resplit=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from engine.predict import Predictor
 from engine.processes import REPOSITORY
 from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
+from tests import machine
 from tests.engine.test_predict import toy
 from tests.engine.test_supervisor import TOY, until
 from tests.hub import TOKEN, Hub
@@ -36,12 +36,9 @@ SAMPLE = RunSpec(DataSpec("sample:film-reviews-en"), EMBEDDED, preset="quick")
 
 
 @pytest.fixture
-def home(tmp_path: Path, measured: Path) -> Path:
+def home(tmp_path: Path) -> Path:
     """A home that knows this machine's speed already; measuring takes some seconds."""
-    made = tmp_path / "home"
-    (made / "cache").mkdir(parents=True)
-    shutil.copy(measured, made / "cache")
-    return made
+    return machine.settle(tmp_path / "home")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +23,7 @@ from engine.spec import DataSpec, RunSpec
 from engine.store import append_event
 from engine.studio import Studio
 from engine.study import Budget
+from tests import machine
 from tests.engine.test_supervisor import TOY, until
 from tests.ui.homes import an_evaluation
 
@@ -32,11 +32,8 @@ PAIR = ["lora", "full"]
 
 
 @pytest.fixture
-def home(tmp_path: Path, measured: Path) -> Path:
-    made = tmp_path / "home"
-    (made / "cache").mkdir(parents=True)
-    shutil.copy(measured, made / "cache")
-    return made
+def home(tmp_path: Path) -> Path:
+    return machine.settle(tmp_path / "home")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from engine.events import Ended, Event, Progress, Resources, Saved, Started, War
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, Store, fold
 from engine.studio import Studio
+from tests.nursery import Forked, nursery
 from tests.tiny import tiny
 
 REPOSITORY = Path(__file__).parents[2]
@@ -54,13 +55,15 @@ def planned(studio: Studio, spec: RunSpec) -> Path:
     return studio.store.folder(studio.start(spec))
 
 
-def worker(folder: Path) -> subprocess.Popen[bytes]:
+def alone(folder: Path) -> int:
+    """The worker's exit code; as the supervisor starts it, in an interpreter of its own."""
     with (folder / "log.txt").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "engine.worker", str(folder)], cwd=REPOSITORY, stdout=log, stderr=log)
+        command = [sys.executable, "-m", "engine.worker", str(folder)]
+        return subprocess.run(command, cwd=REPOSITORY, stdout=log, stderr=log, timeout=DEADLINE_SECONDS, check=False).returncode
 
 
 def work(folder: Path) -> int:
-    return worker(folder).wait(DEADLINE_SECONDS)
+    return nursery().start(folder).wait(DEADLINE_SECONDS)
 
 
 def events(folder: Path) -> list[Event]:
@@ -75,7 +78,7 @@ def losses(folder: Path) -> dict[int, float]:
     return {step.step: step.loss for step in record(folder).steps}
 
 
-def until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+def until(condition: Callable[[], object], process: Forked) -> None:
     """Waits for the condition, or for the process's end."""
     tick = threading.Event()
     while not condition() and process.poll() is None:
@@ -84,7 +87,7 @@ def until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> 
 
 def test_a_run_goes_from_its_plan_to_a_judged_model(studio: Studio, base: Path) -> None:
     folder = planned(studio, a_spec(base))
-    assert work(folder) == 0, (folder / "log.txt").read_text()
+    assert alone(folder) == 0, (folder / "log.txt").read_text()
     told = events(folder)
     assert [type(one) for one in told if isinstance(one, (Started, Ended))] == [Started, Ended]
     done = record(folder)
@@ -154,7 +157,7 @@ def test_a_second_run_on_the_same_rows_takes_its_tokens_from_the_cache(studio: S
 def test_a_run_that_is_stopped_and_resumed_ends_like_an_unbroken_one(studio: Studio, base: Path) -> None:
     whole, broken = planned(studio, a_spec(base)), planned(studio, a_spec(base))
     assert work(whole) == 0
-    process = worker(broken)
+    process = nursery().start(broken)
     until(lambda: record(broken).step >= 7, process)
     (broken / "stop").touch()
     assert process.wait(DEADLINE_SECONDS) == 0
@@ -183,7 +186,7 @@ def test_a_stop_before_training_is_obeyed_and_loses_nothing(studio: Studio, base
 
 def test_a_damaged_checkpoint_is_set_aside_aloud_and_the_run_still_ends_well(studio: Studio, base: Path) -> None:
     folder = planned(studio, a_spec(base))
-    process = worker(folder)
+    process = nursery().start(folder)
     until(lambda: any(isinstance(one, Saved) for one in events(folder)) and record(folder).step >= 8, process)
     (folder / "stop").touch()
     process.wait(DEADLINE_SECONDS)
@@ -225,7 +228,7 @@ def test_an_exception_anywhere_becomes_a_sentence_and_the_traceback_goes_to_the_
 def test_no_token_reaches_any_file(studio: Studio, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secretsecretsecret")
     folder = planned(studio, a_spec(base, max_steps=2))
-    assert work(folder) == 0
+    assert alone(folder) == 0
     for file in studio.home.rglob("*"):
         if file.is_file():
             assert b"hf_secretsecret" not in file.read_bytes(), file
@@ -240,7 +243,7 @@ def test_a_worker_killed_at_twenty_random_moments_loses_nothing(studio: Studio, 
     lines = len(events(whole))
     kills = 0
     while kills < 20:
-        process = worker(broken[-1])
+        process = nursery().start(broken[-1])
         goal = len(events(broken[-1])) + dice.randint(1, lines // 2)
         until(lambda goal=goal: len(events(broken[-1])) >= goal, process)
         if process.poll() is not None:  # it came to its end before the moment did

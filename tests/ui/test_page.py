@@ -97,7 +97,7 @@ def test_handlers_are_not_offered_as_an_interface_for_programs(app: Served) -> N
 
 
 def test_a_page_that_others_can_reach_asks_for_the_password_that_was_printed(tmp_path: Path) -> None:
-    with serving(tmp_path, "--host", "0.0.0.0") as served:
+    with serving(tmp_path, "--host", "0.0.0.0", fresh=True) as served:
         assert served.process.stdout
         line = served.process.stdout.readline()
         user, password = re.findall(r"user (\S+), password (\S+)", line)[0]
