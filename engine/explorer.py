@@ -54,6 +54,7 @@ class Doubted:
     label: str
     suggested: str
     confidence: float  # of the suggested label
+    second: str | None = None  # what stands beside the text
 
     @property
     def key(self) -> Key:
@@ -109,7 +110,7 @@ class Explorer:
             chances = np.array([[one.probabilities[name] for name in names] for one in told])
             for one in suspects([numbers[row.label] for row in told], chances):
                 row, name = told[one.place], names[one.suggested]
-                found.append(Doubted("test", row.row, row.text, row.label, name, row.probabilities[name]))
+                found.append(Doubted("test", row.row, row.text, row.label, name, row.probabilities[name], row.second))
         with contextlib.suppress(FileNotFoundError, ValueError, TypeError), (self._folder(run_id) / suspecting.FILE).open("rb") as lines:
             found += [Doubted(**json.loads(line)) for line in lines]
         return tuple(found)

@@ -546,6 +546,10 @@ class Studio:
         """Whether the run's model reads a second text beside each. Raises Refused for no run."""
         return bool((self.store.json(run_id, "plan.json") or {}).get("second"))
 
+    def task_of(self, run_id: str) -> Task | None:
+        """What the run learnt, by its plan; None where that says nothing known. Raises Refused for no run."""
+        return self.tasks.get(str((self.store.json(run_id, "plan.json") or {}).get("task")))
+
     def writers(self) -> tuple[Writer, ...]:
         """What can be chosen to write: finished runs that learnt it, newest first, then the catalogue's models."""
         return writers(self.store, self.runs(), self.catalog)

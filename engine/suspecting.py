@@ -56,19 +56,22 @@ def look(prepared: Prepared) -> tuple[list[dict[str, Any]], int, int]:
     """The suspect training and validation rows as JSON objects, the most suspect first; how many rows were looked at, and of how many."""
     rows = [(part, *row) for part, one in (("train", prepared.train), ("validation", prepared.validation)) for row in _rows_of(one)]
     looked = rows if len(rows) <= MAX_ROWS else [rows[at * len(rows) // MAX_ROWS] for at in range(MAX_ROWS)]
-    texts, labels = [row[2] for row in looked], [row[3] for row in looked]
-    chances = chances_without_seeing(texts, labels, len(prepared.classes))
+    joined = [f"{text}\n{second}" if second is not None else text for _, _, text, second, _ in looked]
+    labels = [row[4] for row in looked]
+    chances = chances_without_seeing(joined, labels, len(prepared.classes))
     found = [
         {"part": looked[one.place][0], "row": looked[one.place][1], "text": looked[one.place][2],
-         "label": prepared.classes[looked[one.place][3]], "suggested": prepared.classes[one.suggested],
+         "second": looked[one.place][3], "label": prepared.classes[looked[one.place][4]], "suggested": prepared.classes[one.suggested],
          "confidence": float(chances[one.place, one.suggested])}
         for one in suspects(labels, chances)
     ]  # fmt: skip
     return found, len(looked), len(rows)
 
 
-def _rows_of(rows: Rows) -> list[tuple[int, str, int]]:
-    return list(zip(rows.numbers, rows.texts, rows.labels, strict=True))
+def _rows_of(rows: Rows) -> list[tuple[int, str, str | None, int]]:
+    """Number, text, what stands beside it, and class of each."""
+    seconds: Sequence[str | None] = rows.second if rows.second is not None else [None] * len(rows.texts)
+    return list(zip(rows.numbers, rows.texts, seconds, rows.labels, strict=True))
 
 
 def main(folder: Path) -> int:
@@ -78,7 +81,15 @@ def main(folder: Path) -> int:
         asked = specs.from_json((folder / "spec.json").read_text("utf-8"))
         plan = planning.from_json((folder / "plan.json").read_text("utf-8"))
         split = settle(Split, plan.settings)
-        prepared = prepare(asked.data, split, home=folder.parent.parent, token=os.environ.get("HF_TOKEN"), text=plan.text, label=plan.label)
+        prepared = prepare(
+            asked.data,
+            split,
+            home=folder.parent.parent,
+            token=os.environ.get("HF_TOKEN"),
+            text=plan.text,
+            label=plan.label,
+            second=plan.second,
+        )
     except Refused as refused:
         print(json.dumps({"problems": [dataclasses.asdict(one) for one in refused.problems]}), flush=True)
         return 1

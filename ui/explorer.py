@@ -47,7 +47,8 @@ def rows_table(
     for one in shown:
         said, sure = (one.predicted, one.confidence) if isinstance(one, Answer) else (one.suggested, one.confidence)
         text = _moved(one.text, why[1]) if why and why[0] == one.key else tables.cut(one.text, TEXT_CHARACTERS)
-        lines.append((f"{text}{_beside(one)}", _choice(one, classes, corrections.get(one.key)), escape(said), tables.number(sure)))
+        second = "" if one.second is None else f'<span class="second">{tables.cut(one.second, TEXT_CHARACTERS)}</span>'
+        lines.append((f"{text}{second}{_beside(one)}", _choice(one, classes, corrections.get(one.key)), escape(said), tables.number(sure)))
         styles.append("right" if said == one.label else "wrong")
     told = tables.table("Rows", columns, lines, row_styles=styles) + _pages(page, len(rows))
     return told + (f'<p class="soft">{UNSEEN}</p>' if any(isinstance(one, Doubted) and one.part != "test" for one in shown) else "")

@@ -50,7 +50,7 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
         with gr.Column(elem_classes=["place", "try"]):
             gr.HTML("<h1>Try a model</h1>")
             with gr.Tabs(elem_id="try-sheets") as sheets:
-                with gr.Tab("Classify", id="classify"):
+                with gr.Tab("Ask", id="classify"):
                     trying = try_.build()
                 with gr.Tab("Write", id="write"):
                     writing = write.build()

@@ -87,6 +87,7 @@ class Task:
     answers: Callable[..., np.ndarray]  # (model, tokenizer, rows, classes=, batch_size=, …) -> (rows, …)
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
     balanced: Callable[[Sequence[Any], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
+    asks: str = "Classify"  # on the button that has a run say something of a text
     loss_unit: str = "nats a row"  # of the mean that `learn` gives, as it stands at an axis
     logits: int = 0  # tokens of a row at most, behind which all words of the vocabulary are scored
     writes: Writes | None = None

@@ -144,6 +144,7 @@ TASK = Task(
     counted=len,
     answers=numbers,
     scores=scores,
+    asks="Give the number",
     loss_unit="squared error",
     judges=Judges(figures=figures, rivals=number_baselines.ALL, sentence=sentence, warnings=warnings, spelt=spelt, untuned=False),
 )

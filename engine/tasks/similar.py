@@ -229,6 +229,7 @@ TASK = Task(
     counted=len,
     answers=answers,
     scores=scores,
+    asks="Compare",
     loss_unit="squared error",
     judges=Judges(
         figures=figures,

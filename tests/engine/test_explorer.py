@@ -47,6 +47,16 @@ def test_rows_with_a_wrong_label_are_found_by_a_model_that_never_saw_them() -> N
     assert {(one["label"], one["suggested"]) for one in found} == {("good", "bad"), ("bad", "good")}
 
 
+def test_a_wrong_label_of_a_pair_is_found_by_both_of_its_texts() -> None:
+    seconds = [f"it was {'lovely warm' if at % 2 else 'dreadful cold'} number {at}" for at in range(100)]
+    labels = [at % 2 for at in range(100)]
+    labels[10] = 1
+    part = Rows([f"a film {at}" for at in range(100)], labels, list(range(1, 101)), seconds)
+    empty = Rows([], [], [])
+    found, _, _ = suspecting.look(Prepared(("bad", "good"), part, empty, empty, "", ()))
+    assert [(one["row"], one["second"]) for one in found] == [(11, seconds[10])]
+
+
 GOOD = ("lovely", "ভালো", "好")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,18 @@ def test_what_a_field_can_show_with_its_problem_is_shown(studio: Studio, place: 
 def test_try_takes_a_run_that_an_open_page_still_shows_after_the_app_was_started_again() -> None:
     with gr.Blocks():
         assert try_.build().run.preprocess("an-older-run") == "an-older-run"
+
+
+def test_the_button_of_try_says_what_the_run_does(studio: Studio) -> None:
+    run_id = homes.finished(studio.home, 1.0)
+    path = studio.store.folder(run_id) / "plan.json"
+    told = json.loads(path.read_text("utf-8"))
+    words = {"classify": "Classify", "regress": "Give the number", "similar": "Compare", "no task": "Classify"}
+    for task, word in words.items():
+        path.write_text(json.dumps({**told, "task": task}), "utf-8")
+        second, ask = try_.on_run(studio, run_id)
+        assert (ask["value"], second["visible"]) == (word, False)
+    assert try_.on_run(studio, None)[1]["value"] == "Classify"
 
 
 def test_a_new_file_forgets_the_second_one_that_belonged_to_the_last(studio: Studio, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 
 from engine.answers import Answer
@@ -63,6 +64,15 @@ def test_training_rows_are_not_explained_by_a_model_that_did_not_judge_them() ->
     assert explorer.UNSEEN in explorer.rows_table([seen], 0, CLASSES, {})
     assert "Which words?" in explorer.rows_table([unseen], 0, CLASSES, {})
     assert explorer.UNSEEN not in explorer.rows_table([unseen], 0, CLASSES, {})
+
+
+def test_of_a_pair_both_texts_are_shown() -> None:
+    (one,) = answers(1)
+    pair = replace(one, second="the <other> one")
+    doubted = Doubted("train", 3, TEXT, "নেতিবাচক", "Positive", 0.9, "the <other> one")
+    for row in (pair, doubted):
+        assert '<span class="second">the &lt;other&gt; one</span>' in explorer.rows_table([row], 0, CLASSES, {})
+    assert 'class="second"' not in explorer.rows_table([one], 0, CLASSES, {})
 
 
 def test_words_are_marked_whole_and_a_change_of_the_answer_is_told() -> None:

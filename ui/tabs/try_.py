@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.predict import Prediction
     from engine.studio import Studio
 
+CLASSIFY = "Classify"
 ONE, MANY = "One text", "One text a line"
 SLOW = "The first answer takes some seconds: the model is loaded into a process of its own, which ends when idle."
 MOST_LINES = 500
@@ -53,7 +54,7 @@ def build() -> Try:
                 label="Text beside it", lines=3, max_lines=16, placeholder=SECOND, elem_id="try-second", rtl=False, visible=False
             )
             way = gr.Radio([ONE, MANY], value=ONE, label="Read it as", elem_classes=["segments"], elem_id="try-way")
-            ask = gr.Button("Classify", variant="primary", size="lg", interactive=False, elem_id="try-go")
+            ask = gr.Button(CLASSIFY, variant="primary", size="lg", interactive=False, elem_id="try-go")
             gr.HTML(f'<p class="soft">{SLOW}</p>')
         with gr.Column(min_width=300, elem_id="try-answer-column"):
             answer = gr.HTML('<p class="soft">The answer appears here.</p>', elem_id="try-answer", min_height=80)
@@ -68,7 +69,7 @@ def wire(studio: Studio, place: Try) -> None:
         "concurrency_limit": 4,
     }
     place.ask.click(bind(on_ask, studio), [place.run, place.text, place.way, place.second], place.answer, **shown)
-    place.run.change(bind(on_run, studio), place.run, place.second, show_progress="hidden", api_visibility="private")
+    place.run.change(bind(on_run, studio), place.run, [place.second, place.ask], show_progress="hidden", api_visibility="private")
 
 
 def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str, Any]:
@@ -82,12 +83,14 @@ def on_open(studio: Studio, run_id: str, chosen: str | None) -> tuple[Any, str, 
     return gr.update(choices=named, value=value), "" if finished else nothing, gr.update(interactive=bool(finished))
 
 
-def on_run(studio: Studio, run_id: str | None) -> Any:
-    """A second text is asked for where the run reads pairs."""
+def on_run(studio: Studio, run_id: str | None) -> tuple[Any, Any]:
+    """A second text is asked for where the run reads pairs; the button says what the run does."""
     try:
-        return gr.update(visible=bool(run_id) and studio.reads_pairs(str(run_id)))
+        task = studio.task_of(str(run_id)) if run_id else None
+        pairs = bool(run_id) and studio.reads_pairs(str(run_id))
+        return gr.update(visible=pairs), gr.update(value=task.asks if task else CLASSIFY)
     except Refused:
-        return gr.update(visible=False)
+        return gr.update(visible=False), gr.update(value=CLASSIFY)
 
 
 def on_ask(studio: Studio, run_id: str | None, text: str, way: str, second: str = "") -> str:
