@@ -176,6 +176,7 @@ TASK = Task(
     answers=chances,
     scores=scores,
     balanced=balanced,
+    asks="Find the tags",
     loss_unit="nats a tag",
     judges=Judges(
         figures=figures, rivals=tag_baselines.ALL, sentence=sentence, warnings=warnings, spelt=spelt, untuned=False,

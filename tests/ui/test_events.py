@@ -87,7 +87,7 @@ def test_the_button_of_try_says_what_the_run_does(studio: Studio) -> None:
     run_id = homes.finished(studio.home, 1.0)
     path = studio.store.folder(run_id) / "plan.json"
     told = json.loads(path.read_text("utf-8"))
-    words = {"classify": "Classify", "regress": "Give the number", "similar": "Compare", "no task": "Classify"}
+    words = {"classify": "Classify", "regress": "Give the number", "similar": "Compare", "tag": "Find the tags", "no task": "Classify"}
     for task, word in words.items():
         path.write_text(json.dumps({**told, "task": task}), "utf-8")
         second, ask = try_.on_run(studio, run_id)
