@@ -139,9 +139,12 @@ class Trained:
         """
         task = self.task
         fixes, html = read_all(self.kept.fixes)[0], bool(self.kept.settings["clean_html"])
-        cleaned = [clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html) for text in texts]
-        beside = None if seconds is None else [clean(text, clean_html=html) for text in seconds]
-        ids = task.encode(self.tokenizer, Texts(cleaned, beside), settle(task.knobs, self.kept.settings))
+
+        def cleaned(told: Sequence[str]) -> list[str]:
+            return [clean(text_as_fixed(clean(text, clean_html=False), fixes), clean_html=html) for text in told]
+
+        given = Texts(cleaned(texts), None if seconds is None else cleaned(seconds))
+        ids = task.encode(self.tokenizer, given, settle(task.knobs, self.kept.settings))
         scaled = {"scale": self.kept.scale} if self.kept.scale else {}
         return task.answers(self.model, self.tokenizer, ids, classes=self.classes, batch_size=batch_size, autocast=self.autocast, **scaled)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from engine.data import doctor_labels, doctor_texts
 from engine.data.columns import ColumnFacts, evenly
 from engine.data.finding import Finding, Harm, Remedy
-from engine.data.fixes import Applied, compared, conflicting, later_copies, mended, nameless, nearly, reshaped
+from engine.data.fixes import Applied, compared, conflicting, joined, later_copies, mended, nameless, nearly, reshaped
 from engine.data.header import PADDED
 from engine.data.profile import Chosen
 from engine.data.rows import Usable, is_there, pooled, usable
@@ -54,36 +55,34 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     chosen = Chosen.of(reshaped(table, data.fixes), data)
     if not chosen.text or not chosen.label:
         return Checkup((), ())
-    made = mended(table, test, data, chosen.text, chosen.label, chosen.tags(reshaped(table, data.fixes)))
+    made = mended(table, test, data, chosen.text, chosen.label, chosen.tags(reshaped(table, data.fixes)), chosen.second)
     table, test = made.table, made.test
-    rows = usable(table, chosen.text, chosen.label, clean_html=clean_html, target=data.target)
+    how: dict[str, Any] = {"clean_html": clean_html, "second": chosen.second, "target": data.target}
+    rows = usable(table, chosen.text, chosen.label, **how)
     given = None
     if test is not None and {chosen.text, chosen.label} <= set(test.columns):
-        given = usable(test, chosen.text, chosen.label, clean_html=clean_html, target=data.target)
+        given = usable(test, chosen.text, chosen.label, **how)
         if data.resplit:
             rows, given = pooled(rows, given), None
-    if data.target != "class":  # a row is the same as another where all of it is
-        rows, given = _whole(rows), None if given is None else _whole(given)
     if rows.tags is not None:
         rows, given = _by_tags(rows), None if given is None else _by_tags(given)
-    of_pairs = bool(chosen.second) and data.target in ("class", "number", "tags")  # alike in one text, two rows are not the same
+    whole, whole_given = _whole(rows), None if given is None else _whole(given)  # a row is the same as another where all of it is
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
         *(_of_labels(table, rows, given, chosen, weighted=weighted) if data.target == "class" else ()),
         *(_unread_tags(table, chosen) if data.target == "tags" else ()),
-        *(_rows(rows, given, table, chosen) if len(rows.texts) and not of_pairs else ()),
-        *(doctor_texts.findings(rows) if len(rows.texts) else ()),
+        *(_rows(whole, whole_given, table, chosen) if len(rows.texts) else ()),
+        *(doctor_texts.findings(whole) if len(rows.texts) else ()),
     ]
     return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)
 
 
 def _whole(rows: Usable) -> Usable:
     """The rows with all that is read and written of them as their text."""
-    parts = [rows.second, rows.texts, rows.answers if rows.answers is not None and rows.answers != rows.texts else None]
-    columns = [pa.concat_arrays(one.chunks) for one in parts if one is not None and one.num_chunks]
-    joined = pc.binary_join_element_wise(*columns, "\n") if len(columns) > 1 else columns[0]
-    return replace(rows, texts=pa.chunked_array([joined]))
+    parts = [rows.texts, rows.second, rows.answers if rows.answers is not None and rows.answers != rows.texts else None]
+    there = [one for one in parts if one is not None and one.num_chunks]
+    return rows if len(there) < 2 else replace(rows, texts=joined(there))
 
 
 def _by_tags(rows: Usable) -> Usable:
@@ -165,12 +164,13 @@ def _harm(count: int, whole: int, most: Harm = 2) -> Harm:
 def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> Iterator[Finding]:
     """What rows do to each other: leaks, contradictions, copies."""
     texts = compared(rows.texts)
+    noun = "text" if rows.second is None else "pair"
     if given is not None:
         yield from _leaks(texts, compared(given.texts), rows, given)
     conflicts = conflicting(texts, rows.labels)
     if count := _count(conflicts):
         aspect = _aspect(table, chosen, rows, texts, conflicts) if given is None and not chosen.labels else None
-        yield _contradiction(rows, texts, conflicts, count, aspect)
+        yield _contradiction(rows, texts, conflicts, count, aspect, noun)
     copies = later_copies(texts, rows.labels)
     exact = _count(copies)
     if exact:
@@ -179,7 +179,7 @@ def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> I
         )
         yield Finding(
             "copies", "Copies of an earlier row", exact, _harm(exact, len(texts), 2 if given is None else 1),
-            f"The same text with the same label is learnt more than once and weighs more than others.{unless}",
+            f"The same {noun} with the same label is learnt more than once and weighs more than others.{unless}",
             _most_copied(texts.filter(copies)), (Remedy("Keep the first of each", (str(Fix("drop-copies")),)),),
         )  # fmt: skip
     yield from _near_copies(rows, texts, copies, given)
@@ -201,12 +201,14 @@ def _leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, rows: Usable, given:
     )  # fmt: skip
 
 
-def _contradiction(rows: Usable, texts: pa.ChunkedArray, conflicts: pa.ChunkedArray, count: int, aspect: tuple[str, int] | None) -> Finding:
+def _contradiction(
+    rows: Usable, texts: pa.ChunkedArray, conflicts: pa.ChunkedArray, count: int, aspect: tuple[str, int] | None, noun: str
+) -> Finding:
     told: dict[str, set[str]] = {}
     for text, label in zip(texts.filter(conflicts).to_pylist(), rows.labels.filter(conflicts).to_pylist(), strict=True):
         told.setdefault(text, set()).add(label)
     examples = tuple(f"{shown(text, 80)} → {listed(sorted(labels))}" for text, labels in list(told.items())[:3])
-    carry = f"{counted(len(told), 'text')} {'carries' if len(told) == 1 else 'carry'} several labels."
+    carry = f"{counted(len(told), noun)} {'carries' if len(told) == 1 else 'carry'} several labels."
     remedies = [Remedy("Leave them all out", (str(Fix("drop-conflicts")),))]
     if aspect is None:
         effect = f"{carry} No model can be right on all of them."
@@ -218,7 +220,7 @@ def _contradiction(rows: Usable, texts: pa.ChunkedArray, conflicts: pa.ChunkedAr
         )
         remedies.insert(0, Remedy(f"Read {column} beside the text", second=column))
     return Finding(
-        "contradictions", "The same text with different labels", count, _harm(count, len(texts)), effect, examples, tuple(remedies)
+        "contradictions", f"The same {noun} with different labels", count, _harm(count, len(texts)), effect, examples, tuple(remedies)
     )
 
 

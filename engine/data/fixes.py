@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,10 +47,11 @@ class Mended:
     applied: tuple[Applied, ...]
 
 
-def mended(table: Table, test: Table | None, data: DataSpec, text: str, label: str, tags: Tags | None = None) -> Mended:
+def mended(table: Table, test: Table | None, data: DataSpec, text: str, label: str, tags: Tags | None = None, second: str = "") -> Mended:
     """The rows with all of the data's fixes made. `text` and `label` are the columns decided on; "": those that need them are left.
 
-    With `tags`, `label` is the name of the column that they are put into.
+    `second`: the column of what is read beside the text, which is repaired and compared together with it. With `tags`, `label` is the
+    name of the column that they are put into.
     """
     fixes, _ = read_all(data.fixes)
     if tags is not None:  # which are read of cells that are in their place
@@ -66,11 +68,11 @@ def mended(table: Table, test: Table | None, data: DataSpec, text: str, label: s
         elif not text or not label or any(name not in part.columns for part in parts for name in (text, label)):
             continue
         elif fix.kind in REPAIRS:
-            parts, rows = _repaired(parts, fix, text, label)
+            parts, rows = _repaired(parts, fix, (text, second) if second else (text,), label)
         elif fix.kind == "merge-labels":
             parts, rows = _merged(parts, fix, label)
         else:
-            drop = _drops(parts, fix, text, label, pooled=data.resplit)
+            drop = _drops(parts, fix, text, label, second, pooled=data.resplit, written=data.target == "text")
             parts = [_without(part, rows_of, DROPS[fix.kind]) for part, rows_of in zip(parts, drop, strict=True)]
             rows = sum(before_it.rows - part.rows for before_it, part in zip(before, parts, strict=True))
         applied.append(Applied(str(fix), in_words(fix), rows))
@@ -78,7 +80,7 @@ def mended(table: Table, test: Table | None, data: DataSpec, text: str, label: s
         parts = [with_tags(part, tags, label) for part in parts]
     if not fixes:
         return Mended(parts[0], parts[1] if test is not None else None, ())
-    told = "\n".join(map(str, fixes)).encode()
+    told = "\n".join([*map(str, fixes), *filter(None, [second])]).encode()
     parts = [replace(part, sha256=hashlib.sha256(part.sha256.encode() + told).hexdigest()) for part in parts]
     return Mended(parts[0], parts[1] if test is not None else None, tuple(applied))
 
@@ -167,15 +169,15 @@ def _set(table: Table, name: str, values: pa.ChunkedArray) -> Table:
     return replace(table, data=table.data.set_column(table.columns.index(name), name, values))
 
 
-def _repaired(parts: list[Table], fix: Fix, text: str, label: str) -> tuple[list[Table], int]:
+def _repaired(parts: list[Table], fix: Fix, texts: Sequence[str], label: str) -> tuple[list[Table], int]:
     rows, done = 0, []
-    for part in parts:
-        values, changed = column_as_fixed(part.column(text), fix.kind)
-        made = _set(part, text, values)
-        if fix.kind in OF_LABELS:
-            labels, also = column_as_fixed(part.column(label), fix.kind)
-            made, changed = _set(made, label, labels), pc.or_(changed, also)
-        rows += pc.sum(changed).as_py() or 0
+    for made in parts:
+        masks: list[pa.ChunkedArray] = []
+        for name in dict.fromkeys((*texts, *([label] if fix.kind in OF_LABELS else []))):
+            if name in made.columns:
+                values, changed = column_as_fixed(made.column(name), fix.kind)
+                made, masks = _set(made, name, values), [*masks, changed]
+        rows += pc.sum(reduce(pc.or_, masks)).as_py() or 0
         done.append(made)
     return done, rows
 
@@ -209,14 +211,28 @@ def nearly(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return by_chunk(texts, plain)
 
 
-def _drops(parts: list[Table], fix: Fix, text: str, label: str, *, pooled: bool) -> list[pa.ChunkedArray]:
-    """For each part, which of its rows the fix leaves out. Given test rows are compared only where they are pooled with the others."""
+def joined(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """The columns' texts in one, a line each. Where the first has nothing there is nothing; of the others it counts as none."""
+    first, *more = (pa.concat_arrays(one.chunks) if one.num_chunks else pa.array([], pa.string()) for one in columns)
+    return pa.chunked_array([pc.binary_join_element_wise(first, *(pc.fill_null(one, "") for one in more), "\n")])
+
+
+def _drops(parts: list[Table], fix: Fix, text: str, label: str, second: str, *, pooled: bool, written: bool) -> list[pa.ChunkedArray]:
+    """For each part, which of its rows the fix leaves out. Given test rows are compared only where they are pooled with the others.
+
+    `written`: the label is a text too, which counts where one is too long.
+    """
     texts = [compared(part.column(text)) for part in parts]
+    if second:
+        seconds = [compared(part.column(second)) if second in part.columns else None for part in parts]
+        texts = [one if other is None else joined([one, other]) for one, other in zip(texts, seconds, strict=True)]
     labels = [pc.utf8_trim_whitespace(part.column(label)) for part in parts]
     match fix.kind:
         case "drop-class":
             return [_true(pc.equal(one, fix.values[0])) for one in labels]
         case "drop-longer":
+            if written and label != text:
+                texts = [joined([one, part.column(label)]) for one, part in zip(texts, parts, strict=True)]
             return [_true(pc.greater(pc.utf8_length(one), int(fix.values[0]))) for one in texts]
         case "drop-leaked":
             none = [pa.chunked_array([pa.repeat(False, len(one))]) for one in texts]
@@ -225,11 +241,11 @@ def _drops(parts: list[Table], fix: Fix, text: str, label: str, *, pooled: bool)
             return [_true(pc.and_(is_there(texts[0]), pc.is_in(texts[0], pc.unique(texts[1])))), none[1]]
     sizes = [part.rows for part in parts]
     used = len(parts) if pooled else 1
-    joined_texts = pa.chunked_array([chunk for one in texts[:used] for chunk in one.chunks], pa.string())
-    joined_labels = pa.chunked_array([chunk for one in labels[:used] for chunk in one.chunks], pa.string())
+    all_texts = pa.chunked_array([chunk for one in texts[:used] for chunk in one.chunks], pa.string())
+    all_labels = pa.chunked_array([chunk for one in labels[:used] for chunk in one.chunks], pa.string())
     if fix.kind == "drop-near-copies":
-        joined_texts = nearly(joined_texts)
-    drop = conflicting(joined_texts, joined_labels) if fix.kind == "drop-conflicts" else later_copies(joined_texts, joined_labels)
+        all_texts = nearly(all_texts)
+    drop = conflicting(all_texts, all_labels) if fix.kind == "drop-conflicts" else later_copies(all_texts, all_labels)
     ends = [sum(sizes[:place]) for place in range(len(sizes) + 1)]
     return [drop.slice(ends[at], size) if at < used else pa.chunked_array([pa.repeat(False, size)]) for at, size in enumerate(sizes)]
 

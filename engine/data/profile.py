@@ -95,7 +95,7 @@ def inspect(
     chosen = Chosen.of(reshaped(table, data.fixes), data)
     problems = [*read_all(data.fixes)[1], *chosen.problems]
     told_tags = chosen.tags(reshaped(table, data.fixes))
-    made = mended(table, test, data, chosen.text, chosen.label, told_tags)
+    made = mended(table, test, data, chosen.text, chosen.label, told_tags, chosen.second)
     table, test = made.table, made.test
     rows = given = layout = None
     tags: dict[str, int] = {}

@@ -325,7 +325,7 @@ def parted(
         raise Refused(*problems)
     whole = reshaped(table, data.fixes)
     told_tags = tags.Tags.of(whole, facts.labels) if facts.labels else None
-    made = mended(table, test, data, facts.text, facts.label, told_tags)
+    made = mended(table, test, data, facts.text, facts.label, told_tags, facts.second)
     table, test = made.table, made.test
     how: dict[str, Any] = {"clean_html": split.clean_html, "beside": beside(data), "second": facts.second, "target": data.target}
     rows = usable(table, facts.text, facts.label, **how)

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import fix
+from engine.data import fixes
 from engine.data.doctor import Checkup, examine
 from engine.data.doctor_labels import variants
 from engine.data.doctor_texts import cut
 from engine.data.finding import Finding
 from engine.data.profile import inspect
 from engine.data.sources import load
+from engine.data.split import Split, parted
 from engine.data.table import Table
 from engine.spec import DataSpec
 
@@ -254,3 +256,59 @@ def test_real_rows_are_judged_right(shared_data: Path) -> None:
     banking = looked("other/banking77_train.csv", "other/banking77_test.csv")
     assert names(banking) == {"leakage", "near-copies", "copies", "sorted"}
     assert all(one.harm == 1 for one in banking.findings)
+
+
+# Pairs
+
+PAIRS = replace(SPEC, second="beside")
+THREE = ("text", "beside", "label")
+
+
+def pairs(*more: tuple[str | None, ...]) -> Table:
+    return table([*((text, f"beside {at}", label) for at, (text, label) in enumerate(clean_rows())), *more], THREE)
+
+
+@pytest.mark.parametrize(
+    ("name", "second", "mended"),
+    [
+        ("mojibake", "It cost Â£5 and wasnâ€™t good", "It cost £5 and wasn't good"),
+        ("html", "<b>very</b> good", " very  good"),
+        ("links", "see https://example.org/a?b=1 now", "see [link] now"),
+        ("users", "@someone hello there", "[user] hello there"),
+    ],
+)
+def test_what_is_wrong_with_the_second_text_is_counted_and_put_right(name: str, second: str, mended: str) -> None:
+    rows = pairs(*((f"text {at} of its own", second, "good") for at in range(3)))
+    told = found(examine(rows, None, PAIRS), name)
+    assert told.rows == 3
+    spec = replace(PAIRS, fixes=told.remedies[0].fixes)
+    after = examine(rows, None, spec)
+    assert name not in names(after)
+    assert after.applied[0].rows == 3
+    made = fixes.mended(rows, None, spec, "text", "label", second="beside").table
+    assert made.column("beside").to_pylist()[-1].replace("’", "'") == mended
+    assert made.column("text").to_pylist() == rows.column("text").to_pylist()
+    assert made.sha256 != fixes.mended(rows, None, spec, "text", "label").table.sha256
+
+
+def test_pairs_are_the_same_where_both_of_their_texts_are() -> None:
+    text, other = "one and the same text", "and what stands beside it"
+    apart = pairs(*((text, f"{at} beside it", ("good", "bad")[at % 2]) for at in range(6)))
+    assert not names(examine(apart, None, PAIRS)) & {"copies", "contradictions", "near-copies", "leakage"}
+    rows = pairs((text, other, "good"), (text, other, "good"), (text, other, "bad"), ("A text", "b", "good"), ("a text!", "B", "good"))
+    told = examine(rows, None, PAIRS)
+    assert found(told, "copies").rows == 1
+    assert "same pair" in found(told, "copies").effect
+    assert (found(told, "contradictions").rows, found(told, "contradictions").title) == (3, "The same pair with different labels")
+    for name, left in (("copies", 1), ("contradictions", 3)):
+        after = examine(rows, None, replace(PAIRS, fixes=found(told, name).remedies[0].fixes))
+        assert name not in names(after)
+        assert after.applied[0].rows == left
+    leaked = examine(pairs((text, other, "good")), table([(text, other, "good"), (text, "another", "bad")], THREE), PAIRS)
+    assert found(leaked, "leakage").rows == 1
+
+
+def test_a_pair_is_put_right_for_training_as_for_prediction() -> None:
+    rows = [(f"text {at}", "see https://example.org/a", ("good", "bad")[at % 2]) for at in range(40)]
+    made = parted(table(rows, THREE), None, replace(PAIRS, fixes=("replace-links",)), Split())
+    assert set(made.train.second or ()) == {"see [link]"}
