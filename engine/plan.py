@@ -20,7 +20,7 @@ from engine.checks import check, memory_problems
 from engine.data.profile import DataFacts
 from engine.data.split import class_names
 from engine.data.table import listed
-from engine.deciding import Deciding, Decision, cut_share
+from engine.deciding import MORE_WRITTEN, Deciding, Decision, cut_share
 from engine.errors import Problem, Refused
 from engine.hardware import Hardware, device_words
 from engine.models import Linear, ModelFacts, TokenFacts
@@ -193,6 +193,7 @@ def load(work: Deciding) -> Load:
         footprint=work.footprint,
         precision=settings["precision"],
         checkpointing=settings["checkpointing"],
+        scored=tokens * work.written_share / MORE_WRITTEN if work.model.encoder_decoder else 0.0,
     )
 
 

@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 
 from engine.hardware import Hardware
-from engine.memory import NOT_FUSED, through
+from engine.memory import NOT_FUSED, beside, through
 from engine.methods import Footprint
 from engine.models import ModelFacts
 
@@ -93,6 +93,12 @@ class Load:
     footprint: Footprint
     precision: str
     checkpointing: bool
+    scored: float = 0.0  # tokens of a row, mean, behind which the whole vocabulary is scored; left out of a decoder's, as in its fit
+
+
+def scoring_operations(facts: ModelFacts, load: Load) -> float:
+    """Operations of one row's scored tokens, forward."""
+    return 2 * load.scored * facts.hidden_size * facts.vocab_size
 
 
 def forward_operations(facts: ModelFacts, tokens: float) -> float:
@@ -157,17 +163,19 @@ def _on_cpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
     top, below = _blocks(load, facts)
     whole = not load.freezes_body or bool(load.footprint.blocks)
     block = forward_operations(facts, load.tokens + load.footprint.virtual_tokens) / products / facts.layers
+    scoring = scoring_operations(facts, load) / products
     core = CORE / hardware.fp32_flops
-    elements = (load.tokens + load.footprint.virtual_tokens) * core * through(facts)
+    elements = (load.tokens + load.footprint.virtual_tokens) * core * beside(facts)
     put_out = sum(one.outputs for one in facts.linears)
     taken_in = sum(one.inputs for one in (facts.linears if whole else load.footprint.adapted))
     besides = elements * (put_out * PUT_OUT + taken_in * (TRAINED if whole else BESIDE_UPDATE))
     again = load.footprint.outputs_again * sum(one.outputs for one in load.footprint.adapted)
     besides += elements * again * OUTPUT_AGAIN
     forward = block + elements * put_out * EVALUATED  # of one block, read only
-    beside = sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE + again * EVALUATED_OUTPUT_AGAIN
-    evaluated = facts.layers * (forward + elements * beside)
+    of_updates = sum(one.inputs for one in load.footprint.adapted) * EVALUATED_BESIDE_UPDATE + again * EVALUATED_OUTPUT_AGAIN
+    evaluated = facts.layers * (forward + elements * of_updates) + scoring
     row = top * (_passes(load) * block + besides * (RECOMPUTED if load.checkpointing else 1.0)) + below * forward
+    row += (3 if whole else 2) * scoring
     batches = load.batches * max(1, top + below) * OF_BLOCK * core
     unpacked = _unpacked(facts, load) * load.batches * core
     updates = load.steps * load.trainable * UPDATED * core
@@ -190,7 +198,7 @@ def _on_gpu(facts: ModelFacts, load: Load, hardware: Hardware) -> tuple[float, f
         return None
     top, below = _blocks(load, facts)
     tokens, width = load.tokens + load.footprint.virtual_tokens, 0 if load.precision == "fp32" else 1
-    forward = forward_operations(facts, tokens) / (known[width] * TERA * GPU_SHARE[width])  # a row
+    forward = (forward_operations(facts, tokens) + scoring_operations(facts, load)) / (known[width] * TERA * GPU_SHARE[width])  # a row
     rows = load.train_rows / max(1, load.batches)  # of a batch
     computing = rows * (_passes(load) * top + below) / facts.layers * forward
     starting = _starting(facts, load)

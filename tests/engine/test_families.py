@@ -85,6 +85,12 @@ CATALOGUE: dict[str, dict[str, Any]] = {
         "model_type": "gemma3_text", "vocab_size": 262144, "hidden_size": 640, "intermediate_size": 2048, "num_hidden_layers": 18,
         "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256,
     },
+    "google-t5/t5-small": {"model_type": "t5"},
+    "google/mt5-small": {"model_type": "mt5", "tie_word_embeddings": False},
+    "csebuetnlp/banglat5": {
+        "model_type": "t5", "d_model": 768, "num_layers": 12, "num_heads": 12, "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,
+    },
 }  # fmt: skip
 # The same models, as packages bring them
 CATALOGUE |= {
