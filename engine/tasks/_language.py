@@ -70,7 +70,7 @@ def load_model(
     if pad_token_id is not None:
         model.config.pad_token_id = pad_token_id
     model.config.use_cache = False
-    return _without_dropout_in_attention(model) if apart else model  # type: ignore[no-any-return]
+    return _without_dropout_in_attention(model) if apart else model
 
 
 def _without_dropout_in_attention(model: torch.nn.Module) -> torch.nn.Module:
