@@ -53,6 +53,7 @@ def outcome(facts: DataFacts, checkup: Checkup, problems: tuple[Problem, ...]) -
             "label": {"column": None if facts.labels else facts.label or None, "why": facts.label_why, "also_possible": _rivals(facts)},
             **({"labels": {"columns": facts.labels, "why": facts.labels_why}} if facts.labels else {}),
         },
+        **({"meant_for": {"task": meant.task, "why": meant.why, "options": ["--task", meant.task]}} if (meant := facts.meant) else {}),
         "columns": [_column(one) for one in facts.columns],
         "classes": facts.answers,
         "test_classes": facts.test_classes,

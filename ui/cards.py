@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from engine.fitting import Change, to_json
 from engine.guide import DIFFERENCES, GUIDE, RIGHT, Measured
 from engine.models import ModelFacts
 from engine.plan import Plan
+from engine.tasks import all_tasks
 from ui import tables, words
 from ui.tables import Column
 
@@ -34,7 +36,18 @@ def facts(data: DataFacts | None) -> str:
     left_out = (f"{words.count(number)} left out: {escape(reason)}" for reason, number in data.dropped.items() if number)
     remarks = tables.notes((*left_out, *(escape(note) for note in data.notes)))
     bars = class_bars(data.classes) if data.target == "class" else tag_bars(data) if data.tags else ""
-    return f'<div class="facts">{_lead(data)}{bars}{lengths(data)}{remarks}{first_rows(data)}</div>'
+    return f'<div class="facts">{_lead(data)}{bars}{lengths(data)}{remarks}{_meant(data)}{first_rows(data)}</div>'
+
+
+def _meant(data: DataFacts) -> str:
+    """What else the rows look made for, with a button that chooses it."""
+    if data.meant is None:
+        return ""
+    name = all_tasks()[data.meant.task].name
+    picked = escape(json.dumps({"task": data.meant.task}))
+    button = f'<button type="button" class="pick" data-as="mend" data-pick="{picked}">{escape(name)}</button>'
+    why = f'<span class="soft">{escape(data.meant.why)}</span>'
+    return f'<div class="meant"><p>These rows look like {escape(data.meant.looks)}. {why}</p>{button}</div>'
 
 
 def _lead(data: DataFacts) -> str:

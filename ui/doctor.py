@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine import fix as fixing
 from engine.spec import RunSpec
+from engine.tasks import all_tasks
 from ui import words
 
 if TYPE_CHECKING:
@@ -91,9 +92,10 @@ def changed(spec: RunSpec, picked: str) -> RunSpec:
     made = {name: value for name, value in settings.items() if name in SETTINGS} if isinstance(settings, dict) else {}
     fixes = tuple(one for one in dict.fromkeys((*spec.data.fixes, *wanted)) if one not in gone)
     kept = {name: value for name, value in {**spec.settings, **made}.items() if name not in unset}
-    second = told.get("second")
+    task, second = told.get("task"), told.get("second")
     beside = second if isinstance(second, str) and second else spec.data.second
-    return replace(spec, data=replace(spec.data, fixes=fixes, second=beside), settings=kept)
+    learnt = task if isinstance(task, str) and task in all_tasks() else spec.task
+    return replace(spec, task=learnt, data=replace(spec.data, fixes=fixes, second=beside), settings=kept)
 
 
 def _texts(told: object) -> list[str]:

@@ -85,7 +85,7 @@ def _role(
     if (
         distinct > 0.98 * filled
         and words < 1.5
-        and (name.lower() in NAMES_OF_ID or (numeric and all(map(_whole, sampled))) or _coded(sampled))
+        and (name.lower() in NAMES_OF_ID or (all(map(_whole, sampled)) if numeric else _coded(sampled)))
     ):
         return "id", f"Nearly every row has a value of its own, such as {shown(sampled[0], 40)}."
     if name.lower() in NAMES_OF_ID and distinct > 0.5 * filled and words < 1.5:

@@ -24,6 +24,8 @@ from engine.data.columns import FEW_ROWS, ColumnFacts, evenly, guess_label, gues
 from engine.data.corrected import Correction
 from engine.data.fixes import mended, reshaped
 from engine.data.layout import Layout, beside, laid_out
+from engine.data.meant import Meant
+from engine.data.meant import guess as guess_meant
 from engine.data.rows import NO_NUMBER, NO_TAGS, Usable, pooled, usable, words_in
 from engine.data.sources import with_defaults
 from engine.data.table import Table, counted, listed, shown
@@ -68,6 +70,7 @@ class DataFacts:
     labels: tuple[str, ...] = ()  # the columns of tags, and then why
     labels_why: str = ""
     tags: dict[str, int] = field(default_factory=dict)  # usable rows of each tag, in the order of their ids
+    meant: Meant | None = None  # what else the rows look made for, where classes are to be learnt of them and nobody chose the columns
     layout: Layout | None = field(default=None, compare=False, repr=False)  # where the split goes by groups or by time
 
     @property
@@ -93,6 +96,7 @@ def inspect(
     """
     data = with_own_names(table, data)
     chosen = Chosen.of(reshaped(table, data.fixes), data)
+    meant = _meant(table, data, chosen)
     problems = [*read_all(data.fixes)[1], *chosen.problems]
     told_tags = chosen.tags(reshaped(table, data.fixes))
     made = mended(table, test, data, chosen.text, chosen.label, told_tags, chosen.second)
@@ -157,9 +161,24 @@ def inspect(
         labels=chosen.labels,
         labels_why=chosen.labels_why,
         tags=tags,
+        meant=meant,
         layout=layout,
     )
-    return facts, tuple(problems)
+    return facts, tuple(_with_hint(one, meant) for one in problems)
+
+
+def _meant(table: Table, data: DataSpec, chosen: Chosen) -> Meant | None:
+    known = with_defaults(data)
+    if data.target != "class" or data.text or data.label or known.label or not table.rows:
+        return None
+    return guess_meant(table, chosen.columns, chosen.text, chosen.label)
+
+
+def _with_hint(problem: Problem, meant: Meant | None) -> Problem:
+    """The problem with another way out: that something else is learnt."""
+    if meant is None or problem.severity != "error" or problem.field not in ("data.label", "data.source") or not problem.fix:
+        return problem
+    return replace(problem, fix=f"These rows look like {meant.looks}: learn that, or {problem.fix[0].lower()}{problem.fix[1:]}")
 
 
 def fingerprint(table: Table, test: Table | None, corrections: Sequence[Correction] = ()) -> str:

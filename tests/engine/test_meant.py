@@ -1,0 +1,65 @@
+"""What a file looks made for, told where classes are not it."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from engine.data import meant
+from engine.data.profile import inspect
+from engine.data.table import Table
+from engine.spec import DataSpec
+
+ROWS = 60
+TEXTS = [f"a text of some words and the number {at}" for at in range(ROWS)]
+OTHERS = [f"what is said of it, in other words than {at * 3}" for at in range(ROWS)]
+CLASSES = [("good", "bad", "so so")[at % 3] for at in range(ROWS)]
+MARKS = {name: [str(at // step % 2) for at in range(ROWS)] for name, step in (("rude", 1), ("late", 2), ("dear", 3))}
+TURNS = [json.dumps([{"role": "user", "content": one}, {"role": "assistant", "content": "Yes."}]) for one in TEXTS]
+HALVES = [f"{at / 7:.3f}" for at in range(ROWS)]
+LISTS = [("fast; cheap", "cheap", "kind; fast")[at % 3] for at in range(ROWS)]
+
+FILES = {
+    "instruct": [
+        {"instruction": TEXTS, "output": OTHERS},
+        {"Instruction": TEXTS, "input": [None] * ROWS, "output": OTHERS, "kind": CLASSES},
+        {"id": [str(at) for at in range(ROWS)], "messages": TURNS},
+    ],
+    "answer": [{"question": TEXTS, "answer": OTHERS}, {"context": OTHERS, "question": TEXTS, "answers": OTHERS}],
+    "transform": [{"article": TEXTS, "summary": OTHERS}, {"en": TEXTS, "bn": OTHERS}, {"de-DE": TEXTS, "fr": OTHERS}],
+    "similar": [{"sentence1": TEXTS, "sentence2": OTHERS, "score": HALVES}],
+    "tag": [{"text": TEXTS, **MARKS}, {"text": TEXTS, "genres": LISTS}],
+    "regress": [{"text": TEXTS, "price": HALVES}],
+    "write": [{"text": TEXTS}],
+    None: [
+        {"text": TEXTS, "label": CLASSES},
+        {"question": TEXTS, "answer": CLASSES},  # a few answers that come again are classes
+        {"review": TEXTS, "sentiment": CLASSES, "stars": HALVES},
+        {"text": TEXTS, "sentiment": CLASSES, "verified": MARKS["rude"], "replied": MARKS["late"]},
+        {"sentence1": TEXTS, "sentence2": OTHERS, "label": CLASSES},
+        {"id": [str(at) for at in range(ROWS)]},
+    ],
+}
+
+
+def table(columns: dict[str, list[str | None]]) -> Table:
+    held = pa.table({name: pa.chunked_array([cells], pa.string()) for name, cells in columns.items()})
+    return Table(tuple(columns), held, "0" * 64, "rows.csv")
+
+
+@pytest.mark.parametrize(("task", "columns"), [(task, columns) for task, files in FILES.items() for columns in files])
+def test_a_file_is_told_by_what_its_columns_are_and_hold(task: str | None, columns: dict[str, list[str | None]]) -> None:
+    facts, problems = inspect(table(columns), None, DataSpec("file:rows.csv"))
+    assert (facts.meant.task if facts.meant else None) == task
+    for problem in problems:
+        if problem.field == "data.label" and task:
+            assert problem.fix.startswith(f"These rows look like {meant.LOOKS[task]}: learn that, or pick")
+
+
+def test_who_has_chosen_the_columns_is_not_told_otherwise() -> None:
+    rows = table({"question": TEXTS, "answer": OTHERS, "kind": CLASSES})
+    assert inspect(rows, None, DataSpec("file:rows.csv"))[0].meant is not None
+    assert inspect(rows, None, DataSpec("file:rows.csv", label="kind"))[0].meant is None
+    assert inspect(rows, None, DataSpec("file:rows.csv", target="text"))[0].meant is None
