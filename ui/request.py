@@ -108,7 +108,7 @@ def run_spec(told: dict[str, Any], offer: Offer) -> RunSpec:
 
 def unguessed(told: dict[str, Any]) -> dict[str, Any]:
     """The same, but columns that were both guessed are left open, so that each guess keeps its reason."""
-    learnt = bool(told["labels"]) or (told["label"] and told["label"] == told["guessed_label"])
+    learnt = bool(told["labels"]) or not told["label"] or told["label"] == told["guessed_label"]
     guessed = told["text"] and told["text"] == told["guessed_text"] and learnt
     guessed = guessed and (not told["labels"] or as_text(told["labels"]) == told["guessed_labels"])
     guessed = guessed and (told["second"] or NO_COLUMN) == (told["guessed_second"] or NO_COLUMN)

@@ -63,6 +63,8 @@ def test_an_upload_that_is_still_missing_is_an_empty_source() -> None:
 def test_columns_that_were_guessed_are_left_open() -> None:
     fields = told(SPECS[0]) | {"guessed_text": "text", "guessed_label": "label"}
     assert request.data_spec(request.unguessed(fields)) == DataSpec("sample:film-reviews-en")
+    alone = {**fields, "label": None, "guessed_label": ""}
+    assert request.data_spec(request.unguessed(alone)) == DataSpec("sample:film-reviews-en")
 
 
 def test_a_column_that_was_picked_pins_both() -> None:
