@@ -303,7 +303,6 @@ def serve(
 
     try:
         classes, probabilities = load()
-        probabilities(["a"])  # the first call is slow; it shall not stand in a person's milliseconds
     except Exception as error:  # the border: told in words, the traceback on stderr
         traceback.print_exc()
         tell({"problems": _told(error)})
@@ -353,6 +352,8 @@ def load_model(run_folder: Path, home: Path) -> tuple[Sequence[str], Callable[..
     from engine.trained import open_trained
 
     trained = open_trained(run_folder / "model", home=home)
+    # the first call is slow; it shall not stand in a person's milliseconds
+    trained.answers(["a"], ["a"] if trained.task.pairs else None)
     if trained.task.judges is None:
         return trained.classes, trained.probabilities
 

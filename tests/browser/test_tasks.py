@@ -103,6 +103,41 @@ def test_each_task_that_writes_is_trained_judged_and_taken_home(app: App, open_p
     assert seen.outside == set()
 
 
+def test_numbers_and_pairs_are_learnt_judged_and_asked(app: App, open_page: Open, tmp_path: Path, seen: Seen) -> None:
+    folder = tiny("bert", tmp_path / "tiny-bert")
+    page = open_page(app.url)
+    ready(page)
+    page.locator("#detail input").check()
+    choose(page, "data", "A file of mine")
+    with_own_model(page, folder)
+    tasks = {
+        "Give each text a number": ({"text": "text 0", "stars": 4.5}, "off by", "TF-IDF with ridge regression"),
+        "Compare two texts": ({"sentence1": "text 0", "sentence2": "text 1", "score": 3}, "The untuned model reaches", "TF-IDF, cosine"),
+    }
+    for at, (task, (row, verdict, baseline)) in enumerate(tasks.items()):
+        if at:
+            page.locator("nav.places a[data-place=train]").click()
+        choose(page, "task", task)
+        told = [{name: at % 6 if isinstance(value, (int, float)) else f"{LINES[(at + len(name)) % 8]} {at}" for name, value in row.items()}
+                for at in range(60)]  # fmt: skip
+        path = tmp_path / f"numbers-{at}.jsonl"
+        path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told), "utf-8")
+        upload(page, path)
+        fill(page, {"max_steps": "3", "batch_size": "4", "accumulation": "1", "max_length": "32"})
+        start_and_wait(page, path.name)
+        expect(page.locator("#verdict .sentence")).to_contain_text(verdict, timeout=60_000)
+        expect(page.locator("#scores")).to_contain_text(baseline)
+        expect(page.locator("#evidence")).to_be_hidden()
+    page.locator("nav.places a[data-place=try]").click()
+    expect(page.locator("#try-go")).to_have_text("Compare")
+    page.locator("#try-text textarea").fill(LINES[0])
+    page.locator("#try-second textarea").fill(LINES[0])
+    page.locator("#try-go").click()
+    expect(page.locator("#try-answer .sentence")).to_have_text("1", timeout=60_000)
+    assert seen.errors == []
+    assert seen.outside == set()
+
+
 def test_a_label_is_written_and_the_whole_verdict_of_classes_stands(app: App, open_page: Open, tmp_path: Path, seen: Seen) -> None:
     folder = tiny("llama", tmp_path / "tiny-llama")
     page = open_page(app.url)

@@ -178,6 +178,7 @@ def test_a_run_is_told_beside_the_untuned_model_and_shared_words(studio: Studio,
     assert made.figures[0].before is not None
     assert [one.id for one in made.figures[0].others] == ["words"]
     assert "The untuned model reaches" in made.sentence
+    assert [one.label for one in studio.predict(folder.name, [LINES[0]], [LINES[0]])] == ["1"]
     opened = open_trained(folder / "model", home=studio.home)
     found = opened.answers([LINES[0], LINES[0]], [LINES[0], LINES[3]])
     assert found[0] == pytest.approx(1.0, abs=1e-4)
