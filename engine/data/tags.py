@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from engine.data.columns import ColumnFacts, evenly
 from engine.data.header import NAMES_OF_TEXT
+from engine.data.numbers import numbers
 from engine.data.rows import MISSING
 from engine.data.table import Table, counted, listed, shown
 from engine.errors import Problem
@@ -30,6 +31,7 @@ SIGNS = ("|", ";", ",")  # between tags; the first that is common enough
 NAMES_OF_LISTS = ("tags", "labels", "genres", "topics", "categories", "emotions", "keywords", "label", "tag", "genre", "categories_list")
 LOOKED = 2000  # cells of a column, evenly spread
 LONGEST_TAG = 60  # characters
+NUMERIC = 0.9  # of the cells are one number each, from which the column holds no lists
 Marks = NDArray[np.int8]
 MOST_TAGS = 500
 FEW_ROWS_OF_A_TAG = 5  # below it nothing of a tag can be learnt and tested
@@ -172,7 +174,11 @@ def guess(table: Table, columns: Sequence[ColumnFacts], taken: Sequence[str]) ->
 
 def _is_of_lists(column: pa.ChunkedArray) -> bool:
     """Whether many cells hold several short values, and those come again and again."""
-    cells = [one for one in evenly(column, LOOKED).to_pylist() if one and one.strip()]
+    looked = evenly(column, LOOKED)
+    cells = [one for one in looked.to_pylist() if one and one.strip()]
+    values, _ = numbers(looked)
+    if len(values) - values.null_count > NUMERIC * len(cells):  # the comma in 2,32 begins the decimals
+        return False
     sign = _sign(column)
     found = [taken_apart(one, sign) for one in cells]
     tags = Counter(tag for one in found if one for tag in one)

@@ -19,6 +19,8 @@ CLASSES = [("good", "bad", "so so")[at % 3] for at in range(ROWS)]
 MARKS = {name: [str(at // step % 2) for at in range(ROWS)] for name, step in (("rude", 1), ("late", 2), ("dear", 3))}
 TURNS = [json.dumps([{"role": "user", "content": one}, {"role": "assistant", "content": "Yes."}]) for one in TEXTS]
 HALVES = [f"{at / 7:.3f}" for at in range(ROWS)]
+COMMAS = [f"{2 + at % 40 / 13:.2f}".replace(".", ",") for at in range(ROWS)]
+STARS = [("4,5", "3,0", "1,5")[at % 3] for at in range(ROWS)]
 LISTS = [("fast; cheap", "cheap", "kind; fast")[at % 3] for at in range(ROWS)]
 
 FILES = {
@@ -31,12 +33,13 @@ FILES = {
     "transform": [{"article": TEXTS, "summary": OTHERS}, {"en": TEXTS, "bn": OTHERS}, {"de-DE": TEXTS, "fr": OTHERS}],
     "similar": [{"sentence1": TEXTS, "sentence2": OTHERS, "score": HALVES}],
     "tag": [{"text": TEXTS, **MARKS}, {"text": TEXTS, "genres": LISTS}],
-    "regress": [{"text": TEXTS, "price": HALVES}],
+    "regress": [{"text": TEXTS, "price": HALVES}, {"text": TEXTS, "price": COMMAS}],
     "write": [{"text": TEXTS}],
     None: [
         {"text": TEXTS, "label": CLASSES},
         {"question": TEXTS, "answer": CLASSES},  # a few answers that come again are classes
         {"review": TEXTS, "sentiment": CLASSES, "stars": HALVES},
+        {"review": TEXTS, "stars": STARS},
         {"text": TEXTS, "sentiment": CLASSES, "verified": MARKS["rude"], "replied": MARKS["late"]},
         {"sentence1": TEXTS, "sentence2": OTHERS, "label": CLASSES},
         {"id": [str(at) for at in range(ROWS)]},
