@@ -61,7 +61,9 @@ def findings(rows: Usable) -> Iterator[Finding]:
     whole = len(rows.texts)
     numbers = evenly(rows.numbers, LOOKED).to_pylist()
     texts = pa.chunked_array([evenly(rows.texts, LOOKED).combine_chunks()], pa.string())
-    yield from _damaged(texts, numbers, whole)
+    mended, changed = column_as_fixed(texts, "repair-encoding")
+    yield from _damaged(texts, mended, changed, numbers, whole)
+    texts = mended  # a soft hyphen within a damaged letter is no sign of its own
     for kind, (name, title, effect, button) in TEXTS.items():
         mask = pc.match_substring_regex(texts, REPAIRS[kind].pattern)
         if kind == "remove-html" and (pc.sum(mask).as_py() or 0):
@@ -97,9 +99,8 @@ def _finding(
     return Finding(name, title, round(len(places) * whole / len(texts)), weight, effect, tuple(examples), remedies, looked)  # type: ignore[arg-type]
 
 
-def _damaged(texts: pa.ChunkedArray, numbers: list[int], whole: int) -> Iterator[Finding]:
-    """Letters that were decoded wrongly, and those that are lost."""
-    new, changed = column_as_fixed(texts, "repair-encoding")
+def _damaged(texts: pa.ChunkedArray, new: pa.ChunkedArray, changed: pa.ChunkedArray, numbers: list[int], whole: int) -> Iterator[Finding]:
+    """Letters that were decoded wrongly, and those that are lost. `new`: the texts repaired."""
     if pc.any(changed).as_py():
         remedy = Remedy("Repair them", (str(Fix("repair-encoding")),))
         told = _finding(

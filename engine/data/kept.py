@@ -23,7 +23,7 @@ from engine.data.table import Mapped, Table
 from engine.data.watch import Watch
 
 FOLDER = "tables"  # of the home's cache
-VERSION = 1  # of what is kept; another one is read anew
+VERSION = 2  # of what is kept; another one is read anew
 MOST_FILES = 8
 MOST_BYTES = 4_000_000_000  # of all that is kept
 STALE_SECONDS = 3600.0  # after which a file that no table names was left by a reading that died

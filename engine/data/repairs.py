@@ -11,6 +11,7 @@ import ftfy
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.data.table import CONTROL_PYTHON
 from engine.fix import Fix
 
 TAGS = (
@@ -34,7 +35,7 @@ def repaired(text: str) -> str:
 
     By ftfy; before it what an old Mac made of such letters on the way: "‰Û÷" was "â€˜" and is ‘ (5,572 text messages hold 500 of these).
     """
-    return ftfy.fix_encoding(BY_MAC.sub(_from_mac, text))
+    return CONTROL_PYTHON.sub(" ", ftfy.fix_encoding(BY_MAC.sub(_from_mac, text)))  # what is left of them belongs to no letter
 
 
 def _from_mac(found: re.Match[str]) -> str:

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.data.profile import inspect
+from engine.data.repairs import column_as_fixed, text_as_fixed
 from engine.data.sources import LIMIT_BYTES, Table, clean, load, open_file, with_defaults
 from engine.data.table import without_controls
 from engine.errors import Problem, Refused
+from engine.fix import Fix
 from engine.spec import DataSpec
 
 REVIEWS = [("I loved it, truly", "positive"), ("Dull; very dull", "negative"), ("Well | made", "positive"), ("Café crème", "negative")] * 10
@@ -243,6 +245,27 @@ def test_cleaning_keeps_joiners_signs_and_capitals() -> None:
     assert clean("র‍্যাম ক‌খ Ünï <br /><BR>ok\x00\x85", clean_html=True) == "র‍্যাম ক‌খ Ünï   ok  "
     assert clean("a<br />b", clean_html=False) == "a<br />b"
     assert clean("e\u0301", clean_html=False) == "é"
+
+
+TORN = "খাবার খুব ভালো ছিল, “দাম” ১০০ টাকা 🙂"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("codec", ["latin-1", "sloppy-windows-1252"])
+def test_letters_that_were_read_as_latin_1_come_back_whole(codec: str, times: int) -> None:
+    import pyarrow as pa
+
+    damaged = TORN
+    for _ in range(times):
+        damaged = damaged.encode().decode(codec)
+    values, controls = without_controls(pa.array([damaged, f"{damaged}\x00\x85 ", "an end\x85", None]))
+    assert values.to_pylist() == [damaged, f"{damaged}   ", "an end ", None]
+    assert controls == 3
+    table = pa.chunked_array([values])
+    mended, changed = column_as_fixed(table, "repair-encoding")
+    assert mended.to_pylist() == [TORN, f"{TORN}   ", "an end ", None]
+    assert changed.to_pylist() == [True, True, False, False]
+    assert clean(text_as_fixed(clean(damaged, clean_html=False), [Fix("repair-encoding")]), clean_html=False) == mended[0].as_py()
 
 
 @given(st.lists(st.text(), min_size=1, max_size=5))
