@@ -40,6 +40,7 @@ from engine.tasks import all_tasks
 DONE, FAILED, REFUSED = 0, 1, 2
 LOOK_SECONDS = 0.2
 TOLD = {
+    "average_precision": "average precision",
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
     "perplexity": "perplexity",

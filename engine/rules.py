@@ -28,7 +28,7 @@ MOST_PASSES = 10
 CHECKS = 10
 SELECTED_BY = {
     "loss": "the held-out loss tells how well it is learnt",
-    "micro_f1": "micro F1 on the validation rows decides",
+    "average_precision": "how well it puts right tags before wrong ones on the validation rows decides",
     "mae": "how far its numbers are off on the validation rows decides",
     "spearman": "how well it ranks the validation rows decides",
 }
@@ -90,7 +90,8 @@ def _select_by(work: Deciding) -> None:
     usual = work.settings["select_by"] == work.asked.knobs["select_by"].default
     if work.settings["select_by"] not in task.figures or (not task.sorts and usual):
         what = "tags" if task.target == "tags" else "no classes"
-        work.value("select_by", task.headline, f"This task gives {what}: {SELECTED_BY[task.headline]}")
+        figure = task.selects_by or task.headline
+        work.value("select_by", figure, f"This task gives {what}: {SELECTED_BY[figure]}")
 
 
 def _read_and_written(work: Deciding) -> None:

@@ -156,6 +156,7 @@ class Training:
         "macro_f1", label="Keep the best by",
         choices={
             "macro_f1": "Macro F1", "weighted_f1": "Weighted F1", "micro_f1": "Micro F1", "exact": "Exactly right",
+            "average_precision": "Average precision",
             "accuracy": "Accuracy", "loss": "Held-out loss", "mae": "Mean error", "spearman": "Order (Spearman)",
             "pearson": "Straight line (Pearson)", "r2": "R²",
         },

@@ -70,6 +70,22 @@ def threshold(chances: Any, wanted: Sequence[Sequence[int]]) -> float:
     return best if found[best] > found[USUAL] + LEAST_GAIN else USUAL
 
 
+def average_precision(chances: Any, wanted: Sequence[Sequence[int]]) -> float:
+    """How well chances put the tags that are there before those that are not, over all rows and tags: 1 where all of them stand first.
+
+    The micro-averaged average precision of scikit-learn. It moves where micro F1 does not yet, while the best that can be done with
+    chances is to give every row the commonest tags: on 1,600 questions with ten tags (MiniLM, LoRA) it rose from each of ten checks to
+    the next, while F1 and the loss first went up and down.
+    """
+    told, there = np.asarray(chances, dtype=np.float64).ravel(), np.asarray(wanted, dtype=np.float64).ravel()
+    if not there.any():
+        return 0.0
+    order = np.argsort(-told, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(told[order])), len(order) - 1)  # equal chances count together
+    hits = np.cumsum(there[order])[ends]
+    return float((np.diff(hits, prepend=0.0) * hits / (ends + 1)).sum() / there.sum())
+
+
 def _rows(given: Any, wanted: Sequence[Sequence[int]]) -> Floats:
     return np.stack([one.sum() for one in _sums(given, wanted)])[None, :]
 

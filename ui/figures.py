@@ -35,6 +35,7 @@ METRICS = {
     "pearson": "Straight line (Pearson)",
     "micro_f1": "Micro F1",
     "exact": "Exactly right",
+    "average_precision": "Average precision",
 }
 SYMBOLS = ("circle", "diamond", "square", "cross")  # of the methods that share a colour
 FAR = 4  # times the span of what is compared; a baseline beyond it is told and not drawn

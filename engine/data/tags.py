@@ -216,7 +216,10 @@ def in_words(cells: pa.ChunkedArray) -> str:
     whole = sum(rows.values())
     none = rows.get(_cell([]), 0)
     mean = sum(len(json.loads(cell)) * count for cell, count in rows.items()) / max(1, whole)
-    return f"{mean:.2g} tags a row on average; {counted(none, 'row has', 'rows have')} none, which is an answer too"
+    return (
+        f"{mean:.2g} tags a row on average; {counted(none, 'row has', 'rows have')} none, which is an answer too. "
+        "Split by chance, every part has its share of each combination of tags; rare combinations go by their rarest tag"
+    )
 
 
 def problems(found: Mapping[str, int], rows: int, lost: int, tags: Tags) -> Iterator[Problem]:

@@ -74,7 +74,7 @@ class Task:
     place: int  # in the list that the page offers
     target: Target
     knobs: type
-    headline: str  # the figure shown first, and the one by which the best checkpoint is kept unless another is asked for
+    headline: str  # the figure shown first, and the one by which the best checkpoint is kept unless `selects_by` or a person says another
     figures: tuple[str, ...]  # that `scores` gives and a checkpoint can be kept by
     facts: Callable[[ModelFacts], ModelFacts]  # the model as this task loads it: its head, its parameters
     check: Callable[[Any, ModelFacts], tuple[Problem, ...]]  # (knobs, facts as the model came) -> what keeps it from learning this
@@ -88,6 +88,7 @@ class Task:
     scores: Callable[[Sequence[Any], Any, Sequence[str]], dict[str, float]]  # (labels, answers, classes) -> figures, "loss" among them
     balanced: Callable[[Sequence[Any], int], tuple[float, ...]] | None = None  # (labels, classes) -> weights for `learn`, if asked for
     asks: str = "Classify"  # on the button that has a run say something of a text
+    selects_by: str | None = None  # the figure by which the best checkpoint is kept, where it is not the headline
     loss_unit: str = "nats a row"  # of the mean that `learn` gives, as it stands at an axis
     logits: int = 0  # tokens of a row at most, behind which all words of the vocabulary are scored
     writes: Writes | None = None

@@ -83,7 +83,7 @@ def chances(
 def scores(
     labels: Sequence[Sequence[int]], answers: np.ndarray, classes: Sequence[str], *, threshold: float | None = None
 ) -> dict[str, float]:
-    """ "loss" as in training, without weights; "micro_f1", "macro_f1", "exact" and the others of `figures`.
+    """ "loss" as in training, without weights; "average_precision"; "micro_f1", "macro_f1", "exact" and the others of `figures`.
 
     `threshold`: from which chance on a tag is given; chosen on these very rows where it is None, as the checks on validation rows do.
     """
@@ -95,7 +95,8 @@ def scores(
     wanted = np.asarray(labels, dtype=np.float64)
     sure = np.clip(np.where(wanted > 0, answers, 1 - answers), LEAST_CHANCE, 1.0)
     given = answers >= (tag_metrics.threshold(answers, labels) if threshold is None else threshold)
-    return {"loss": float(-np.log(sure).mean()), **{one.id: one.value for one in figures(given, labels, classes)}}
+    order = {"average_precision": tag_metrics.average_precision(answers, labels)}
+    return {"loss": float(-np.log(sure).mean()), **order, **{one.id: one.value for one in figures(given, labels, classes)}}
 
 
 def check(knobs: TagKnobs, facts: ModelFacts) -> tuple[Problem, ...]:
@@ -164,7 +165,8 @@ TASK = Task(
     target="tags",
     knobs=TagKnobs,
     headline="micro_f1",
-    figures=("micro_f1", "macro_f1", "exact", "loss"),
+    selects_by="average_precision",
+    figures=("average_precision", "micro_f1", "macro_f1", "exact", "loss"),
     facts=lambda facts: facts,
     check=check,
     load_model=load_model,

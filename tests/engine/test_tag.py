@@ -82,6 +82,16 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
         assert [getattr(one, name) for one in parts] == pytest.approx(each[at].tolist())
 
 
+def test_average_precision_is_that_of_scikit_learn_also_with_equal_chances() -> None:
+    from sklearn.metrics import average_precision_score
+
+    dice = np.random.default_rng(4)
+    wanted, chances = (dice.random((40, 3)) < 0.3).astype(int), dice.integers(0, 6, (40, 3)) / 5
+    expected = average_precision_score(wanted, chances, average="micro")
+    assert tag_metrics.average_precision(chances, wanted.tolist()) == pytest.approx(expected)
+    assert tag_metrics.average_precision(np.zeros((2, 2)), [(0, 0), (0, 0)]) == 0.0
+
+
 def test_the_threshold_is_the_best_on_the_rows_and_one_half_where_no_other_is_better() -> None:
     assert tag_metrics.threshold(np.array([[0.3, 0.1], [0.25, 0.1], [0.1, 0.3]]), [(1, 0), (1, 0), (0, 1)]) == 0.25
     assert tag_metrics.threshold(np.array([[0.9, 0.1], [0.1, 0.9]]), [(1, 0), (0, 1)]) == 0.5
@@ -151,7 +161,7 @@ def test_a_run_goes_from_its_plan_to_an_account_and_home(studio: Studio, tmp_pat
     folder = studio.store.folder(studio.start(a_spec(tmp_path)))
     plan = studio.plan(folder.name)
     assert (plan.labels, plan.label_columns, plan.learnt_from) == (TAGS, TAGS, ", ".join(TAGS))
-    assert plan.settings["select_by"] == "micro_f1"
+    assert plan.settings["select_by"] == "average_precision"
     assert work(folder) == 0, (folder / "log.txt").read_text()
     done = record(folder)
     assert done.state == "finished"
