@@ -32,7 +32,8 @@ ORDER = (
     "drawing", "study_report", "document", "token_fit", "explorer",
     "rows_shown", "guide",
     "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "write_command",
-    "readiness", "gathered", "report", "account_report", "reported", "report_command", "__main__",
+    "readiness", "gathered", "report", "account_report", "reported", "report_command", "spec_options", "train_command",
+    "listing", "__main__",
 )  # fmt: skip
 FORBIDDEN = {"ui", "app", "gradio", "plotly"}
 HEAVY = {"torch", "transformers", "peft", "accelerate", "sklearn", "datasets"}

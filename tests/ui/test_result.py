@@ -9,12 +9,12 @@ from typing import get_args
 import pytest
 
 from engine import account
-from engine.__main__ import outcome
 from engine.coach import Kind
 from engine.evaluate import Sample
 from engine.events import Ended, Progress, Queued, Started
 from engine.store import RunRecord, Store, fold
 from engine.studio import Studio
+from engine.train_command import outcome
 from tests.finished import told as a_told
 from tests.ui import homes
 from ui import coach, result
