@@ -57,7 +57,17 @@ memory of a process that has a worker's imports and takes 6 steps and an evaluat
     MiniLM, 22.7M           LoRA, no dropout        bf16     16 x 256      1354       1326
     MiniLM, 22.7M           LoRA, no dropout        fp32     16 x 128      1513       1507
 
-49 of 52 come within a tenth, the others within 11 %. The same case measured twice differs by up to 5 %, as the C library's heap falls out.
+Encoder-decoders, half or an eighth of each row written, with milliseconds a row on one core in training (engine/speed.py):
+
+    T5 small, 60.5M         LoRA                    fp32     16 x 128      3553       3463         314        361
+    T5 small, 60.5M         LoRA                    bf16     16 x 256      3814       3589         436        442
+    T5 small, 60.5M         LoRA, an eighth         bf16     16 x 256      2824       2997         374        389
+    T5 small, 60.5M         full                    fp32      8 x 128      2157       2057         396        412
+    mT5 small, 172M         LoRA                    bf16      4 x 128      2564       2268         645        598
+    BanglaT5, 223M          LoRA                    bf16      8 x 128      3223       2930         761        724
+
+49 of the 52 others come within a tenth, all within 12 %. The same case measured twice differs by up to 5 %, as the C library's heap
+falls out.
 
 Real runs need a little more for activations, since their batches are of some different widths: MiniLM, LoRA, bf16, 16 x 256, IMDb:
 1971 MB after 60 steps and 2010 MB after all 282, with widths rounded up to multiples of 32 (tasks/classify.py); without, 2650 MB after

@@ -138,6 +138,42 @@ def test_numbers_and_pairs_are_learnt_judged_and_asked(app: App, open_page: Open
     assert seen.outside == set()
 
 
+def test_an_encoder_decoder_is_trained_writes_beside_its_base_and_is_taken_home(
+    app: App, open_page: Open, tmp_path: Path, seen: Seen
+) -> None:
+    page = open_page(app.url)
+    ready(page)
+    page.locator("#detail input").check()
+    choose(page, "data", "A file of mine")
+    with_own_model(page, tiny("t5", tmp_path / "tiny-t5"))
+    expect(page.locator("#problems-model")).to_contain_text("reads a text and writes another", timeout=60_000)
+    choose(page, "task", "Turn a text into another")
+    expect(page.locator("#problems-model")).not_to_contain_text("reads a text and writes another", timeout=60_000)
+    upload(page, rows(tmp_path / "pairs.jsonl", ("source", "target")))
+    fill(page, {**ADVANCED, "template": "translate English to Bengali: {text}"})
+    expect(page.locator("#row-preview li").first).to_contain_text("translate English to Bengali: A good film", timeout=60_000)
+    expect(page.locator("#row-preview li mark").first).to_contain_text("A bad film", timeout=60_000)
+    expect(page.locator("#knob-packing input")).to_have_value("Automatic: no", timeout=60_000)
+    start_and_wait(page, "pairs.jsonl")
+    expect(page.locator("#verdict .sentence")).to_contain_text("chrF", timeout=60_000)
+    page.locator("#run-export").click()
+    with page.expect_download() as told:
+        page.locator("#run-file a").first.click()
+    with zipfile.ZipFile(told.value.path()) as packed:
+        example = next(packed.read(name).decode() for name in packed.namelist() if name.endswith("example.py"))
+    assert "AutoModelForSeq2SeqLM" in example
+    page.locator("#run-try").click()
+    page.locator("#write-prompt textarea").fill("A good film")
+    page.locator("#write-max_new_tokens").get_by_role("textbox").fill("5")
+    page.get_by_role("button", name="Write", exact=True).click()
+    for column in ("#written-left", "#written-right"):
+        expect(page.locator(column)).to_contain_text("Asked as in the run's training", timeout=PATIENCE_MS)
+        expect(page.locator(column)).to_contain_text("tokens a second", timeout=PATIENCE_MS)
+    assert faults(page) == {}
+    assert seen.errors == []
+    assert seen.outside == set()
+
+
 def test_a_label_is_written_and_the_whole_verdict_of_classes_stands(app: App, open_page: Open, tmp_path: Path, seen: Seen) -> None:
     folder = tiny("llama", tmp_path / "tiny-llama")
     page = open_page(app.url)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import account, models
+from engine import account, memory, models, speed
 from engine.conversation import Said, Turn, prompt
 from engine.data.columns import ColumnFacts
 from engine.data.texts import Texts
@@ -27,6 +27,7 @@ from engine.models import ModelFacts
 from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
 from engine.tasks import _language, all_tasks, answer, transform
+from tests.engine.test_families import CATALOGUE
 from tests.engine.test_methods import HARDWARE
 from tests.engine.test_plan import A100, T4, data, facts, found, planned
 from tests.engine.test_playground import over
@@ -319,3 +320,35 @@ def test_it_goes_from_its_plan_to_an_account_and_writes_beside_its_untuned_base(
     assert (untuned.form, tuned.form) == ("taught", "taught")
     assert tuned.tokens > 0
     assert tuned.prompt_tokens == len(transform.encode(TASK.load_tokenizer(folder / "model"), Texts([LINES[0]]), KNOBS)[0])
+
+
+# Measured: bytes at the peak in MB, milliseconds of processor time a row in training and read only, and the core's products (memory.py)
+MEASURED: dict[tuple[str, str, str, int, int, int], tuple[int, float, float, float]] = {
+    ("t5-small", "lora", "fp32", 16, 64, 64): (3553, 313.7, 127.7, 82e9),
+    ("t5-small", "lora", "bf16", 16, 128, 128): (3814, 436.1, 133.6, 199e9),
+    ("t5-small", "lora", "bf16", 16, 224, 32): (2824, 374.1, 100.7, 190e9),
+    ("t5-small", "full", "fp32", 8, 64, 64): (2157, 396.2, 110.6, 87e9),
+    ("mt5-small", "lora", "bf16", 4, 64, 64): (2564, 645.3, 264.2, 192e9),
+    ("banglat5", "lora", "bf16", 8, 64, 64): (3223, 761.4, 251.1, 188e9),
+}
+SHAPES = {"t5-small": T5_SMALL, "mt5-small": MT5_SMALL, "banglat5": CATALOGUE["csebuetnlp/banglat5"]}
+
+
+@pytest.mark.parametrize("case", MEASURED, ids=lambda case: "-".join(map(str, case)))
+def test_memory_and_time_are_near_what_was_measured(case: tuple[str, str, str, int, int, int]) -> None:
+    name, method, precision, batch, read, written = case
+    peak, trained, checked, products = MEASURED[case]
+    told, model = all_methods()[method], TASK.facts(facts(name, {**SHAPES[name], "tie_word_embeddings": True}))  # as they were measured
+    knobs: Any = settle(told.knobs, {})
+    own: dict[str, Any] = {"trainable": told.trainable(knobs, model, 2), "freezes_body": told.freezes_body,
+                           "footprint": told.footprint(knobs, model), "precision": precision, "checkpointing": False}  # fmt: skip
+    shape = memory.Shape(labels=2, batch=batch, length=read + written, device="cpu", logits=written, **own)
+    assert memory.estimate(model, shape).total_bytes / memory.MB == pytest.approx(peak, rel=0.15)
+    load = speed.Load(
+        train_rows=1000, batches=1000 // batch, steps=1, checks=1, checked_rows=1000, test_rows=0, all_rows=0, tokens=read + written,
+        uncut_tokens=0, characters=0, scored=written, **{**own, "trainable": 0},
+    )  # fmt: skip
+    core = dataclasses.replace(HARDWARE, cores=1, bf16_units=True, fp32_flops=86e9, bf16_flops=products)
+    parts = speed.seconds(model, load, core)
+    assert parts["training"] == pytest.approx(speed.ELSEWHERE * trained, rel=0.25)
+    assert parts["validation"] == pytest.approx(checked, rel=0.2)
