@@ -104,16 +104,18 @@ def account(
     pairs: list[tuple[Any, Any]] = list(zip(*surprise, strict=True))
     if both:
         accepted = [wanted[at] for at in both]
+        right = [task.writes.accepted(one) for one in accepted]
         pairs += zip(*(task.writes.figures([_text(one, at) for at in both], accepted) for one in (tuned, untuned)), strict=True)
         if encoder is not None and task.target == "text":
-            near = (likeness.likeness(encoder, [_text(one, at) for at in both], [[one] for one in accepted]) for one in (tuned, untuned))
+            near = (likeness.likeness(encoder, [_text(one, at) for at in both], right) for one in (tuned, untuned))
             pairs += zip(*near, strict=True)
     figures = tuple(told(first, second) for first, second in pairs)
     lines = [
         Sample(
             test.numbers[places[at]],
             "\n\n".join(filter(None, (asked.second[at] if asked.second else "", asked.first[at]))),
-            wanted[at], _text(tuned, at), _text(untuned, at), tuned.texts[at].ended if tuned.texts[at] else "budget",  # type: ignore[union-attr]
+            " / ".join(task.writes.accepted(wanted[at])), _text(tuned, at), _text(untuned, at),
+            tuned.texts[at].ended if tuned.texts[at] else "budget",  # type: ignore[union-attr]
         )
         for at in both
     ]  # fmt: skip

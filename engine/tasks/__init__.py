@@ -38,6 +38,7 @@ class Writes:
     prompts: Callable[[Texts], tuple[Texts, list[str]]]  # test rows -> what the model is given of them, and what it should write
     figures: Callable[[Sequence[str], Sequence[str]], tuple[Figure, ...]]  # (written, wanted) -> figures, the headline among them
     headline: str  # the figure told first; of the loss: "perplexity_word"
+    accepted: Callable[[str], list[str]] = lambda wanted: [wanted]  # of what should be written: all that count as right, the first learnt
     stops: tuple[str, ...] = ()  # words at which an answer ends
     chats: bool = False  # a row's first text may be a conversation as JSON, [{"role": …, "content": …}, …]
     ends: Callable[[Any, Any], tuple[int, ...]] | None = None  # (tokenizer, knobs) -> tokens that end one, besides the model's own

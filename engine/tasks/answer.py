@@ -1,13 +1,19 @@
-"""Answering questions: a question, with a context or without, and a short answer, compared with the accepted one as SQuAD does."""
+"""Answering questions: a question, with a context or without, and a short answer, compared with the accepted ones as SQuAD does.
+
+A cell of answers may hold several, as JSON: a list of texts, SQuAD's {"text": ["…", …], …}, or a list of {"text": "…"}. The first is
+learnt and all are accepted. One without any, as SQuAD 2 has for questions that the context does not answer, is to be left blank.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from engine.chat import Chat
 from engine.data.texts import Texts
-from engine.tasks import Writes, _prompted, _writing
+from engine.tasks import Pieces, Writes, _prompted, _writing
 
 if TYPE_CHECKING:
     from engine.resampling import Figure
@@ -24,23 +30,54 @@ class AnswerKnobs:
     max_new_tokens: int = _writing.max_new_tokens(48)
 
 
+def accepted(cell: str) -> list[str]:
+    """The answers that a cell holds, each once, one at least; the cell itself where it is no list of answers."""
+    text = cell.strip()
+    try:
+        told = json.loads(text) if text[:1] in ("[", "{") else None
+    except (ValueError, RecursionError):
+        told = None
+    if isinstance(told, dict) and isinstance(told.get("text"), (list, str)):
+        told = told["text"] if isinstance(told["text"], list) else [told["text"]]
+    elif isinstance(told, list):
+        told = [one.get("text") if isinstance(one, dict) else one for one in told]
+    if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+        return [text]
+    return list(dict.fromkeys(one.strip() for one in told)) or [""]
+
+
+def _first(texts: Texts) -> Texts:
+    """The same with one answer a row, which is learnt."""
+    return texts if texts.answers is None else replace(texts, answers=[accepted(one)[0] for one in texts.answers])
+
+
 def encode(tokenizer: Any, texts: Texts, knobs: AnswerKnobs) -> list[list[int]]:
-    return _prompted.encode(tokenizer, texts, knobs.template, knobs.max_length)
+    return _prompted.encode(tokenizer, _first(texts), knobs.template, knobs.max_length)
+
+
+def shown(texts: Texts, knobs: AnswerKnobs, chat: Chat) -> list[Pieces]:
+    return _prompted.shown(_first(texts), knobs, chat)
 
 
 def figures(written: Sequence[str], wanted: Sequence[str]) -> tuple[Figure, ...]:
     from engine.text_metrics import exact_match, rouge, token_f1
 
-    accepted = [[one] for one in wanted]
-    return (token_f1(written, accepted), exact_match(written, accepted), *rouge(written, accepted)[2:])
+    right = [accepted(one) for one in wanted]
+    return (token_f1(written, right), exact_match(written, right), *rouge(written, right)[2:])
 
 
 TASK = _writing.task(
-    _writing.Said("answer", "Answer questions", "Learns to answer a question, from a context beside it or from what it knows.", 50, "text"),
+    _writing.Said(
+        "answer",
+        "Answer questions",
+        "Learns to answer a question, from a context beside it or from what it knows. A row may list several accepted answers.",
+        50,
+        "text",
+    ),
     AnswerKnobs,
     encode,
     _prompted.check,
-    Writes(prompts=_prompted.prompts, figures=figures, headline="token_f1", stops=("\nQuestion:",)),
-    _prompted.shown,
+    Writes(prompts=_prompted.prompts, figures=figures, headline="token_f1", accepted=accepted, stops=("\nQuestion:",)),
+    shown,
     encoder_decoders=True,
 )

@@ -44,6 +44,44 @@ def test_of_a_question_the_answer_is_learnt_and_an_end_behind_it(tmp_path: Path)
     assert tokenizer.decode(alone) == "Question: Is it good?\nAnswer:", "an empty context leaves no blank lines"
 
 
+SQUAD = json.dumps({"text": ["Bernard of Clairvaux", "St. Bernard", "St. Bernard"], "answer_start": [5, 9, 9]})
+
+
+@pytest.mark.parametrize(
+    ("cell", "wanted"),
+    [
+        (SQUAD, ["Bernard of Clairvaux", "St. Bernard"]),
+        ('["ঢাকা", " Dhaka "]', ["ঢাকা", "Dhaka"]),
+        ('[{"text": "1971", "answer_start": 3}, {"text": "in 1971", "answer_start": 0}]', ["1971", "in 1971"]),
+        ('{"text": "one", "answer_start": 3}', ["one"]),
+        ('{"text": [], "answer_start": []}', [""]),
+        ("[]", [""]),
+        ("[sic] as it stands", ["[sic] as it stands"]),
+        ('{"name": "x"}', ['{"name": "x"}']),
+        ("[1, 2]", ["[1, 2]"]),
+        ("[" * 100_000, ["[" * 100_000]),
+        (" yes ", ["yes"]),
+    ],
+)
+def test_a_cell_may_hold_several_answers_as_squad_has_them(cell: str, wanted: list[str]) -> None:
+    assert answer.accepted(cell) == wanted
+
+
+def test_the_first_answer_is_learnt_and_any_of_them_is_right(tmp_path: Path) -> None:
+    tokenizer, knobs = tokenizer_of(tmp_path), answer.AnswerKnobs(max_length=120)
+    texts = Texts(["Who?"], [""], [SQUAD])
+    (row,) = answer.encode(tokenizer, texts, knobs)
+    assert learnt(tokenizer, row) == " Bernard of Clairvaux<|endoftext|>"
+    ((_, (said, marked)),) = answer.shown(texts, knobs, Chat(None, {}))
+    assert (said, marked) == (" Bernard of Clairvaux", True)
+    _, wanted = answer.TASK.writes.prompts(texts)  # type: ignore[union-attr]
+    for written, f1, exact in (("the st. bernard", 1.0, 1.0), ("Bernard", 2 / 3, 0.0), ("nobody", 0.0, 0.0)):
+        told = {one.id: one.value for one in answer.figures([written], wanted)}
+        assert (told["token_f1"], told["exact_match"]) == (pytest.approx(f1), exact), written
+    blank = {one.id: one.value for one in answer.figures([""], ['{"text": []}'])}
+    assert blank["exact_match"] == blank["token_f1"] == 1.0, "a question without an answer is to be left blank"
+
+
 def test_of_a_row_that_is_too_long_some_of_both_stays(tmp_path: Path) -> None:
     tokenizer = tokenizer_of(tmp_path)
     (row,) = transform.encode(tokenizer, Texts(["good " * 200], None, ["bad " * 200]), transform.TransformKnobs(max_length=48))
@@ -176,7 +214,14 @@ def rows_of(task: str, path: Path) -> Path:
     told = {
         "write": [{"text": first} for first, _ in pairs],
         "instruct": [{"instruction": first, "input": "", "output": second} for first, second in pairs],
-        "answer": [{"question": first, "context": second, "answer": second[:12]} for first, second in pairs],
+        "answer": [  # of every other row several are accepted
+            {
+                "question": first,
+                "context": second,
+                "answer": {"text": [second[:12], second], "answer_start": [0, 0]} if at % 2 else second[:12],
+            }
+            for at, (first, second) in enumerate(pairs)
+        ],
         "transform": [{"source": first, "target": second} for first, second in pairs],
     }[task]
     path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told), "utf-8")
@@ -208,6 +253,7 @@ def test_a_task_that_writes_goes_from_its_plan_to_an_account(task: str, studio: 
     assert all(one.before is not None and one.p_value is not None for one in told.figures)
     lines = [json.loads(line) for line in (folder / account.TEXTS).read_text("utf-8").splitlines()]
     assert [one["number"] for one in lines] == [one.number for one in told.samples]
+    assert task != "answer" or any(" / " in one["wanted"] and "{" not in one["wanted"] for one in lines)
     opened = open_trained(folder / "model", home=studio.home)
     assert opened.classes == ("all rows",)
     assert any(one.metrics for one in done.evaluations)
