@@ -9,7 +9,7 @@ An encoder-decoder reads the tokens of a row that are not learnt, and its decode
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,20 +173,3 @@ def _is_wrapped(model: Any) -> bool:
     from peft import PeftModel
 
     return isinstance(model, PeftModel)
-
-
-def in_batches(
-    rows: Sequence[Row], batch_size: int, autocast: str | None, model: torch.nn.Module, work: Callable[[list[int]], None], said: Any = None
-) -> None:
-    """Calls `work` with the numbers of each batch's rows, the longest first, without gradients; `said(done)` after each."""
-    import torch
-
-    device = next(model.parameters()).device
-    order = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
-    model.eval()
-    mixed = torch.autocast(device.type, dtype=getattr(torch, autocast or "bfloat16"), enabled=autocast is not None)
-    with torch.inference_mode(), mixed:
-        for start in range(0, len(order), batch_size):
-            work(order[start : start + batch_size])
-            if said is not None:
-                said(min(start + batch_size, len(order)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.knobs import knob
-from engine.tasks import Pieces, Target, Task, Writes, _language, classify
+from engine.tasks import Pieces, Target, Task, Writes, _batches, _language, classify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +152,7 @@ def surprise_of_rows(
             found[at] = nats[start : start + count].sum(), count
             start += count
 
-    _language.in_batches(rows, batch_size, autocast, model, work, said)
+    _batches.in_batches(rows, batch_size, autocast, model, work, said)
     return found
 
 

@@ -18,7 +18,7 @@ from engine.data.texts import Texts
 from engine.errors import Problem
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import Task, _pairs
+from engine.tasks import Task, _batches, _pairs
 from engine.tasks._pairs import cut, special_tokens
 
 if TYPE_CHECKING:
@@ -260,23 +260,20 @@ def outputs(
     shows at once.
     """
     import numpy as np
-    import torch
 
     device = next(model.parameters()).device
-    order = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
+    order: list[int] = []
     found: list[np.ndarray] = []
-    model.eval()
-    mixed = torch.autocast(device.type, dtype=getattr(torch, autocast or "bfloat16"), enabled=autocast is not None)
-    with torch.inference_mode(), mixed:
-        for start in range(0, len(order), batch_size):
-            numbers = order[start : start + batch_size]
-            batch = collate(tokenizer, [rows[at] for at in numbers], most)
-            if present is not None:
-                present(numbers)
-            logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
-            found.append(logits.double().cpu().numpy())
-            if said is not None:
-                said(min(start + batch_size, len(order)))
+
+    def work(numbers: list[int]) -> None:
+        batch = collate(tokenizer, [rows[at] for at in numbers], most)
+        if present is not None:
+            present(numbers)
+        logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
+        found.append(logits.double().cpu().numpy())
+        order.extend(numbers)
+
+    _batches.in_batches(rows, batch_size, autocast, model, work, said)
     result = np.empty((len(rows), found[0].shape[1] if found else 0))
     result[order] = np.concatenate(found) if found else 0
     return result

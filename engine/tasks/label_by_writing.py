@@ -16,7 +16,7 @@ from engine.data.texts import Texts
 from engine.errors import Problem, RunFailed
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import Pieces, Task, _language, _template, classify
+from engine.tasks import Pieces, Task, _batches, _language, _template, classify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +128,7 @@ def probabilities(
                 spelt = torch.tensor(told[name], device=device).expand(len(numbers), -1)
                 found[numbers, name] = chances[:, : spelt.shape[1]].gather(2, spelt.unsqueeze(-1)).sum(dim=(1, 2)).cpu().numpy()
 
-    _language.in_batches(rows, batch_size, autocast, model, work, said)
+    _batches.in_batches(rows, batch_size, autocast, model, work, said)
     shifted = np.exp(found - found.max(axis=1, keepdims=True)) if len(rows) else found
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 

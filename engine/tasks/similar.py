@@ -20,7 +20,7 @@ from engine.data.texts import Texts
 from engine.errors import Problem, RunFailed
 from engine.knobs import knob
 from engine.models import ModelFacts
-from engine.tasks import Judges, Task, classify
+from engine.tasks import Judges, Task, _batches, classify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,19 +152,13 @@ def answers(
 ) -> np.ndarray:
     """The cosine of each row's texts, (rows,) float64 from -1 to 1; the longest rows first, `said(done)` after every batch."""
     import numpy as np
-    import torch
 
-    device = next(model.parameters()).device
-    order = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
     found = np.empty(len(rows))
-    model.eval()
-    mixed = torch.autocast(device.type, dtype=getattr(torch, autocast or "bfloat16"), enabled=autocast is not None)
-    with torch.inference_mode(), mixed:
-        for start in range(0, len(order), batch_size):
-            numbers = order[start : start + batch_size]
-            found[numbers] = cosines(model, tokenizer, [rows[at] for at in numbers], most).double().cpu().numpy()
-            if said is not None:
-                said(min(start + batch_size, len(order)))
+
+    def work(numbers: list[int]) -> None:
+        found[numbers] = cosines(model, tokenizer, [rows[at] for at in numbers], most).double().cpu().numpy()
+
+    _batches.in_batches(rows, batch_size, autocast, model, work, said)
     return found
 
 
