@@ -124,6 +124,10 @@ def _confidence(told: Known) -> list[Block]:
     silence = tuple(
         (f"{step.threshold:.2f}", percent(step.share), with_interval(step.right), f"{step.answered:,}") for step in steps if step.right
     )
+    head = ("If at least so sure", "It answers", "Right of those", "Rows")
+    sure: list[Block] = [Words("If it only answers where it is sure enough:"), Grid(head, silence)]
+    if not silence:
+        sure = [Words(f"On no row is it {THRESHOLDS[0]:.0%} sure or more.")]
     bins = plot(
         [
             Series("Rightly sure", 6, ((0.0, 0.0), (1.0, 1.0))),
@@ -137,8 +141,7 @@ def _confidence(told: Known) -> list[Block]:
     precision = tuple((curve.label, percent(curve.average_precision), f"{curve.rows:,}") for curve in one.curves)
     return [
         Words(first), Picture("Share right by confidence", bins),
-        Words("If it only answers where it is sure enough:"),
-        Grid(("If at least so sure", "It answers", "Right of those", "Rows"), silence),
+        *sure,
         Picture("Precision against recall, the weakest labels", plot(curves, "Recall", "Precision")),
         Grid(("Label", "Average precision", "Test rows"), precision),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where a model is weakest: the test rows by length, script and column, each part against the rest. Pure.
+"""Where a model is weakest: the test rows by length, script, language and column, each part against the rest. Pure.
 
 Each part is compared with all other rows by Fisher's exact test; p values are corrected for their number (Holm 1979), since among
 twenty parts one differs by chance at the level of 5 %. Intervals are Wilson's (1927) at 95 %.
@@ -15,15 +15,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from engine.answers import Answer
 from engine.data.dates import NONE, read_dates
+from engine.data.doctor_texts import BANGLISH
+from engine.data.numbers import numbers as read_numbers
 from engine.data.table import shown
 from engine.scoring import Interval
 
 FEWEST = 10  # rows of a part; below it nothing can be said
 MOST_VALUES = 20  # of a column; a column with more is cut by size if it holds numbers or dates, else left alone
 PARTS = 4
+# Words that nearly every text of a few lines in the language holds; the one of which a text holds most is taken for its language.
+COMMON = {
+    "English": "the and is was not this that with for you it my have but they are",
+    "German": "der die das und ist nicht ich ein eine war mit sehr auch auf zu den wir",
+    "French": "le les des et est pas je une dans pour que très avec il nous c'est qui",
+    "Spanish": "el los las es no una que por con muy para pero del lo y está",
+    "Portuguese": "o os as é não uma que por com muito para mas do da e está",
+    "Italian": "il gli è non una che per con molto ma della di e sono anche questo",
+}
+WORDS = {name: frozenset(told.split()) for name, told in COMMON.items()} | {"Bengali in Latin letters": BANGLISH}
+FEWEST_WORDS = 2  # of a language, to take a text for it
 MAINLY = 0.9  # share of a row's letters
 MOSTLY = 0.95  # share of a column's values that must be numbers, or dates
 Z = 1.959964  # normal distribution, 97.5 % quantile
@@ -33,7 +47,7 @@ Z = 1.959964  # normal distribution, 97.5 % quantile
 class Slice:
     """A part of the test rows."""
 
-    by: str  # "Length", "Script" or a column's name
+    by: str  # "Length", "Script", "Language" or a column's name
     name: str
     places: tuple[int, ...]  # in the answers
     accuracy: Interval
@@ -51,7 +65,11 @@ def slices(answers: Sequence[Answer], columns: Mapping[str, Sequence[str | None]
     parts: list[tuple[str, str, list[int]]] = []
     texts = [one.text for one in answers]
     parts += [("Length", *part) for part in _by_length(texts)]
-    parts += [("Script", *part) for part in _by_value([script(text) for text in texts])]
+    scripts = [script(text) for text in texts]
+    parts += [("Script", *part) for part in _by_value(scripts)]
+    languages = [language(*one) for one in zip(texts, scripts, strict=True)]
+    if len(set(languages)) > len(set(scripts)):  # else they are the same parts
+        parts += [("Language", *part) for part in _by_value(languages)]
     for column, values in (columns or {}).items():
         parts += [(column, *part) for part in _by_column(values)]
     right = np.array([one.is_right for one in answers], dtype=bool)
@@ -111,6 +129,16 @@ def script(text: str) -> str:
     return first if not others or count >= MAINLY * sum(found.values()) else " and ".join(sorted((first, others[0][0])))
 
 
+def language(text: str, script: str) -> str:
+    """The language of a text in Latin letters where its words tell one from the others, else its script: enough to tell rows apart."""
+    if script != "Latin":
+        return script
+    told = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.casefold().replace("’", "'"))
+    counts = {name: sum(word in known for word in told) for name, known in WORDS.items()}
+    best, most = max(counts.items(), key=lambda one: one[1])
+    return best if most >= FEWEST_WORDS and list(counts.values()).count(most) == 1 else "another, or not told"
+
+
 def _by_column(values: Sequence[str | None]) -> list[tuple[str, list[int]]]:
     """A column's values as they are where they are few, else by size or by date; nothing for any other column."""
     there = [value for value in values if value is not None and value.strip()]
@@ -118,7 +146,8 @@ def _by_column(values: Sequence[str | None]) -> list[tuple[str, list[int]]]:
         return []
     if len(set(there)) <= MOST_VALUES:
         return _by_value(values)
-    numbers = [_number(value) for value in values]
+    column = pa.chunked_array([pa.array(values, pa.string())])
+    numbers = [math.nan if one is None else one for one in read_numbers(column)[0].to_pylist()]
     if sum(not math.isnan(one) for one in numbers) >= MOSTLY * len(there):
         return _by_size(numbers, lambda size: f"{size:,.6g}", "")
     dates = read_dates([value or "" for value in values])
@@ -126,11 +155,6 @@ def _by_column(values: Sequence[str | None]) -> list[tuple[str, list[int]]]:
         seconds = [math.nan if one == NONE else float(one) for one in dates.seconds]
         return _by_size(seconds, lambda one: str(np.datetime64(int(one), "s").astype("datetime64[D]")), "")
     return []
-
-
-def _number(value: str | None) -> float:
-    plain = (value or "").strip().replace(",", "")
-    return float(plain) if re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", plain) else math.nan
 
 
 def _by_value(values: Sequence[str | None]) -> list[tuple[str, list[int]]]:

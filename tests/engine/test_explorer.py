@@ -117,6 +117,31 @@ def test_scripts_are_told_by_most_letters() -> None:
     assert [slices.script(text) for text in texts] == ["Latin", "Bengali", "Bengali and Latin", "no letters"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("The food was good and the waiter was not rude", "English"),
+        ("Das Essen war gut und der Kellner nicht unhöflich", "German"),
+        ("Ei product ta khub bhalo, ami abar kinbo", "Bengali in Latin letters"),
+        ("C’est très bon et le service est rapide", "French"),
+        ("La comida no es buena y el servicio es muy lento", "Spanish"),
+        ("খুব ভালো ছিল", "Bengali"),
+        ("ok", "another, or not told"),
+    ],
+)
+def test_the_language_is_told_by_common_words_and_by_the_script(text: str, told: str) -> None:
+    assert slices.language(text, slices.script(text)) == told
+
+
+def test_rows_in_one_language_that_is_weaker_are_a_slice_and_decimal_commas_are_read() -> None:
+    texts = ["the film was good and not long" if at % 2 else "film ta khub bhalo, ami abar dekhbo" for at in range(120)]
+    told = [answers.Answer(at, text, "a", "a" if at % 2 or at % 3 == 0 else "b", {"a": 1.0}) for at, text in enumerate(texts)]
+    prices = [f"{1 + at / 40:.2f}".replace(".", ",") for at in range(120)]
+    found = slices.slices(told, {"price": prices})
+    assert (found[0].by, found[0].name, found[0].is_weak) == ("Language", "Bengali in Latin letters", True)
+    assert [one.name for one in found if one.by == "price" and one.name.startswith("up to")] == ["up to 1.73"]
+
+
 def test_wilson_s_interval_is_that_of_the_textbook() -> None:
     """Expected: statsmodels 0.15.0, proportion_confint(8, 10, method="wilson")."""
     found = slices.wilson(8, 10)
