@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data import doctor_labels, doctor_texts
+from engine.data.chosen import Chosen
 from engine.data.columns import ColumnFacts, evenly
 from engine.data.finding import Finding, Harm, Remedy
 from engine.data.fixes import Applied, compared, conflicting, joined, later_copies, mended, nameless, nearly, reshaped
 from engine.data.header import PADDED
-from engine.data.profile import Chosen
 from engine.data.rows import Usable, is_there, pooled, usable
 from engine.data.table import Table, counted, listed, shown
 from engine.fix import DELIMITERS, Fix

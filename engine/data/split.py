@@ -19,11 +19,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.data import corrected, tags
+from engine.data.chosen import with_own_names
 from engine.data.fixes import mended, reshaped
 from engine.data.grouping import parts_of_groups
 from engine.data.layout import Layout, beside, laid_out
 from engine.data.numbers import Scale
-from engine.data.profile import fingerprint, inspect, with_own_names
+from engine.data.profile import fingerprint, inspect
 from engine.data.rows import Usable, pooled, usable
 from engine.data.shares import Shares, fold_starts, rows_of_parts, thinned
 from engine.data.sources import LIMIT_BYTES, load
