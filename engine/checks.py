@@ -200,7 +200,7 @@ def _data(data: DataFacts) -> Iterator[Problem]:
 
 def _tags(told: Asked, data: DataFacts) -> Iterator[Problem]:
     """Several columns that say yes or no: a text may have several of them, and one is learnt as a class."""
-    if told.task is None or told.task.target != "class":
+    if told.task is None or told.task.target != "class" or data.meant is not None:  # that is told with a button
         return
     marks = mark_columns(data.columns, (data.text, data.second))
     if (data.label in marks or len(marks) >= SEVERAL) and not any(name.lower() in ANY_LABEL for name in marks):

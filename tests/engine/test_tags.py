@@ -117,7 +117,10 @@ def test_what_is_no_tags_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 def test_several_columns_of_yes_and_no_are_proposed_as_tags_where_one_would_be_learnt(tmp_path: Path) -> None:
     made = marks(tmp_path / "rows.csv")
-    data = DataSpec("file:x")
+    by_itself = inspect(made, None, DataSpec("file:x"))[0].meant
+    assert by_itself is not None
+    assert by_itself.task == "tag"
+    data = DataSpec("file:x", label="toxic")  # chosen by a person
     found, _ = inspect(made, None, data)
     told = check(RunSpec(data, "x"), found, None, None, detect(tmp_path), catalog.load())
     assert any(one.field == "task" and "toxic, insult, threat" in one.message and "Give each text tags" in one.fix for one in told)
