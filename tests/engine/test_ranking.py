@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -185,10 +184,8 @@ def wrote(studio: Studio, run_id: str, made: Account, figures: Sequence[Redrawn]
 
 
 @pytest.fixture
-def looking(tmp_path: Path, measured: Path) -> Studio:
+def looking(tmp_path: Path) -> Studio:
     """One that starts nothing."""
-    (tmp_path / "home" / "cache").mkdir(parents=True)
-    shutil.copy(measured, tmp_path / "home" / "cache")
     return Studio(tmp_path / "home", dispatch=False)
 
 
