@@ -217,6 +217,32 @@ def test_a_method_that_cannot_be_is_refused_with_its_reason(method: str, tmp_pat
     assert "LoRA" in problem.fix
 
 
+def test_in_few_bits_the_last_matrix_of_a_feed_forward_stays_as_it_is(tmp_path: Path) -> None:
+    """As transformers keeps it; memory counts it so."""
+    one, told = opened("t5", tmp_path), all_methods()["qlora"]
+    assert told.quantisation is not None
+    model = TASK.load_model(one.folder, (), quantisation=told.quantisation(told.knobs(), one.facts, "bf16"), dtype="bfloat16")
+    matrices = {name: one for name, one in model.named_modules() if ".block." in name and isinstance(one, torch.nn.Linear)}
+    kinds = {name.rpartition(".")[2]: type(one).__name__ for name, one in matrices.items()}
+    assert kinds.pop("wo") == "Linear"
+    assert set(kinds.values()) == {"Linear4bit"}
+
+
+@pytest.mark.parametrize("method", ["lora", "full", "adapter"])
+def test_gradient_checkpointing_gives_the_same_gradients(method: str, tmp_path: Path) -> None:
+    told, found = all_methods()[method], []
+    for recompute in (False, True):
+        one = opened("t5", tmp_path / str(recompute), dropout_rate=0.0)
+        torch.manual_seed(0)
+        model: Any = told.prepare(one.model, settle(told.knobs, SETTINGS), one.facts)
+        if recompute:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        TASK.learn(model.train(), one.tokenizer, transform.encode(one.tokenizer, TEXTS, KNOBS), [0] * 5).backward()
+        found.append(torch.cat([part.grad.flatten() for part in model.parameters() if part.grad is not None]))
+    assert torch.allclose(*found, atol=1e-6)
+    assert found[0].abs().max() > 0.01
+
+
 def test_adapters_beside_the_feed_forward_stand_in_the_blocks_of_both(tmp_path: Path) -> None:
     one, told = opened("t5", tmp_path), all_methods()["adapter"]
     knobs: Any = settle(told.knobs, {**SETTINGS, "adapter_place": "parallel"})
@@ -327,6 +353,7 @@ MEASURED: dict[tuple[str, str, str, int, int, int], tuple[int, float, float, flo
     ("t5-small", "lora", "fp32", 16, 64, 64): (3553, 313.7, 127.7, 82e9),
     ("t5-small", "lora", "bf16", 16, 128, 128): (3814, 436.1, 133.6, 199e9),
     ("t5-small", "lora", "bf16", 16, 224, 32): (2824, 374.1, 100.7, 190e9),
+    ("t5-small", "qlora", "bf16", 16, 128, 128): (3988, 456.9, 150.3, 193e9),
     ("t5-small", "full", "fp32", 8, 64, 64): (2157, 396.2, 110.6, 87e9),
     ("mt5-small", "lora", "bf16", 4, 64, 64): (2564, 645.3, 264.2, 192e9),
     ("banglat5", "lora", "bf16", 8, 64, 64): (3223, 761.4, 251.1, 188e9),
