@@ -108,8 +108,8 @@ def _unread_tags(table: Table, chosen: Chosen) -> Iterator[Finding]:
 
 
 def _of_labels(table: Table, rows: Usable, given: Usable | None, chosen: Chosen, *, weighted: bool) -> Iterable[Finding]:
-    unlabelled = _unlabelled(table, chosen.text, chosen.label)
-    return doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted, unlabelled=unlabelled)
+    lacking = {"no-label": _lacking(table, chosen.label, chosen.text), "no-text": _lacking(table, chosen.text, chosen.label)}
+    return doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted, lacking=lacking)
 
 
 def _of_the_file(table: Table) -> Iterator[Finding]:
@@ -150,11 +150,11 @@ def _end(text: str) -> str:
     return text[doctor_texts.word_before(text, len(text) - 40) :]
 
 
-def _unlabelled(table: Table, text: str, label: str) -> tuple[str, ...]:
-    """The first three rows without a label."""
-    lack = pc.invert(is_there(pc.utf8_trim_whitespace(table.column(label))))
-    numbers, texts = table.row_numbers().filter(lack).slice(0, 3).to_pylist(), table.column(text).filter(lack).slice(0, 3).to_pylist()
-    return tuple(f"row {number:,}: {shown(told or '', 100)}" for number, told in zip(numbers, texts, strict=True))
+def _lacking(table: Table, column: str, other: str) -> tuple[str, ...]:
+    """The first three rows with nothing in this column, with what stands in the other one."""
+    lack = pc.and_(pc.invert(is_there(pc.utf8_trim_whitespace(table.column(column)))), is_there(table.column(other)))
+    numbers, told = table.row_numbers().filter(lack).slice(0, 3).to_pylist(), table.column(other).filter(lack).slice(0, 3).to_pylist()
+    return tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(numbers, told, strict=True))
 
 
 def _harm(count: int, whole: int, most: Harm = 2) -> Harm:

@@ -31,11 +31,11 @@ SHORT = {  # what people write for short -> the word; merged only where the word
 
 
 def findings(
-    rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, weighted: bool, unlabelled: tuple[str, ...] = ()
+    rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, weighted: bool, lacking: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Finding]:
-    """What is to be said of these labels. `column` is the label column as it is, blanks and all; `unlabelled`: some rows without one."""
+    """What is to be said of these labels. `column` is the label column as it is, blanks and all; `lacking`: some rows that are left out."""
     classes = rows.classes()
-    yield from _left_out(rows, {"no-label": unlabelled})
+    yield from _left_out(rows, lacking)
     yield from _blanks(column)
     everywhere = dict(Counter(classes) + Counter(given.classes() if given else {}))
     pairs = variants(everywhere)

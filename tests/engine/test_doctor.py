@@ -152,6 +152,8 @@ def test_rows_without_a_label_are_shown_with_their_numbers() -> None:
     told = found(examine(table([*clean_rows(400), ("nobody labelled this", " "), ("nor this", None)]), None, SPEC), "no-label")
     assert (told.rows, told.harm) == (2, 1)
     assert told.examples == ("row 401: nobody labelled this", "row 402: nor this")
+    told = found(examine(table([*clean_rows(400), (" ", "good"), (None, "bad")]), None, SPEC), "no-text")
+    assert (told.rows, told.examples) == (2, ("row 401: good", "row 402: bad"))
 
 
 def test_a_handful_of_rows_is_told_as_too_few() -> None:
