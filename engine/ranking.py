@@ -105,8 +105,8 @@ def advise(
     if worth:
         lead = [*what(take, best, alike, figures, figure), *_above(candidates, levels, criterion)]
     else:
-        lead = _behind(best, ahead, criterion, figure(best)) if ahead else _nothing(floor, criterion, figure(best))
-        lead += _but(candidates, floor, beside)
+        nothing = [*_nothing(floor, criterion, figure(best)), *_but(candidates, floor, beside)]
+        lead = _behind(best, ahead, criterion, figure(best)) if ahead else nothing
     sentences = (
         *lead,
         *_noise(best, alike, candidates, differences, criterion),
@@ -118,7 +118,8 @@ def advise(
 
 def _nothing(floor: Level | None, criterion: Criterion, nearest: str) -> list[str]:
     """No method has learnt anything that shows."""
-    assert floor is not None
+    if floor is None:
+        return []
     return [
         f"None of these has learnt enough to be of use: none is better than {_named(floor)} ({criterion.words(floor.quality)}) by more "
         f"than chance. The nearest reaches {nearest}.",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data import split as splitting
+from engine.data import placing
 from engine.data.dates import read_dates
 from engine.data.layout import Layout
 from engine.data.profile import inspect
@@ -214,8 +214,8 @@ def test_a_column_that_cannot_split_is_told_with_what_to_do(tmp_path: Path) -> N
 
 def test_the_preview_looks_at_the_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = splitting.parts_of_groups
-    monkeypatch.setattr(splitting, "parts_of_groups", lambda *told: calls.append(1) or real(*told))
+    real = placing.parts_of_groups
+    monkeypatch.setattr(placing, "parts_of_groups", lambda *told: calls.append(1) or real(*told))
     layout = laid([at % 3 for at in range(60)], groups=[at // 4 for at in range(60)])
     for _ in range(3):
         split_sizes(dict.fromkeys(NAMES, 20), None, Split(), resplit=False, layout=layout)
