@@ -9,13 +9,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from engine import evaluate, readiness
+from engine import coach, evaluate, readiness
 from engine.comparison import minutes, size
 from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
 from engine.drawing import Series, plot
 from engine.evaluate import Evaluation
 from engine.events import Step
 from engine.gathered import Known, KnownRun
+from engine.plan import Plan
 from engine.store import RunRecord
 from engine.verdict import p_words, percent, with_interval
 
@@ -301,6 +302,7 @@ def trained(told: KnownRun, step: int, unit: str, more: list[Block]) -> list[Blo
         ("Time", minutes(record.seconds)),
         ("Peak memory", size(peak) + (f", GPU {size(gpu)}" if gpu else "")),
         ("Parameters", f"{plan.trainable_parameters:,} of {plan.parameters:,} trained ({percent(plan.trainable_share)})"),
+        *([("Texts", _fit(plan))] if plan.tokens_per_word is not None else []),
         ("Machine", record.started.device if record.started else plan.device_words),
         ("Ended", record.ended.reason if record.ended else ""),
     ]
@@ -308,7 +310,27 @@ def trained(told: KnownRun, step: int, unit: str, more: list[Block]) -> list[Blo
         Grid(("Training", ""), tuple(facts)), Picture("Loss", plot([one for one in loss if one.points], "Steps", f"Loss ({unit})")),
         *more,
         *([Listed(tuple(one.message for one in record.warnings))] if record.warnings else []),
+        *_coached(told),
     ]  # fmt: skip
+
+
+def _fit(plan: Plan) -> str:
+    """How the model's tokenizer reads the texts."""
+    return f"{plan.tokens_per_word:.1f} tokens a word" + (
+        "" if plan.cut_share is None else f"; {percent(plan.cut_share)} of the texts are cut"
+    )
+
+
+def _coached(told: KnownRun) -> list[Block]:
+    """What the coach says of the curves, and advises."""
+    found = coach.findings(told.record, coach.lesson(told.plan))
+    if not found:
+        return [Words("The coach finds nothing in the curves that calls for another try.", "soft")]
+    lines = []
+    for one in found:
+        again = " or ".join(advice.words for advice in one.advice if advice.settings)  # the others are for a run that goes on
+        lines.append(f"{one.message} To try: {again}." if again else one.message)
+    return [Words("What the coach says of the curves; it can be wrong:"), Listed(tuple(lines))]
 
 
 def _memory(record: RunRecord) -> tuple[list[int | None], list[int | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from argparse import Namespace
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from engine import document, gathered, readiness, report, report_command
 from engine.document import Check, Checks, Code, Document, Grid, Listed, Section, Words
 from engine.errors import Refused
+from engine.events import Step
 from engine.gathered import Known
 from engine.reviews import Asked, Person, Sheet, outcome
 from engine.store import Store
@@ -56,6 +58,15 @@ def test_a_run_nobody_looked_at_says_what_is_not_known_and_how_to_know_it(bare: 
     done = {name for name, one in checks(bare).items() if one.done}
     assert done <= {"A strict split", "Several figures", "Figures of every label", "Merged, or kept as an adapter", "Cross-validated"}
     assert all(one.told for one in checks(bare).values())
+
+
+def test_how_the_texts_were_read_and_what_the_coach_says_stand_in_it(bare: Known) -> None:
+    assert bare.plan.tokens_per_word is not None
+    assert f"{bare.plan.tokens_per_word:.1f} tokens a word" in document.to_markdown(report.document(bare))
+    lost = tuple(Step(0.0, at, 40, at / 20, math.nan if at > 30 else 0.6, 0.0, 1.0, 1.0) for at in range(1, 33))
+    told = document.to_markdown(report.document(replace(bare, record=replace(bare.record, steps=lost))))
+    assert "Training fell apart at step 31" in told
+    assert "To try: train again with a rate of" in told
 
 
 def test_what_a_closer_look_found_is_evidence(bare: Known, looked: Known) -> None:
