@@ -47,6 +47,7 @@ class Asked:
     text: str
     label: str  # of the file
     predicted: str
+    second: str | None = None  # what the model read beside the text
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,16 @@ Said = dict[int, dict[str, str]]  # place of the row -> question -> answer
 
 
 def sample(answers: Sequence[Answer], count: int, *, seed: int = 0) -> tuple[Answer, ...]:
-    """So many varied rows in a chance order: one after the other from every kind of row, no text twice.
+    """So many varied rows in a chance order: one after the other from every kind of row, no text (or pair of texts) twice.
 
     A kind is what the label is, what the model said, whether it was sure, how long the text is, and its script.
     """
     dice = random.Random(seed)
     half = sorted(len(one.text) for one in answers)[len(answers) // 2] if answers else 0
     kinds: dict[tuple[object, ...], list[Answer]] = {}
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     for one in sorted(answers, key=lambda one: (one.row, one.text)):
-        folded = " ".join(one.text.casefold().split())
+        folded = tuple(" ".join(told.casefold().split()) for told in (one.text, one.second or ""))
         if folded not in seen:
             seen.add(folded)
             kinds.setdefault((one.label, one.predicted, one.confidence > 0.8, len(one.text) > half, script(one.text)), []).append(one)
@@ -115,7 +116,7 @@ class Reviews:
         if problems:
             raise Refused(*problems)
         answers = read(self._store.folder(run_id))
-        rows = tuple(Asked(one.row, one.text, one.label, one.predicted) for one in sample(answers, count, seed=seed))
+        rows = tuple(Asked(one.row, one.text, one.label, one.predicted, one.second) for one in sample(answers, count, seed=seed))
         if len(rows) < FEWEST_ROWS:
             raise Refused(
                 Problem("run", "This run has too few answers to test rows for people to judge.", "Judge a run with more test rows.")
@@ -266,6 +267,8 @@ def table(sheet: Sheet, said: Sequence[Said]) -> list[dict[str, Any]]:
     lines = []
     for place, asked in enumerate(sheet.rows):
         line: dict[str, Any] = dataclasses.asdict(asked)
+        if all(one.second is None for one in sheet.rows):
+            del line["second"]
         for person, told in zip(sheet.people, said, strict=True):
             line |= {f"{person.name}: {question}": told.get(place, {}).get(question) for question in sheet.questions}
         lines.append(line)

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from html import escape
 
-from engine.reviews import Outcome, Said, Sheet, table
+from engine.reviews import Asked, Outcome, Said, Sheet, table
 from engine.verdict import percent
 from ui import tables, words
 from ui.review_page import link
@@ -68,12 +68,18 @@ def _disputed(sheet: Sheet, told: Outcome) -> str:
     names = [one.name for one, beside in zip(sheet.people, told.people, strict=True) if beside.judged]
     columns = (Column("Text", style="text"), Column("File", style="label"), Column("Model", style="label"))
     rows = [
-        (tables.cut(asked.text, TEXT_SHOWN), escape(asked.label), escape(asked.predicted), *(escape(one or "–") for one in given))
+        (_texts(asked), escape(asked.label), escape(asked.predicted), *(escape(one or "–") for one in given))
         for asked, given in told.disputed[:SHOWN]
     ]
     shown = f"The first {SHOWN} of {words.count(len(told.disputed))} rows" if len(told.disputed) > SHOWN else "Rows"
     made = tables.table("Rows they differ on", (*columns, *(Column(escape(one), style="label") for one in names)), rows, tall=True)
     return f"<details><summary>{shown} they differ on</summary>{made}</details>"
+
+
+def _texts(asked: Asked) -> str:
+    """The row's text, and under it what the model read beside it."""
+    second = "" if asked.second is None else f'<span class="second">{tables.cut(asked.second, TEXT_SHOWN)}</span>'
+    return f"{tables.cut(asked.text, TEXT_SHOWN)}{second}"
 
 
 def to_csv(sheet: Sheet, said: Sequence[Said]) -> str:

@@ -66,7 +66,14 @@ def _asked(request: Request) -> dict[str, Any]:
 
 def page(sheet: Sheet, place: int, said: Said, nonce: str) -> str:
     """The whole page, with the rows and what this person has said so far."""
-    rows = [{"text": one.text, **({"predicted": one.predicted} if sheet.shows_answer else {})} for one in sheet.rows]
+    rows = [
+        {
+            "text": one.text,
+            **({} if one.second is None else {"second": one.second}),
+            **({"predicted": one.predicted} if sheet.shows_answer else {}),
+        }
+        for one in sheet.rows
+    ]
     questions = [{"id": one, "words": QUESTIONS[one], "choices": sheet.choices(one)} for one in sheet.questions]
     told = {"rows": rows, "questions": questions, "said": said}
     held = json.dumps(told, ensure_ascii=True).replace("<", "\\u003c")
@@ -85,7 +92,7 @@ def _document(name: str, body: str, held: str, nonce: str) -> str:
 
 BODY = """<progress id="progress" max="1" value="0" aria-label="Rows judged"></progress>
 <p class="soft" id="count" role="status"></p>
-<article id="text" tabindex="-1"></article><p id="predicted" hidden></p><div id="questions"></div>
+<article id="text" tabindex="-1"></article><article id="second" hidden></article><p id="predicted" hidden></p><div id="questions"></div>
 <nav><button type="button" id="back">← Back</button><button type="button" id="next">Next →</button>
 <button type="button" id="undo">Take back <kbd>u</kbd></button></nav>
 <p class="soft">Keys: those on the buttons answer, ← and → go back and on, u takes the last answer back. Every answer is kept at once;
@@ -102,7 +109,7 @@ main { max-width: 720px; margin: 0 auto; padding: 16px; } header { display: flex
 .soft { color: var(--soft); font-size: 14px; margin: 4px 0; } progress { width: 100%; accent-color: var(--mine); }
 article { font-size: 21px; line-height: 1.6; min-height: 144px; max-height: 45vh; overflow: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; padding: 16px; margin: 12px 0; border: 1px solid var(--line); border-radius: 8px; }
-article:focus { outline: none; }
+article[hidden] { display: none; } article:focus { outline: none; }
 fieldset { border: 0; padding: 0; margin: 16px 0; } legend { font-weight: 650; padding: 0 0 8px; }
 button { font: inherit; color: inherit; background: none; border: 1px solid var(--line); border-radius: 8px; padding: 9px 14px;
   margin: 0 8px 8px 0; min-height: 44px; cursor: pointer; overflow-wrap: anywhere; }
@@ -130,6 +137,8 @@ function draw() {
   const all = count === rows.length;
   by('count').textContent = all ? `All ${rows.length} rows are judged. Thank you.` : `Row ${at + 1} of ${rows.length}; ${count} judged`;
   by('text').textContent = rows[at].text;
+  by('second').hidden = rows[at].second === undefined;
+  by('second').textContent = rows[at].second || '';
   by('predicted').hidden = rows[at].predicted === undefined;
   by('predicted').textContent = `The model says: ${rows[at].predicted}`;
   const now = open();

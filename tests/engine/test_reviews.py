@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from engine.answers import Answer
+from engine.answers import FILE, Answer
 from engine.errors import Refused
 from engine.reviews import CANNOT_TELL, Asked, Person, Reviews, Sheet, outcome, sample, table
 from engine.store import Store
 from tests import looks
 from tests.ui import homes
+from ui.review import outcome as shown_outcome
+from ui.review_page import page
 
 
 @pytest.fixture
@@ -30,6 +33,22 @@ def test_a_rare_kind_of_row_is_among_the_sample_and_no_text_twice() -> None:
     assert len({one.text for one in taken}) == 20
     assert Counter(one.label for one in taken)["bad"] == 4
     assert len(sample(common[:7], 50)) == 7
+
+
+def test_of_pairs_people_see_both_texts_and_one_text_may_come_with_several(place: tuple[Reviews, str], tmp_path: Path) -> None:
+    reviews, run_id = place
+    path = Store(tmp_path).folder(run_id) / FILE
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    path.write_text(
+        "".join(json.dumps({**one, "text": "the same", "second": f"beside {at}"}) + "\n" for at, one in enumerate(lines)), "utf-8"
+    )
+    sheet = reviews.make(run_id, ["Ana", "Bo"], 20)
+    assert len({(one.text, one.second) for one in sheet.rows}) == 20
+    assert reviews.newest(run_id) == sheet
+    assert all(str(one.second) in page(sheet, 0, {}, "n") for one in sheet.rows)
+    assert {"text", "second"} <= set(table(sheet, [{}, {}])[0])
+    said = [{0: {"label": label}} for label in homes.CLASSES[:2]]
+    assert f'<span class="second">{sheet.rows[0].second}</span>' in shown_outcome(sheet, outcome(sheet, said))
 
 
 def test_what_a_person_says_is_kept_at_once_and_read_by_whoever_opens_the_home_next(place: tuple[Reviews, str], tmp_path: Path) -> None:
