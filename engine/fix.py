@@ -25,6 +25,7 @@ KINDS: dict[str, int] = {
     "drop-copies": 0,
     "drop-near-copies": 0,
     "drop-leaked": 0,
+    "drop-nearly-leaked": 0,
 }
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 

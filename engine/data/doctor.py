@@ -167,6 +167,7 @@ def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> I
     noun = "text" if rows.second is None else "pair"
     if given is not None:
         yield from _leaks(texts, compared(given.texts), rows, given)
+        yield from _near_leaks(texts, compared(given.texts), given)
     conflicts = conflicting(texts, rows.labels)
     if count := _count(conflicts):
         aspect = _aspect(table, chosen, rows, texts, conflicts) if given is None and not chosen.labels else None
@@ -198,6 +199,20 @@ def _leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, rows: Usable, given:
         f"{count:,} of the {counted(len(tested), 'test text')} were seen in training, so the result looks better than it will be on "
         f"new texts. Put right, {counted(dropped, 'training row')} are left out and the test stays as it is.",
         _examples(given, both, "test row"), (Remedy("Leave them out of training", (str(Fix("drop-leaked")),)),),
+    )  # fmt: skip
+
+
+def _near_leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, given: Usable) -> Iterator[Finding]:
+    """Test texts of which training has one that differs in case, punctuation or blanks alone."""
+    exact = pc.is_in(tested, pc.unique(texts))
+    near = pc.and_(pc.is_in(nearly(tested), pc.unique(nearly(texts.slice(0, NEARLY_ROWS)))), pc.invert(exact))
+    if not (count := _count(near)):
+        return
+    yield Finding(
+        "near-leakage", "Test texts that nearly stand in the training rows", count, _harm(count, len(tested), 3),
+        "They differ from a training text in capital letters, punctuation or blanks alone, so the model has as good as seen them.",
+        _examples(given, near, "test row"), (Remedy("Leave their twins out of training", (str(Fix("drop-nearly-leaked")),)),),
+        looked=None if len(texts) <= NEARLY_ROWS else NEARLY_ROWS,
     )  # fmt: skip
 
 

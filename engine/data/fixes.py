@@ -28,6 +28,7 @@ DROPS = {  # fix -> why a row is left out, as in "12 left out: ..."
     "drop-copies": "copies of an earlier row",
     "drop-near-copies": "nearly the same as an earlier row",
     "drop-leaked": "with a text of the test rows",
+    "drop-nearly-leaked": "nearly the same as a test row",
 }
 
 
@@ -114,6 +115,7 @@ def in_words(fix: Fix) -> str:
         "drop-copies": "Copies are left out; the first of each stays",
         "drop-near-copies": "Near copies are left out; the first of each stays",
         "drop-leaked": "Training rows with a text of the test rows are left out",
+        "drop-nearly-leaked": "Training rows that are nearly the same as a test row are left out",
     }[fix.kind]
 
 
@@ -234,10 +236,12 @@ def _drops(parts: list[Table], fix: Fix, text: str, label: str, second: str, *, 
             if written and label != text:
                 texts = [joined([one, part.column(label)]) for one, part in zip(texts, parts, strict=True)]
             return [_true(pc.greater(pc.utf8_length(one), int(fix.values[0]))) for one in texts]
-        case "drop-leaked":
+        case "drop-leaked" | "drop-nearly-leaked":
             none = [pa.chunked_array([pa.repeat(False, len(one))]) for one in texts]
             if len(parts) == 1 or pooled:
                 return none
+            if fix.kind == "drop-nearly-leaked":
+                texts = [nearly(one) for one in texts]
             return [_true(pc.and_(is_there(texts[0]), pc.is_in(texts[0], pc.unique(texts[1])))), none[1]]
     sizes = [part.rows for part in parts]
     used = len(parts) if pooled else 1

@@ -51,6 +51,16 @@ def test_clean_rows_are_left_alone() -> None:
     assert examine(table(clean_rows()), table(clean_rows(430)[400:]), SPEC) == Checkup((), ())
 
 
+def test_test_texts_that_differ_from_training_in_case_alone_are_a_leak_and_their_twins_left_out() -> None:
+    rows = clean_rows()
+    test = [*clean_rows(430)[400:], *((f"{text}!".upper(), label) for text, label in rows[:40]), rows[50]]
+    told = examine(table(rows), table(test), SPEC)
+    assert (found(told, "near-leakage").rows, found(told, "near-leakage").harm, found(told, "leakage").rows) == (40, 3, 1)
+    after = put_right(table(rows), found(told, "near-leakage"), table(test))
+    assert not names(after) & {"near-leakage", "leakage"}
+    assert after.applied[0].rows == 41
+
+
 CASES = {
     "mojibake": ([("It cost Â£5 and wasnâ€™t good", "bad"), ("I‰Û÷m going, it cost å£900", "bad")], 2),
     "html": (
@@ -250,13 +260,14 @@ def test_real_rows_are_judged_right(shared_data: Path) -> None:
 
     bengali = looked("bengali/sentiment_train.tsv", "bengali/sentiment_test.tsv")
     assert (found(bengali, "leakage").rows, found(bengali, "leakage").harm) == (118, 3)
-    assert names(bengali) <= {"leakage", "contradictions", "copies", "near-copies", "invisible"}
+    assert found(bengali, "near-leakage").rows == 1
+    assert names(bengali) <= {"leakage", "near-leakage", "contradictions", "copies", "near-copies", "invisible"}
     spam = looked("messy/spam.csv")
     assert found(spam, "spilt-cells").rows == 50
     assert "£" in found(spam, "mojibake").examples[0].partition("→")[2]
     assert "right 87%" in found(spam, "imbalance").effect
     banking = looked("other/banking77_train.csv", "other/banking77_test.csv")
-    assert names(banking) == {"leakage", "near-copies", "copies", "sorted"}
+    assert names(banking) == {"leakage", "near-leakage", "near-copies", "copies", "sorted"}
     assert all(one.harm == 1 for one in banking.findings)
 
 
