@@ -95,7 +95,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "config is binary": (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe\x00"), "cannot be read"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
-    "another kind": (lambda folder: edit(folder, model_type="t5"), "'t5'"),
+    "another kind": (lambda folder: edit(folder, model_type="bart"), "'bart'"),
     "no kind": (lambda folder: edit(folder, model_type=None), "no model_type"),
     "quantised": (lambda folder: edit(folder, quantization_config={"quant_method": "gptq"}), "quantised"),
     "own code": (lambda folder: edit(folder, model_type="mine", auto_map={"AutoModel": "modeling.Mine"}), "trusted"),
