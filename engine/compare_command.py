@@ -156,7 +156,7 @@ def _variants(told: argparse.Namespace, spec: RunSpec) -> Variants | None:
     if told.folds is not None:
         return in_folds(told.folds)
     if told.with_and_without:
-        return with_and_without(spec.settings.get("augment"))
+        return with_and_without(spec)
     if told.shares is None:
         return None
     try:

@@ -14,6 +14,8 @@ from engine.augment import NONE
 from engine.data.split import Split
 from engine.errors import Problem, Refused
 from engine.knobs import Value, knobs_of, read
+from engine.spec import RunSpec
+from engine.tasks import all_tasks
 
 Varies = Literal["methods", "folds", "shares", "made"]
 TITLES: dict[Varies, str] = {"methods": "Method", "folds": "Fold", "shares": "Training rows", "made": "Training rows"}
@@ -57,8 +59,13 @@ def by_shares(shares: Sequence[float]) -> Variants:
     return Variants("shares", {f"share-{one:g}": {"train_share": one} for one in read_shares})
 
 
-def with_and_without(kind: Value | None) -> Variants:
-    """A run with the rows that this way makes, and one without. Raises Refused where none are made."""
+def with_and_without(asked: RunSpec) -> Variants:
+    """A run with the rows that its way of making more makes, and one without. Raises Refused where none are made."""
+    task, kind = all_tasks().get(asked.task), asked.settings.get("augment")
+    if task is not None and task.target != "class":
+        message = f"Rows are made only where a text gets a label, and in “{task.name}” it gets none, so there is nothing to compare with."
+        fix = "Compare methods, cross-validate, or see whether more rows would help."
+        raise Refused(Problem("settings.augment", message, fix))
     if kind not in WAYS:
         message = "No way to make more rows is chosen, so there is nothing to compare with."
         raise Refused(Problem("settings.augment", message, f"Set augment to {', '.join(WAYS)}."))

@@ -193,7 +193,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_rows_that_it_made(studio: Studi
 
 def test_two_runs_differ_in_the_made_rows_alone_and_take_the_same_steps(looking: Studio) -> None:
     base = replace(BASE, settings={"seed": 7, "augment": "noise", "augment_share": 0.2, "epochs": 2.0}, preset="balanced")
-    study_id = looking.compare(base, None, 2, Budget(), variants=with_and_without("noise"))
+    study_id = looking.compare(base, None, 2, Budget(), variants=with_and_without(base))
     made = looking.study(study_id).study
     assert study.from_json(study.to_json(made)) == made
     assert [made.name_of(arm, looking.methods) for arm in made.arms] == ["As they came", "With rows made by slips of typing"]
@@ -206,9 +206,11 @@ def test_two_runs_differ_in_the_made_rows_alone_and_take_the_same_steps(looking:
 
 
 def test_there_is_nothing_to_compare_where_no_rows_are_made() -> None:
-    for kind in (None, "none"):
+    for settings in ({}, {"augment": "none"}):
         with pytest.raises(Refused, match="No way to make more rows"):
-            with_and_without(kind)
+            with_and_without(replace(BASE, settings=settings))
+    with pytest.raises(Refused, match="in “Write on” it gets none"):
+        with_and_without(replace(BASE, task="write", settings={"augment": "noise"}))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +232,7 @@ def test_the_difference_is_told_with_its_interval_and_what_to_do(without: float,
 
 def test_a_finished_comparison_is_folded_from_its_runs(looking: Studio) -> None:
     base = replace(BASE, settings={"seed": 7, "augment": "noise"})
-    study_id = looking.compare(base, None, 1, Budget("steps", 30), variants=with_and_without("noise"))
+    study_id = looking.compare(base, None, 1, Budget("steps", 30), variants=with_and_without(base))
     for row, wrong in zip(looking.study(study_id).rows, (50, 10), strict=True):
         judged_run(looking, row.runs[0].id, wrong=wrong, seconds=60, peak=10**9)
     told = looking.study(study_id).advice

@@ -77,7 +77,7 @@ def on_varies(varies: str) -> tuple[Any, ...]:
 def _variants(varies: str, folds: str, shares: str, spec: RunSpec) -> Variants | None:
     """What differs between the runs; None where it is the method. Raises Refused for what is no number."""
     if varies == "made":
-        return with_and_without(spec.settings.get("augment"))
+        return with_and_without(spec)
     try:
         if varies == "folds":
             return in_folds(int(folds))
