@@ -21,7 +21,8 @@ from tests.engine.test_findings import candidate, looking
 from tests.engine.test_plan import CATALOG, CPU, TOKENS, data, facts, with_settings
 from tests.engine.test_plan import planned as a_plan
 from tests.engine.test_study import BASE, judged_run
-from tests.engine.test_worker import a_spec, base, events, planned, record, studio, until, work, worker
+from tests.engine.test_worker import a_spec, base, events, planned, record, studio, until, work
+from tests.nursery import nursery
 from tests.tiny import as_bin, tiny, tiny_translator
 
 __all__ = ["base", "looking", "studio"]  # fixtures
@@ -176,7 +177,7 @@ def test_a_run_translates_its_training_rows_there_and_back(studio: Studio, base:
 
 def test_a_run_that_was_stopped_goes_on_with_the_rows_that_it_made(studio: Studio, base: Path) -> None:
     folder = planned(studio, a_spec(base, augment="noise", max_rows=60))
-    process = worker(folder)
+    process = nursery().start(folder)
     until(lambda: record(folder).steps, process)
     (folder / "stop").touch()
     process.wait(120)
