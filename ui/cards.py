@@ -14,6 +14,7 @@ from engine.guide import DIFFERENCES, GUIDE, RIGHT, Measured
 from engine.models import ModelFacts
 from engine.plan import Plan
 from engine.tasks import all_tasks
+from engine.varied import ENOUGH_ROWS
 from ui import tables, words
 from ui.tables import Column
 
@@ -191,7 +192,7 @@ def _figures(plan: Plan) -> str:
     if rows.get("made"):
         split.append(f"up to {words.count(rows['made'])} made")
     lines = (
-        ("Rows", " · ".join(split)),
+        ("Rows", " · ".join(split) + _folds(plan)),
         ("Batch", batch(plan)),
         ("Steps", f"{words.count(plan.steps)} in {passes}"),
         ("Trained", f"{words.small_share(plan.trainable_share)} of {words.short_count(plan.parameters)} weights"),
@@ -206,6 +207,15 @@ def _figures(plan: Plan) -> str:
         ("Tokens", f"{tokens}{cut}"),
     )
     return tables.figures(lines) + tables.notes(escape(note) for note in plan.notes)
+
+
+def _folds(plan: Plan) -> str:
+    """That folds tell more than one split, where there are few rows."""
+    whole = sum(plan.rows[part] for part in ("train", "validation", "test"))
+    if plan.settings.get("folds") is not None or whole >= ENOUGH_ROWS:
+        return ""
+    told = f"Cross-validation, below, tests all {words.count(whole)}: surer under {words.count(ENOUGH_ROWS)} rows"
+    return f'<span class="why">{told}</span>'
 
 
 def batch(plan: Plan) -> str:

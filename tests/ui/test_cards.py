@@ -43,7 +43,13 @@ def test_a_warning_does_not_hold_the_start_back() -> None:
 def test_the_preview_shows_every_figure_and_marks_the_estimates(home: Path) -> None:
     plan = homes.a_plan(home)
     told = cards.preview(plan, ()).replace("\u00a0", " ")
-    for figure in ("264 to train on", f"{plan.settings['batch_size']} × {plan.settings['accumulation']}", "of 21 GB", "No problems"):
+    for figure in (
+        "264 to train on",
+        "Cross-validation, below, tests all 330: surer under 5,000 rows",
+        f"{plan.settings['batch_size']} × {plan.settings['accumulation']}",
+        "of 21 GB",
+        "No problems",
+    ):
         assert figure in told
     assert told.count("estimated") >= 3
     assert all(one.reason.split(".")[0][:30] in told.replace("&#x27;", "'") for one in plan.decisions)
