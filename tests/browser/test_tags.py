@@ -54,6 +54,7 @@ def test_columns_of_yes_and_no_are_learnt_as_tags_and_tried(app: App, open_page:
     chosen = page.locator("#labels-columns")
     expect(chosen).to_contain_text("প্রশ্ন", timeout=60_000)
     expect(page.locator("#facts")).to_contain_text("3 tags")
+    expect(page.get_by_text("As in the guide")).to_be_hidden()
     expect(page.locator("#label-column")).to_be_hidden()
     chosen.locator("button, .token-remove").first.click()
     expect(page.locator("#facts")).to_contain_text("2 tags", timeout=60_000)

@@ -206,6 +206,7 @@ def test_a_label_is_written_and_the_whole_verdict_of_classes_stands(app: App, op
     choose(page, "data", "Bengali product reviews")
     choose(page, "task", "Sort texts by writing the label")
     expect(page.locator("#problems-model")).to_contain_text("reads texts but cannot write", timeout=60_000)
+    expect(page.get_by_text("As in the guide")).to_be_visible()
     with_own_model(page, folder)
     fill(page, {"template": "Review: {txt}"})
     expect(page.locator("#knob-template")).to_contain_text("a place {txt}", timeout=60_000)

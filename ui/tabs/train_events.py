@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,7 +44,7 @@ LABELS = {  # of the columns, by what the task learns
     ("label", "text"): "Column to be written",
     ("label", "number"): "Column of numbers",
 }
-MARKED = "value => {{ document.body.classList.toggle('{name}', value === true || (value !== false && value !== 'classify')); }}"
+MARKED = "value => {{ document.body.classList.toggle('{name}', {values}.includes(value)); }}"
 SLOT_OF = {
     "data.source": "source",
     "data.test": "source",
@@ -114,8 +115,9 @@ def wire(studio: Studio, train: Train) -> None:
     token_fit_events.wire(studio, train, everything, another, {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
-    for told, name in ((train.detail, "advanced"), (field["task"], "writes")):  # what theme.css leaves out of Simple
-        told.change(None, told, None, js=MARKED.format(name=name))
+    writing = [one.id for one in all_tasks().values() if one.logits]
+    for told, name, values in ((train.detail, "advanced", [True]), (field["task"], "writes", writing)):  # what theme.css leaves out
+        told.change(None, told, None, js=MARKED.format(name=name, values=json.dumps(values)))
 
     part["suggestion"].click(bind(on_suggestion, studio, train), everything, refill(train), **once).then(**redraw, **seen)
     train.load.upload(bind(on_load, studio, train), train.load, [train.refused, *refill(train)], **once).then(**redraw, **seen)
