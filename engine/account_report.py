@@ -10,12 +10,17 @@ from engine.account import Told, first_of, is_better, number, shown
 from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
 from engine.drawing import Series, plot
 from engine.gathered import KnownAccount
-from engine.report import checked, cut, laid_out, repeat, seen_words, trained
+from engine.report import checked, cut, laid_out, repeat, seen_words, studied, trained
 from engine.tasks import all_tasks
 from engine.told import against
 from engine.verdict import p_words, percent
 
 ENDS = {"end": "by itself", "stop": "at a stop word", "length": "cut off at the limit of new tokens", "budget": "cut off for want of time"}
+
+BY_HAND = (
+    "What nobody can tick here: read 50 answers, and have somebody else read them, for no figure tells what is false; and time it on the "
+    "machine where it will run."
+)
 
 
 def document(told: KnownAccount) -> Document:
@@ -96,9 +101,13 @@ def _asked(told: KnownAccount) -> list[Block]:
 
 
 def _checklist(told: KnownAccount) -> list[Block]:
-    items = readiness.checks_of_account(told.account, told.plan, writes=_writes(told))
+    items = readiness.checks_of_account(told.account, told.plan, told.studies, writes=_writes(told))
     done = sum(one.done for one in items)
-    return [Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."), Checks(items)]
+    return [
+        Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."),
+        Checks(items),
+        Words(BY_HAND, "soft"),
+    ]
 
 
 def _data(told: KnownAccount) -> list[Block]:
@@ -125,6 +134,7 @@ def _training(told: KnownAccount) -> list[Block]:
 
 Sections = tuple[tuple[str, Callable[[KnownAccount], Sequence[Block]]], ...]
 SHARED: Sections = (
+    ("Studies", studied),
     ("Before it is put to use", _checklist),
     ("The data", _data),
     ("The training", _training),

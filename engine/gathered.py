@@ -33,6 +33,7 @@ class KnownRun:
     plan: Plan
     record: RunRecord
     checkup: Checkup | None  # None where the data cannot be opened any more
+    studies: tuple[Result, ...]  # of the same data, task, model and method
 
     @property
     def title(self) -> str:
@@ -58,7 +59,6 @@ class Known(KnownRun):
     slices: tuple[Slice, ...]
     doubted: int | None  # rows whose labels are likely wrong; None where nobody has looked
     corrected: int  # labels put right by hand
-    studies: tuple[Result, ...]  # of the same data, model and method
     reviewed: Outcome | None  # what people said of some rows; None where nobody was asked
 
 
@@ -72,12 +72,11 @@ def known(studio: Studio, run_id: str) -> Known:
     has_answers = explorer.has_answers(run_id)
     return Known(
         run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec),
-        evaluation, studio.beside(run_id), studio.judged.confidence(run_id), studio.look(run_id).found,
+        studies_of(studio, spec), evaluation, studio.beside(run_id), studio.judged.confidence(run_id), studio.look(run_id).found,
         explorer.answers(run_id) if has_answers else (),
         explorer.slices(run_id) if has_answers else (),
         len(explorer.doubted(run_id)) if has_answers and explorer.was_looked_through(run_id) else None,
         len(explorer.all_corrections(run_id)) if has_answers else 0,
-        tuple(_studies(studio, spec)),
         _reviewed(studio, run_id),
     )  # fmt: skip
 
@@ -89,7 +88,8 @@ def known_account(studio: Studio, run_id: str) -> KnownAccount | None:
         return None
     text = studio.spec_json(run_id)
     spec = specs.from_json(text)
-    return KnownAccount(run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec), account)
+    plan, record = studio.plan(run_id), studio.record(run_id)
+    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account)
 
 
 def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:
@@ -104,9 +104,14 @@ def _reviewed(studio: Studio, run_id: str) -> Outcome | None:
     return reviews.outcome(sheet, [studio.reviews.said(sheet, place) for place in range(len(sheet.people))]) if sheet else None
 
 
-def _studies(studio: Studio, spec: RunSpec) -> list[Result]:
-    mine = [
-        one for one in studio.studies()
-        if one.base.data.source == spec.data.source and one.base.model == spec.model and spec.method in (one.base.method, *one.methods)
-    ]  # fmt: skip
-    return [studio.study(one.id) for one in mine]
+def studies_of(studio: Studio, spec: RunSpec) -> tuple[Result, ...]:
+    """Studies of what this run learns, by its model and its method."""
+    mine = [one for one in studio.studies() if _same(one.base, spec) and spec.method in (one.base.method, *one.methods)]
+    return tuple(studio.study(one.id) for one in mine)
+
+
+def _same(one: RunSpec, other: RunSpec) -> bool:
+    """Whether both learn the same of the same data; a column that neither names is the one that is guessed."""
+    columns = [(one.data.label, other.data.label), (one.data.labels, other.data.labels)]
+    told = all(first == second for first, second in columns if first and second)
+    return told and (one.data.source, one.model, one.task) == (other.data.source, other.model, other.task)

@@ -13,12 +13,12 @@ from engine.probed import Probed
 from engine.reviews import Outcome
 from engine.study_result import Result
 from engine.told import against, beats, strongest
-from engine.verdict import p_words, percent
+from engine.verdict import beside_untuned, is_ahead, p_words, percent
 
 FEWEST_OF_A_CLASS = 10  # test rows, below which a label's own figures say next to nothing
 FOLDS_UNDER = 5000  # rows
 FEWEST_REVIEWED = 100  # rows
-TIMED = "Run there: python -m engine write --run RUN --json PROMPT; it tells tokens a second."
+BETTER_THAN_UNTUNED = "Better than the untuned model"
 CUT_OFF = 0.1  # of the answers, up to which it counts as having learnt to stop
 
 
@@ -32,7 +32,7 @@ def checks(
     reviewed: Outcome | None,
 ) -> tuple[Check, ...]:
     """The items, in the order in which they are best done. `doubted`: None where nobody looked for wrong labels."""
-    finished = {one.study.varies: one for one in studies if one.state == "finished"}
+    finished = _finished(studies)
     return (
         _split(evaluation),
         Check(
@@ -52,25 +52,27 @@ def checks(
     )  # fmt: skip
 
 
-def checks_of_account(account: Account, plan: Plan, *, writes: bool) -> tuple[Check, ...]:
-    """The items of a run that writes, or that says something else than classes, in the order in which they are best done."""
+def checks_of_account(account: Account, plan: Plan, studies: Sequence[Result], *, writes: bool) -> tuple[Check, ...]:
+    """The items of a run that writes, or that says something else than classes, in the order in which they are best done.
+
+    Only what can be known of such a run: nobody can be asked about its rows, and it is not timed.
+    """
     figures = sorted((one for one in account.figures if one.rows), key=lambda one: one.id != account.headline)
+    finished = _finished(studies)
     return (
         _split(account),
         _several(figures),
         *((_of_untuned(figures), _enough(account), _stops(account)) if writes else (_of_others(figures),)),
-        Check(
-            "Compared with other methods", False,
-            "Whether another method does better is not known: train again with one, and hold the figures of both beside each other.",
-        ),
-        Check(
-            "Another split", False,
-            "One split of the rows may mislead: train again with another seed of the split, and see whether the figures stay.",
-        ),
-        Check("Read by people", False, "Read 50 answers, and have somebody else read them: no figure tells what is false or rude."),
-        Check("Speed where it will run", False, TIMED if writes else "Time it on the machine where it will run."),
+        _methods(finished.get("methods")),
+        _folds(plan, finished.get("folds")),
+        _curve(finished.get("shares")),
         _taken_home(plan, None),
-    )  # fmt: skip
+    )
+
+
+def _finished(studies: Sequence[Result]) -> dict[str, Result]:
+    """The finished studies, by what they vary; one in which all runs but one failed has shown nothing."""
+    return {one.study.varies: one for one in studies if one.state == "finished" and sum(row.quality is not None for row in one.rows) > 1}
 
 
 def _several(figures: Sequence[Told]) -> Check:
@@ -88,13 +90,14 @@ def _of_others(figures: Sequence[Told]) -> Check:
 
 
 def _of_untuned(figures: Sequence[Told]) -> Check:
-    name = "Compared with the untuned model"
+    name = BETTER_THAN_UNTUNED
     first = next((one for one in figures if one.before is not None), None)
     if first is None or first.before is None or first.p_value is None:
         return Check(name, False, "The untuned model was not asked: train again.")
     better = is_better(first)
-    how = "it may be chance" if better is None else "the training helped" if better else "the training made it worse"
-    return Check(name, True, f"{first.name} {number(first.value.value)}, untuned {number(first.before)}: {how} ({p_words(first.p_value)}).")
+    how = "the difference may be chance" if better is None else f"the {'tuned' if better else 'untuned'} model is better, beyond chance"
+    told = f"{first.name} {number(first.value.value)}, untuned {number(first.before)}: {how} ({p_words(first.p_value)})."
+    return Check(name, better is True, told)
 
 
 def _enough(account: Account) -> Check:
@@ -134,10 +137,11 @@ def _per_class(one: Evaluation) -> Check:
 
 
 def _untuned(look: Probed | None) -> Check:
-    name = "Compared with the untuned model"
-    if look is None or look.untuned is None:
+    name = BETTER_THAN_UNTUNED
+    if look is None or look.untuned is None or look.tuned_accuracy is None:
         return Check(name, False, "Press “Look closer” on the run's page.")
-    return Check(name, True, f"{look.untuned.name}: accuracy {percent(look.untuned.accuracy)} on {look.untuned_rows:,} rows.")
+    told = beside_untuned(look.untuned, look.untuned_rows, look.test_rows, look.tuned_accuracy)
+    return Check(name, is_ahead(look.untuned), told)
 
 
 def _mistakes(doubted: int | None, corrected: int) -> Check:
@@ -156,6 +160,13 @@ def _edge_cases(look: Probed | None) -> Check:
     return Check(
         "Edge cases", True, f"{len(steady)} kinds tried; the worst, “{worst.name}”, changes {percent(worst.changed.value)} of the answers."
     )
+
+
+def _methods(study: Result | None) -> Check:
+    name = "Compared with other methods"
+    if study is None:
+        return Check(name, False, "Whether another method does better is not known: compare methods under Compare.")
+    return Check(name, True, " ".join(study.advice.sentences))
 
 
 def _folds(plan: Plan, study: Result | None) -> Check:

@@ -224,7 +224,7 @@ def _speed(told: Known) -> list[Block]:
     ]
 
 
-def _studied(told: Known) -> list[Block]:
+def studied(told: KnownRun) -> list[Block]:
     if not told.studies:
         return [Words("None of this data, model and method. Under Compare: methods beside each other, folds, or a learning curve.", "soft")]
     blocks: list[Block] = []
@@ -370,7 +370,7 @@ SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
     ("Mistakes, and where it is weakest", _mistakes),
     ("Edge cases", _edge_cases),
     ("Speed", _speed),
-    ("Studies", _studied),
+    ("Studies", studied),
     ("What people say", _reviewed),
     ("Before it is put to use", _checklist),
     ("The data", _data),

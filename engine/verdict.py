@@ -150,6 +150,11 @@ def _against(other: BaselineScore, *, uneven: bool) -> str:
     return f"the model is {nominal}, but not by more than chance {p}"
 
 
+def is_ahead(against: BaselineScore) -> bool:
+    """Whether the model has more rows right than this one, beyond chance."""
+    return _sign(against) > 0
+
+
 def beside_untuned(untuned: BaselineScore, rows: int, of: int, tuned_accuracy: float) -> str:
     """What the training brought, against the model as it came."""
     on = f"{rows:,} of these rows" if rows < of else "these rows"

@@ -30,7 +30,7 @@ def known(tmp_path: Path) -> KnownAccount:
 
 
 def checks(told: KnownAccount) -> dict[str, Check]:
-    return {one.name: one for one in readiness.checks_of_account(told.account, told.plan, writes=True)}
+    return {one.name: one for one in readiness.checks_of_account(told.account, told.plan, told.studies, writes=True)}
 
 
 def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: KnownAccount) -> None:
@@ -49,7 +49,7 @@ def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: 
 def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownAccount) -> None:
     told = checks(known)
     assert {name for name, one in told.items() if one.done} == {
-        "A strict split", "Several figures", "Compared with the untuned model", "Enough answers", "Answers come to an end",
+        "A strict split", "Several figures", "Better than the untuned model", "Enough answers", "Answers come to an end",
     }  # fmt: skip
     seen = checks(replace(known, account=replace(known.account, seen_rows=7)))["A strict split"]
     assert not seen.done
@@ -58,6 +58,20 @@ def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownAcc
     told = checks(replace(known, account=endless))
     assert not told["Answers come to an end"].done
     assert not told["Enough answers"].done
+
+
+def test_a_run_that_is_no_better_than_the_untuned_model_is_not_ticked_and_says_which_is(known: KnownAccount) -> None:
+    first = next(one for one in known.account.figures if one.id == known.account.headline)
+    assert first.gain is not None
+    worse = replace(first, gain=replace(first.gain, value=-first.gain.value))
+    for figure, words in ((worse, "the untuned model is better, beyond chance"), (replace(first, p_value=0.4), "may be chance")):
+        told = checks(replace(known, account=replace(known.account, figures=(figure,))))["Better than the untuned model"]
+        assert (told.done, words in told.told) == (False, True), told
+
+
+def test_nothing_stands_in_the_list_that_no_evidence_can_tick(known: KnownAccount) -> None:
+    assert not {"Read by people", "Speed where it will run", "Another split"} & set(checks(known))
+    assert "have somebody else read them" in document.to_markdown(account_report.document(known))
 
 
 def test_what_was_written_stays_text(known: KnownAccount) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import account, comparison, criterion, ranking, redrawn, resampling, study_report, told
+from engine import account, comparison, criterion, gathered, ranking, readiness, redrawn, reported, resampling, study_report, told
 from engine.account import Account
 from engine.compare_command import outcome
 from engine.comparison import Figure
 from engine.criterion import MACRO_F1, UNTUNED, Criterion
+from engine.document import Check
 from engine.events import Ended, Resources, Saved, Started, Step
 from engine.ranking import Level, Ranked
 from engine.redrawn import Redrawn
@@ -229,6 +230,29 @@ def test_a_comparison_of_methods_that_write_ranks_by_what_the_task_tells_first(l
     assert shell["ranked_by"] == {"id": "rougeL", "name": "ROUGE-L", "better": "higher"}
     assert shell["methods"][0]["rougeL"]["value"] == lora.quality.value
     assert shell["baselines"][0]["perplexity_word"] == result.baselines[0].beside
+
+
+def test_a_finished_study_of_the_same_run_ticks_its_item_and_one_that_shows_nothing_does_not(looking: Studio, asked: RunSpec) -> None:
+    study_id = looking.compare(asked, ["lora", "full"], 1, Budget("steps", 30))
+    lora, full = (row.runs[0] for row in looking.study(study_id).rows)
+
+    def item(run_id: str) -> Check:
+        known = gathered.known_account(looking, run_id)
+        assert known is not None
+        listed = readiness.checks_of_account(known.account, known.plan, known.studies, writes=True)
+        return next(one for one in listed if one.name == "Compared with other methods")
+
+    wrote(looking, lora.id, *an_account(0.5, 2.0))
+    assert not item(lora.id).done
+    append_event(looking.store.folder(full.id) / "events.jsonl", Ended(time.time(), "failed", "It broke off.", seconds=1))
+    assert looking.study(study_id).state == "finished"
+    assert not item(lora.id).done, "one judged method is no comparison"
+    wrote(looking, full.id, *an_account(0.3, 3.0))
+    assert item(lora.id).done
+    assert item(lora.id).told == " ".join(looking.study(study_id).advice.sentences)
+    assert "Studies" in {one.title for one in reported.document(looking, lora.id).sections}
+    other = replace(asked, task="write", data=replace(asked.data, target="nothing"))
+    assert not gathered.studies_of(looking, other), "another task on the same rows says nothing of this one"
 
 
 def test_runs_that_answered_other_rows_are_ranked_by_what_all_were_scored_on(looking: Studio, asked: RunSpec) -> None:

@@ -70,10 +70,19 @@ def test_how_the_texts_were_read_and_what_the_coach_says_stand_in_it(bare: Known
 
 
 def test_what_a_closer_look_found_is_evidence(bare: Known, looked: Known) -> None:
-    for name in ("Edge cases", "Speed where it will run", "Compared with the untuned model"):
+    for name in ("Edge cases", "Speed where it will run", "Better than the untuned model"):
         assert not checks(bare)[name].done
         assert checks(looked)[name].done
         assert re.search(r"\d", checks(looked)[name].told), "a tick without a figure is none"
+
+
+def test_a_run_that_is_no_better_than_the_untuned_model_is_not_ticked_and_says_so(looked: Known) -> None:
+    assert looked.look is not None
+    assert looked.look.untuned is not None
+    worse = replace(looked.look.untuned, only_model_right=41, only_baseline_right=110)
+    told = checks(replace(looked, look=replace(looked.look, untuned=worse)))["Better than the untuned model"]
+    assert not told.done
+    assert "worth less than that, by more than chance" in told.told
 
 
 def test_test_texts_that_stand_in_training_leave_the_split_open(looked: Known) -> None:
