@@ -1,25 +1,26 @@
 """The doctor: what is wrong with the rows, how many it concerns, what it does to the result, and how to put it right. Pure, bounded.
 
-Labels are judged in doctor_labels.py, single texts in doctor_texts.py; here are the rows beside each other. Nothing is changed.
+What is missing is told in doctor_missing.py, labels in doctor_labels.py, single texts in doctor_texts.py; here are the rows beside each
+other. Nothing is changed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.data import doctor_labels, doctor_texts
+from engine.data import doctor_labels, doctor_missing, doctor_texts
 from engine.data.chosen import Chosen
 from engine.data.columns import ColumnFacts, evenly
 from engine.data.finding import Finding, Harm, Remedy
 from engine.data.fixes import Applied, compared, conflicting, joined, later_copies, mended, nameless, nearly, reshaped
 from engine.data.header import PADDED
-from engine.data.rows import Usable, is_there, pooled, usable
+from engine.data.rows import Usable, pooled, usable
 from engine.data.table import Table, counted, listed, shown
 from engine.fix import DELIMITERS, Fix
 from engine.spec import DataSpec
@@ -70,8 +71,8 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
-        *(_of_labels(table, rows, given, chosen, weighted=weighted) if data.target == "class" else ()),
-        *(_unread_tags(table, chosen) if data.target == "tags" else ()),
+        *doctor_missing.findings(table, rows, chosen, data.target),
+        *(doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted) if data.target == "class" else ()),
         *(_rows(whole, whole_given, table, chosen) if len(rows.texts) else ()),
         *(doctor_texts.findings(whole) if len(rows.texts) else ()),
     ]
@@ -88,28 +89,6 @@ def _whole(rows: Usable) -> Usable:
 def _by_tags(rows: Usable) -> Usable:
     """The rows with their tags as their label: two are the same where all of them are."""
     return replace(rows, labels=rows.tags if rows.tags is not None else rows.labels)
-
-
-def _unread_tags(table: Table, chosen: Chosen) -> Iterator[Finding]:
-    """Rows of which it is not known whether they have a tag."""
-    lack = pc.invert(is_there(table.column(chosen.label)))
-    if not (count := _count(lack)):
-        return
-    numbers, rows = table.row_numbers().filter(lack).slice(0, 3).to_pylist(), table.data.filter(lack).slice(0, 3).to_pylist()
-    examples = tuple(
-        f"row {number:,}: " + shown(", ".join(f"{name} {row[name] or 'is blank'}" for name in chosen.labels), 100)
-        for number, row in zip(numbers, rows, strict=True)
-    )
-    effect = (
-        "They are left out of training and test: whether an unknown tag is on or off cannot be guessed. "
-        "Write 1 or 0 (or yes and no) into them to use them; a row without any tag is fine."
-    )
-    yield Finding("unread-tags", "Tags that are missing or cannot be read", count, _harm(count, table.rows), effect, examples)
-
-
-def _of_labels(table: Table, rows: Usable, given: Usable | None, chosen: Chosen, *, weighted: bool) -> Iterable[Finding]:
-    lacking = {"no-label": _lacking(table, chosen.label, chosen.text), "no-text": _lacking(table, chosen.text, chosen.label)}
-    return doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted, lacking=lacking)
 
 
 def _of_the_file(table: Table) -> Iterator[Finding]:
@@ -148,13 +127,6 @@ def _spilt(table: Table, text: str) -> Iterator[Finding]:
 
 def _end(text: str) -> str:
     return text[doctor_texts.word_before(text, len(text) - 40) :]
-
-
-def _lacking(table: Table, column: str, other: str) -> tuple[str, ...]:
-    """The first three rows with nothing in this column, with what stands in the other one."""
-    lack = pc.and_(pc.invert(is_there(pc.utf8_trim_whitespace(table.column(column)))), is_there(table.column(other)))
-    numbers, told = table.row_numbers().filter(lack).slice(0, 3).to_pylist(), table.column(other).filter(lack).slice(0, 3).to_pylist()
-    return tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(numbers, told, strict=True))
 
 
 def _harm(count: int, whole: int, most: Harm = 2) -> Harm:

@@ -1,11 +1,11 @@
-"""What the doctor sees in the labels: missing ones, several spellings of one, rare classes, one that outweighs the rest. Pure."""
+"""What the doctor sees in the labels: several spellings of one, rare classes, one that outweighs the rest. Pure."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +21,6 @@ RARE_SHARE = 0.5  # of the classes: if more are rare, it is the data that is sma
 LOPSIDED = 4.0  # times as many rows in the largest class as in the smallest that is not rare
 LOPSIDED_OF_MANY = 8.0  # the same where there are more than ten classes: some are always small
 FEW_A_CLASS = 50
-MUCH_LEFT_OUT = 0.05
 MISSPELT = 0.02  # share of the other spelling's rows that a slip of the pen has at most
 MOST_CLASSES = 300  # among which spellings are compared
 SHORT = {  # what people write for short -> the word; merged only where the word is a class too
@@ -30,12 +29,9 @@ SHORT = {  # what people write for short -> the word; merged only where the word
 }  # fmt: skip
 
 
-def findings(
-    rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, weighted: bool, lacking: Mapping[str, tuple[str, ...]]
-) -> Iterator[Finding]:
-    """What is to be said of these labels. `column` is the label column as it is, blanks and all; `lacking`: some rows that are left out."""
+def findings(rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, weighted: bool) -> Iterator[Finding]:
+    """What is to be said of these labels. `column` is the label column as it is, blanks and all."""
     classes = rows.classes()
-    yield from _left_out(rows, lacking)
     yield from _blanks(column)
     everywhere = dict(Counter(classes) + Counter(given.classes() if given else {}))
     pairs = variants(everywhere)
@@ -51,20 +47,6 @@ def findings(
             f"{sum(classes.values()):,} rows for {len(classes)} classes are {few:.0f} for each, before a part is kept for the test. About "
             f"{FEW_A_CLASS} for each give a first model, 200 a good one.",
         )  # fmt: skip
-
-
-def _left_out(rows: Usable, examples: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
-    whole = len(rows.texts) + sum(rows.dropped.values())
-    for reason, name, title, effect in (
-        ("without a label", "no-label", "Rows without a label", "They are left out: nothing can be learnt from them."),
-        ("with an empty text", "no-text", "Rows with an empty text", "They are left out: there is nothing to read."),
-        (
-            "rows with more cells than columns", "broken-rows", "Rows with more cells than there are columns",
-            "They are left out: which cell belongs where cannot be told. Put texts that hold the delimiter into quotation marks.",
-        ),
-    ):  # fmt: skip
-        if count := rows.dropped.get(reason, 0):
-            yield Finding(name, title, count, 2 if count >= MUCH_LEFT_OUT * whole else 1, effect, examples.get(name, ()))
 
 
 def _blanks(column: pa.ChunkedArray) -> Iterator[Finding]:

@@ -13,6 +13,9 @@ from engine.data.strata import strata
 from engine.data.table import Table, by_chunk, counted, without_tags
 
 ALIKE = "all rows"  # the label of each, where none is learnt
+NO_LABEL = "without a label"  # the reasons for which rows are left out, as in "3 left out: without a label"
+NO_TEXT = "with an empty text"
+NO_ANSWER = "with nothing to be written"
 NO_NUMBER = "with a label that is no number"
 NO_TAGS = "with a tag that is missing or cannot be read"
 # What programs write for "nothing here". "None" and "NA" may be meant as class names and stay.
@@ -63,8 +66,8 @@ def usable(
     measured = labelled if values is None else pc.and_(labelled, pc.is_valid(values))
     keep = pc.and_(measured, written)
     dropped = dict(table.left_out)
-    lacks = {"text": "with nothing to be written", "nothing": "with nothing to be written", "tags": NO_TAGS}.get(target, "without a label")
-    reasons = {lacks: pc.invert(labelled), NO_NUMBER: pc.and_not(labelled, measured), "with an empty text": pc.and_not(measured, written)}
+    lacks = {"text": NO_ANSWER, "nothing": NO_ANSWER, "tags": NO_TAGS}.get(target, NO_LABEL)
+    reasons = {lacks: pc.invert(labelled), NO_NUMBER: pc.and_not(labelled, measured), NO_TEXT: pc.and_not(measured, written)}
     for reason, rows in reasons.items():
         if count := pc.sum(rows).as_py():
             dropped[reason] = count

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+MORE_CELLS = "rows with more cells than columns"  # a reason for which rows are left out
 # C0 and C1 control characters and DEL, but not tab, line feed and carriage return. U+0085 stands in 1,573 of IMDb's 50,000 reviews.
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}]"  # RE2's spelling, for arrow
 CONTROL_PYTHON = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]")

@@ -19,7 +19,7 @@ from typing import Literal, cast
 from engine.data.encoding import CHOOSE_TABLE, Encoding, Scan
 from engine.data.gather import About, Batches, Gather
 from engine.data.header import has_header
-from engine.data.table import Table, counted
+from engine.data.table import MORE_CELLS, Table, counted
 from engine.data.watch import Opening
 from engine.errors import Problem, Refused
 
@@ -77,7 +77,7 @@ def read(opening: Opening, found: Scan, encoding: Encoding) -> Table:
     left_out = {
         "empty rows": reading.blank,
         "repeated header rows": reading.repeated_headers,
-        "rows with more cells than columns": len(reading.broken),
+        MORE_CELLS: len(reading.broken),
     }
     about = About(found.sha256, tuple(notes), tuple(later), left_out, has_header=bool(dialect.header))
     return reading.gather.table(dialect.header, about)

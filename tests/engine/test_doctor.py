@@ -166,6 +166,44 @@ def test_rows_without_a_label_are_shown_with_their_numbers() -> None:
     assert (told.rows, told.examples) == (2, ("row 401: good", "row 402: bad"))
 
 
+def numbered(at: int) -> tuple[str | None, ...]:
+    return (f"word{at} and {at * 7 % 91} more words of row {at}", f"{at % 9}.5", f"said of row {at}")
+
+
+def test_rows_whose_number_is_missing_or_none_are_a_finding() -> None:
+    lost: list[str | None] = [None, " ", "nan"]
+    rows = [(numbered(at)[0], lost[at % 3] if at % 3 else numbered(at)[1]) for at in range(300)]
+    rows[0] = (rows[0][0], "about four")
+    told = examine(table([*rows, (" ", "4.5")]), None, replace(SPEC, target="number"))
+    missing = found(told, "no-number")
+    assert (missing.rows, missing.harm) == (200, 2)
+    assert missing.examples[0] == "row 2: word1 and 7 more words of row 1"
+    assert len(missing.examples) == 3
+    assert "left out" in missing.effect
+    odd = found(told, "not-a-number")
+    assert (odd.rows, odd.harm, odd.examples) == (1, 1, ("row 1: about four",))
+    assert (found(told, "no-text").rows, found(told, "no-text").examples) == (1, ("row 301: 4.5",))
+    pairs = table([*((one[0], one[1], one[2]) for one in map(numbered, range(300))), ("left", None, "right")], ("text", "label", "other"))
+    assert found(examine(pairs, None, replace(SPEC, second="other", target="number")), "no-number").examples == ("row 301: left",)
+
+
+def test_rows_without_an_answer_to_learn_are_a_finding() -> None:
+    rows: list[tuple[str | None, ...]] = [(numbered(at)[0], numbered(at)[2]) for at in range(300)]
+    told = examine(table([*rows, ("who answers this", ""), ("and this", None), ("", "an answer")]), None, replace(SPEC, target="text"))
+    answers = found(told, "no-answer")
+    assert (answers.rows, answers.harm, answers.examples) == (2, 1, ("row 301: who answers this", "row 302: and this"))
+    assert found(told, "no-text").examples == ("row 303: an answer",)
+    alone = examine(table([*rows, (" ", "a note"), (None, None)]), None, replace(SPEC, label=None, target="nothing"))
+    assert "no-answer" not in names(alone)
+    assert (found(alone, "no-text").rows, found(alone, "no-text").examples) == (2, ("row 301: label a note", "row 302: all of it is blank"))
+
+
+def test_rows_that_are_whole_give_no_such_finding() -> None:
+    rows = table([numbered(at) for at in range(300)], ("text", "label", "other"))
+    for told in (replace(SPEC, target="number"), replace(SPEC, label="other", target="text"), replace(SPEC, label=None, target="nothing")):
+        assert not names(examine(rows, None, told)) & {"no-number", "not-a-number", "no-answer", "no-text", "no-label"}
+
+
 def test_a_handful_of_rows_is_told_as_too_few() -> None:
     assert "5 rows for 3 classes are 2 for each" in found(examine(table(clean_rows(5)), None, SPEC), "few-rows").effect
 

@@ -94,6 +94,12 @@ def test_a_missing_or_odd_tag_leaves_the_row_out_and_is_told(tmp_path: Path) -> 
     assert finding.examples[0] == "row 4: toxic 1, insult is blank, threat 0"
 
 
+def test_a_row_with_tags_and_no_text_is_told(tmp_path: Path) -> None:
+    made = marks(tmp_path / "rows.csv", {3: " ,1,1,0"})
+    told = {one.id: one for one in examine(made, None, spec(labels=NAMES)).findings}
+    assert (told["no-text"].rows, told["no-text"].examples) == (1, ("row 4: toxic 1, insult 1, threat 0",))
+
+
 def test_rare_absent_and_constant_tags_are_told(tmp_path: Path) -> None:
     rows = [f"some words {at},{int(at < 30)},0,1,{int(at < 2)}" for at in range(60)]
     made = table(tmp_path / "rows.csv", ["text,usual,never,always,rare", *rows])

@@ -1,0 +1,96 @@
+"""What the doctor sees of the rows that are left out: those that lack what is learnt of them, or their text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.data.chosen import Chosen
+from engine.data.finding import Finding
+from engine.data.numbers import numbers
+from engine.data.rows import NO_ANSWER, NO_LABEL, NO_NUMBER, NO_TAGS, NO_TEXT, Usable, is_there
+from engine.data.table import MORE_CELLS, Table, shown
+
+MUCH_LEFT_OUT = 0.05  # share of rows from which what is left out weighs
+SHOWN = 3
+
+
+def findings(table: Table, rows: Usable, chosen: Chosen, target: str) -> Iterator[Finding]:
+    """A finding for each reason. `table`: whole, from which `rows` are those that can be learnt from."""
+    label, text = chosen.label, chosen.text
+    whole = len(rows.texts) + sum(rows.dropped.values())
+
+    def told(reason: str, id: str, title: str, effect: str, examples: Callable[[], tuple[str, ...]] = tuple) -> Iterator[Finding]:
+        if count := rows.dropped.get(reason, 0):
+            yield Finding(id, title, count, 2 if count >= MUCH_LEFT_OUT * whole else 1, effect, examples())
+
+    nothing = "They are left out: there is nothing to read."
+    if target == "number":
+        effect = "They are left out: without its number nothing can be learnt from a row. Write it in to use them."
+        yield from told(NO_LABEL, "no-number", "Rows without a number", effect, lambda: _lacking(table, label, text))
+        effect = (
+            "They are left out: a range, two numbers, a sign such as < or another unit than the rest cannot be read for certain. "
+            "Write one number into each to use them."
+        )
+        yield from told(NO_NUMBER, "not-a-number", "Numbers that cannot be read", effect, lambda: _unreadable(table, label))
+    elif target == "tags":
+        effect = (
+            "They are left out of training and test: whether an unknown tag is on or off cannot be guessed. "
+            "Write 1 or 0 (or yes and no) into them to use them; a row without any tag is fine."
+        )
+        title = "Tags that are missing or cannot be read"
+        yield from told(NO_TAGS, "unread-tags", title, effect, lambda: _cells(table, pc.invert(_says(table, label)), chosen.labels))
+    elif label == text:
+        yield from told(NO_ANSWER, "no-text", "Rows with an empty text", nothing, lambda: _blank(table, text))
+    elif target == "text":
+        effect = "They are left out: the model would have nothing to write. Write the answers in to use them."
+        yield from told(NO_ANSWER, "no-answer", "Rows with nothing to be written", effect, lambda: _lacking(table, label, text))
+    else:
+        effect = "They are left out: nothing can be learnt from them."
+        yield from told(NO_LABEL, "no-label", "Rows without a label", effect, lambda: _lacking(table, label, text))
+    beside = chosen.labels if target == "tags" else (label,)
+    yield from told(NO_TEXT, "no-text", "Rows with an empty text", nothing, lambda: _lacking(table, text, label, beside))
+    effect = "They are left out: which cell belongs where cannot be told. Put texts that hold the delimiter into quotation marks."
+    yield from told(MORE_CELLS, "broken-rows", "Rows with more cells than there are columns", effect)
+
+
+def _lacking(table: Table, column: str, other: str, beside: Sequence[str] = ()) -> tuple[str, ...]:
+    """The first rows with nothing in this column, with what stands in the other one, or by name in those beside it."""
+    lack = pc.and_(pc.invert(_says(table, column)), is_there(table.column(other)))
+    if len(beside) > 1:
+        return _cells(table, lack, beside)
+    told = table.column(other).filter(lack).slice(0, SHOWN).to_pylist()
+    return tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(_numbers(table, lack), told, strict=True))
+
+
+def _unreadable(table: Table, column: str) -> tuple[str, ...]:
+    """The first cells that hold something else than a number."""
+    values, _ = numbers(pc.utf8_trim_whitespace(table.column(column)))
+    odd = pc.and_(_says(table, column), pc.invert(pc.is_valid(values)))
+    told = table.column(column).filter(odd).slice(0, SHOWN).to_pylist()
+    return tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(_numbers(table, odd), told, strict=True))
+
+
+def _blank(table: Table, column: str) -> tuple[str, ...]:
+    """The first rows with nothing in this column, with whatever else stands in them."""
+    return _cells(table, pc.invert(_says(table, column)), [one for one in table.columns if one != column], name_blanks=False)
+
+
+def _cells(table: Table, mask: pa.ChunkedArray, columns: Sequence[str], *, name_blanks: bool = True) -> tuple[str, ...]:
+    """The first of these rows with these columns by name."""
+    found = []
+    for number, row in zip(_numbers(table, mask), table.data.filter(mask).slice(0, SHOWN).to_pylist(), strict=True):
+        cells = [f"{name} {row[name] or 'is blank'}" for name in columns if row[name] or name_blanks]
+        found.append(f"row {number:,}: {shown(', '.join(cells), 100) if cells else 'all of it is blank'}")
+    return tuple(found)
+
+
+def _says(table: Table, column: str) -> pa.ChunkedArray:
+    return is_there(pc.utf8_trim_whitespace(table.column(column)))
+
+
+def _numbers(table: Table, mask: pa.ChunkedArray) -> list[int]:
+    found: list[int] = table.row_numbers().filter(mask).slice(0, SHOWN).to_pylist()
+    return found
