@@ -19,8 +19,9 @@ ENDS = {"end": "by itself", "stop": "at a stop word", "length": "cut off at the 
 
 BY_HAND = (
     "What nobody can tick here: read 50 answers, and have somebody else read them, for no figure tells what is false; and time it on the "
-    "machine where it will run."
+    "machine where it will run"
 )
+TIMED = "python -m engine write --run RUN --json PROMPT tells tokens a second"
 
 
 def document(told: KnownAccount) -> Document:
@@ -101,12 +102,13 @@ def _asked(told: KnownAccount) -> list[Block]:
 
 
 def _checklist(told: KnownAccount) -> list[Block]:
+    by_hand = f"{BY_HAND} ({TIMED})." if _writes(told) else f"{BY_HAND}."
     items = readiness.checks_of_account(told.account, told.plan, told.studies, writes=_writes(told))
     done = sum(one.done for one in items)
     return [
         Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."),
         Checks(items),
-        Words(BY_HAND, "soft"),
+        Words(by_hand, "soft"),
     ]
 
 

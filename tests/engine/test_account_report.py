@@ -71,7 +71,9 @@ def test_a_run_that_is_no_better_than_the_untuned_model_is_not_ticked_and_says_w
 
 def test_nothing_stands_in_the_list_that_no_evidence_can_tick(known: KnownAccount) -> None:
     assert not {"Read by people", "Speed where it will run", "Another split"} & set(checks(known))
-    assert "have somebody else read them" in document.to_markdown(account_report.document(known))
+    told = document.to_markdown(account_report.document(known))
+    assert "have somebody else read them" in told
+    assert "tells tokens a second" in told
 
 
 def test_what_was_written_stays_text(known: KnownAccount) -> None:
