@@ -9,13 +9,29 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from engine.errors import Problem, Refused
 from engine.scoring import Interval
 from engine.told import Other, Part, Told, is_better, number, shown, told
 from engine.verdict import FEW_ROWS, p_words
 
-__all__ = ["Account", "Other", "Sample", "Told", "from_json", "is_better", "number", "sentence", "shown", "to_json", "told", "warnings"]
+__all__ = [
+    "Account",
+    "Other",
+    "Sample",
+    "Told",
+    "from_json",
+    "is_better",
+    "number",
+    "sentence",
+    "shown",
+    "texts",
+    "to_json",
+    "told",
+    "warnings",
+]
 
 FILE = "account.json"
 TEXTS = "written.jsonl"  # every test row that was answered
@@ -118,6 +134,18 @@ def cut(one: Sample) -> Sample:
     return replace(
         one, prompt=short(one.prompt), wanted=short(one.wanted), written=short(one.written), before=one.before and short(one.before)
     )
+
+
+def texts(run_folder: Path) -> tuple[Sample, ...]:
+    """Every test row that was answered, whole. Raises Refused where there is no such file, or it is damaged."""
+    names = [one.name for one in dataclasses.fields(Sample)]
+    try:
+        with (run_folder / TEXTS).open(encoding="utf-8") as lines:
+            return tuple(Sample(**{name: told[name] for name in names}) for told in map(json.loads, lines))
+    except FileNotFoundError as error:
+        raise Refused(Problem("run", "This run has no answers to look at yet.", "Wait until it has been judged.")) from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise Refused(Problem("run", "The file of this run's answers is damaged.", "Clone the run and train again.")) from error
 
 
 def to_json(account: Account) -> str:

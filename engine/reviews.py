@@ -18,14 +18,19 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from engine import account as accounts
+from engine.account import Account
 from engine.agreement import Agreement, agreement
 from engine.answers import Answer, read
 from engine.errors import Problem, Refused
+from engine.rating import Rating, rating
 from engine.slices import script
 from engine.store import Store, write_whole
+from engine.tasks import all_tasks
 
+Row = TypeVar("Row")
 FEWEST_ROWS, MOST_ROWS = 10, 500
 MOST_PEOPLE, LONGEST_NAME = 20, 60
 CANNOT_TELL = "cannot tell"
@@ -37,6 +42,12 @@ QUESTIONS = {
     "relevance": "Does the text belong to the task? 1: not at all, 5: entirely",
     "tone": "Is the tone fitting? 1: not at all, 5: entirely",
 }
+OF_WRITTEN = {  # the same, of what a model wrote and not of what it read
+    **QUESTIONS,
+    "accuracy": "Is what the model wrote right and complete? 1: wrong, 5: right",
+    "fluency": "Is what the model wrote well written? 1: hardly readable, 5: flawless",
+    "relevance": "Does it keep to what the model was given? 1: not at all, 5: entirely",
+}
 
 
 @dataclass(frozen=True)
@@ -45,9 +56,10 @@ class Asked:
 
     row: int  # 1-based number in its source
     text: str
-    label: str  # of the file
-    predicted: str
+    label: str  # of the file; where there are no classes, what was wanted
+    predicted: str  # or written
     second: str | None = None  # what the model read beside the text
+    cut: bool = False  # what was written stops at the limit of new tokens
 
 
 @dataclass(frozen=True)
@@ -62,15 +74,19 @@ class Sheet:
 
     run_id: str
     number: int  # of the run's sheets, from 1
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # none where the run gives none
     questions: tuple[str, ...]  # ids of QUESTIONS
     people: tuple[Person, ...]
     rows: tuple[Asked, ...]
+    writes: bool = False  # people rate what the model wrote
 
     @property
     def shows_answer(self) -> bool:
         """Whether people see what the model said; it would sway those who give a label, so only where they judge that."""
-        return "accuracy" in self.questions
+        return self.writes or "accuracy" in self.questions
+
+    def words(self, question: str) -> str:
+        return (OF_WRITTEN if self.writes else QUESTIONS)[question]
 
     def choices(self, question: str) -> tuple[str, ...]:
         return (*self.classes, CANNOT_TELL) if question == "label" else RATINGS
@@ -84,22 +100,66 @@ def sample(answers: Sequence[Answer], count: int, *, seed: int = 0) -> tuple[Ans
 
     A kind is what the label is, what the model said, whether it was sure, how long the text is, and its script.
     """
+    half = _middle([one.text for one in answers])
+    ordered = sorted(answers, key=lambda one: (one.row, one.text))
+    return _varied(
+        [(_folded(one.text, one.second or ""),
+          (one.label, one.predicted, one.confidence > 0.8, len(one.text) > half, script(one.text)), one) for one in ordered],
+        count, seed,
+    )  # fmt: skip
+
+
+def sample_written(answers: Sequence[accounts.Sample], count: int, *, seed: int = 0) -> tuple[accounts.Sample, ...]:
+    """As `sample`, of a run that gives no classes; no prompt twice.
+
+    A kind is how long the prompt is, how long the answer, its script, how it ended, and whether it is just what was wanted.
+    """
+    given, made = _middle([one.prompt for one in answers]), _middle([one.written for one in answers])
+    ordered = sorted(answers, key=lambda one: (one.number, one.prompt))
+    return _varied(
+        [(_folded(one.prompt),
+          (len(one.prompt) > given, len(one.written) > made, script(one.written), one.ended, one.written == one.wanted), one)
+         for one in ordered],
+        count, seed,
+    )  # fmt: skip
+
+
+def _middle(texts: Sequence[str]) -> int:
+    """The length of the middle one."""
+    return sorted(map(len, texts))[len(texts) // 2] if texts else 0
+
+
+def _folded(*texts: str) -> tuple[str, ...]:
+    return tuple(" ".join(one.casefold().split()) for one in texts)
+
+
+def _varied(told: Sequence[tuple[object, object, Row]], count: int, seed: int) -> tuple[Row, ...]:
+    """So many of the rows, one after the other from every kind. `told`: of each what may not come twice, its kind, and the row."""
     dice = random.Random(seed)
-    half = sorted(len(one.text) for one in answers)[len(answers) // 2] if answers else 0
-    kinds: dict[tuple[object, ...], list[Answer]] = {}
-    seen: set[tuple[str, ...]] = set()
-    for one in sorted(answers, key=lambda one: (one.row, one.text)):
-        folded = tuple(" ".join(told.casefold().split()) for told in (one.text, one.second or ""))
-        if folded not in seen:
-            seen.add(folded)
-            kinds.setdefault((one.label, one.predicted, one.confidence > 0.8, len(one.text) > half, script(one.text)), []).append(one)
+    kinds: dict[object, list[Row]] = {}
+    seen: set[object] = set()
+    for same, kind, row in told:
+        if same not in seen:
+            seen.add(same)
+            kinds.setdefault(kind, []).append(row)
     piles = [dice.sample(pile, len(pile)) for pile in kinds.values()]
-    taken: list[Answer] = []
+    taken: list[Row] = []
     while len(taken) < count and piles:
         dice.shuffle(piles)
         taken += [pile.pop() for pile in piles][: count - len(taken)]
         piles = [pile for pile in piles if pile]
     return tuple(dice.sample(taken, len(taken)))
+
+
+def writes(account: Account) -> bool:
+    """Whether the run that this is the account of writes, and does not say numbers or tags."""
+    task = all_tasks().get(account.task)
+    return task is None or task.writes is not None
+
+
+def offered(account: Account | None) -> tuple[str, ...]:
+    """What people can be asked about a run: where there are no classes, no label."""
+    return tuple(one for one in QUESTIONS if account is None or one != "label")
 
 
 class Reviews:
@@ -112,20 +172,28 @@ class Reviews:
     def make(self, run_id: str, names: Sequence[str], count: int, *, questions: Sequence[str] = ("label",), seed: int = 0) -> Sheet:
         """A new sheet. Raises Refused with everything that is wrong with what is asked, or for a run without answers."""
         names = [" ".join(one.split()) for one in names if one.strip()]
-        problems = _problems(names, count, questions)
+        folder = self._store.folder(run_id)
+        account = _account(folder)
+        problems = _problems(names, count, questions, offered(account))
         if problems:
             raise Refused(*problems)
-        answers = read(self._store.folder(run_id))
-        rows = tuple(Asked(one.row, one.text, one.label, one.predicted, one.second) for one in sample(answers, count, seed=seed))
+        classes: tuple[str, ...] = ()
+        if account is None:
+            answers = read(folder)
+            rows = tuple(Asked(one.row, one.text, one.label, one.predicted, one.second) for one in sample(answers, count, seed=seed))
+            classes = tuple(answers[0].probabilities) if answers else ()
+        else:
+            drawn = sample_written(accounts.texts(folder), count, seed=seed)
+            rows = tuple(Asked(one.number, one.prompt, one.wanted, one.written, cut=one.ended == "length") for one in drawn)
         if len(rows) < FEWEST_ROWS:
-            raise Refused(
-                Problem("run", "This run has too few answers to test rows for people to judge.", "Judge a run with more test rows.")
-            )
+            raise Refused(_too_few(len(rows), account))
         people = tuple(Person(name, secrets.token_urlsafe(16)) for name in names)
         with self._guard:
             numbers = self._numbers(run_id)
-            classes = tuple(answers[0].probabilities)
-            sheet = Sheet(run_id, max(numbers, default=0) + 1, classes, tuple(one for one in QUESTIONS if one in questions), people, rows)
+            sheet = Sheet(
+                run_id, max(numbers, default=0) + 1, classes, tuple(one for one in QUESTIONS if one in questions), people, rows,
+                account is not None and writes(account),
+            )  # fmt: skip
             folder = self._folder(sheet)
             folder.mkdir(parents=True)
             write_whole(
@@ -176,12 +244,30 @@ class Reviews:
             return Sheet(
                 run_id, number, tuple(told["classes"]), tuple(told["questions"]),
                 tuple(Person(**one) for one in told["people"]), tuple(Asked(**one) for one in told["rows"]),
+                bool(told.get("writes")),
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
 
-def _problems(names: Sequence[str], count: int, questions: Sequence[str]) -> list[Problem]:
+def _account(folder: Path) -> Account | None:
+    """Of a run that gives no classes; None for another."""
+    try:
+        return accounts.from_json((folder / accounts.FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _too_few(rows: int, account: Account | None) -> Problem:
+    if account is None or not writes(account):
+        return Problem("run", "This run has too few answers to test rows for people to judge.", "Judge a run with more test rows.")
+    return Problem(
+        "run", f"This run wrote {rows} different answers in its test, too few for people to judge.",
+        f"Set “Rows written in the test” to {FEWEST_ROWS} or more, 100 to 200 are usual, and train again.",
+    )  # fmt: skip
+
+
+def _problems(names: Sequence[str], count: int, questions: Sequence[str], known: Sequence[str]) -> list[Problem]:
     found = []
     if not names:
         found.append(Problem("review.people", "Nobody is named.", "Write the names of those who shall judge, one a line."))
@@ -193,10 +279,8 @@ def _problems(names: Sequence[str], count: int, questions: Sequence[str]) -> lis
         found.append(
             Problem("review.rows", f"{count} rows were asked for.", f"Between {FEWEST_ROWS} and {MOST_ROWS}; 100 to 200 are usual.")
         )
-    if not questions or not set(questions) <= set(QUESTIONS):
-        found.append(
-            Problem("review.questions", "No question is asked, or one that is not known.", f"Choose among {', '.join(QUESTIONS)}.")
-        )
+    if not questions or not set(questions) <= set(known):
+        found.append(Problem("review.questions", "No question is asked, or one that is not known.", f"Choose among {', '.join(known)}."))
     return found
 
 
@@ -222,6 +306,7 @@ class Outcome:
     agreements: tuple[tuple[str, Agreement], ...]  # by question; none for one person
     model: Agreement | None  # the model beside the label that most people gave
     disputed: tuple[tuple[Asked, tuple[str | None, ...]], ...]  # rows whose label the people give differently
+    ratings: tuple[tuple[str, Rating], ...] = ()  # by question of 1 to 5
 
 
 def outcome(sheet: Sheet, said: Sequence[Said]) -> Outcome:
@@ -235,7 +320,8 @@ def outcome(sheet: Sheet, said: Sequence[Said]) -> Outcome:
     most = [_most(row) for row in by_row]
     model = agreement([[one.predicted for one in sheet.rows], most]) if most else None
     disputed = tuple((asked, row) for asked, row in zip(sheet.rows, by_row, strict=bool(by_row)) if len({one for one in row if one}) > 1)
-    return Outcome(people, agreements, model, disputed)
+    rated = ((question, [_column(sheet, told, question) for told in said]) for question in sheet.questions if question != "label")
+    return Outcome(people, agreements, model, disputed, tuple((question, rating(columns)) for question, columns in rated))
 
 
 def _beside(sheet: Sheet, name: str, told: Said) -> Beside:
@@ -269,6 +355,10 @@ def table(sheet: Sheet, said: Sequence[Said]) -> list[dict[str, Any]]:
         line: dict[str, Any] = dataclasses.asdict(asked)
         if all(one.second is None for one in sheet.rows):
             del line["second"]
+        if not sheet.writes:
+            del line["cut"]
+        if not sheet.classes:
+            line = {{"label": "wanted", "predicted": "written"}.get(name, name): value for name, value in line.items()}
         for person, told in zip(sheet.people, said, strict=True):
             line |= {f"{person.name}: {question}": told.get(place, {}).get(question) for question in sheet.questions}
         lines.append(line)

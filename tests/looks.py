@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import evaluate, judged, probed
+from engine import account, evaluate, judged, probed
 from engine.data.split import Rows
 from engine.edge_cases import Example, Finding
 from engine.probed import Probed, Speed
@@ -40,6 +40,20 @@ def answer(folder: Path, classes: tuple[str, ...], *, rows: int = 200, right: fl
         for at, (text, label, said, row) in enumerate(zip(written, truth, predicted, chances.tolist(), strict=True))
     )
     (folder / "predictions.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+
+
+def write(folder: Path, rows: int = 40) -> None:
+    """written.jsonl of a model that wrote so many answers, every third cut off, every fourth just what was wanted."""
+    lines = (
+        account.Sample(
+            at + 1, f"প্রশ্ন {at}: {LINES[at % len(LINES)]}", "<b>good</b>", "<b>good</b>" if at % 4 == 0 else f"written {at} খুব ভালো", "bad",
+            "length" if at % 3 == 0 else "end",
+        )
+        for at in range(rows)
+    )  # fmt: skip
+    (folder / account.TEXTS).write_text("".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in lines), "utf-8")
+    told = account.from_json((folder / account.FILE).read_text("utf-8"))
+    (folder / account.FILE).write_text(account.to_json(dataclasses.replace(told, written=rows)), "utf-8")
 
 
 def a_look(model_stamp: int) -> Probed:

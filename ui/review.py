@@ -17,6 +17,11 @@ SHOWN = 20  # disputed rows
 TEXT_SHOWN = 140
 ACTIVE = "=+-@\t\r"  # at its beginning, a spreadsheet takes a cell for a formula
 NAMES = {"label": "Label", "accuracy": "Accuracy", "fluency": "Fluency", "relevance": "Relevance", "tone": "Tone"}
+RATED = (
+    "Ratings are means of 1 to 5, with the 95 % interval of rows drawn again: it tells what chance in the rows can do, not how "
+    "these people differ from others."
+)
+SCALE = "Kappa takes 4 beside 5 for a disagreement as whole as 1 beside 5, so of ratings it comes out low."
 CUSTOM = (
     "Kappa is the agreement beyond what chance alone would give: 1 is all of it, 0 none. Over 0.7 counts as good, 0.4 to 0.7 as moderate; "
     "such borders are customs, and kappa sinks where one label prevails."
@@ -31,7 +36,10 @@ def links(sheet: Sheet | None) -> str:
         (escape(person.name), f'<a class="full" href="{link(sheet, place)}" target="_blank" rel="noreferrer">{link(sheet, place)}</a>')
         for place, person in enumerate(sheet.people)
     ]
-    told = f"{words.count(len(sheet.rows))} rows, chosen to differ in label, answer, certainty, length and script."
+    kinds = (
+        "label, answer, certainty, length and script" if sheet.classes else "length, script, and whether the answer is just the wanted one"
+    )
+    told = f"{words.count(len(sheet.rows))} rows, chosen to differ in {kinds}."
     note = "Send each person her link. It needs no password and leads to these rows only; answers are kept at once and survive a restart."
     return f'<p>{told}</p>{tables.table("Links", (Column("For"), Column("Link")), rows)}<p class="soft">{note}</p>'
 
@@ -40,22 +48,31 @@ def outcome(sheet: Sheet | None, told: Outcome | None) -> str:
     """Who has done how much, how far they agree, the model beside them, and the rows they differ on."""
     if sheet is None or told is None or not any(one.done or one.judged for one in told.people):
         return ""
+    labelled = "label" in sheet.questions
     rows = [
         (
             escape(one.name),
             f"{words.count(one.done)} of {words.count(len(sheet.rows))}",
-            _share(one.like_file, one.judged),
-            _share(one.like_model, one.judged),
+            *((_share(one.like_file, one.judged), _share(one.like_model, one.judged)) if labelled else ()),
+            *(_mean(each.each[place]) for _, each in told.ratings),
         )
-        for one in told.people
+        for place, one in enumerate(told.people)
     ]
-    columns = (Column("Person"), Column("Judged", number=True), Column("Like the file", number=True), Column("Like the model", number=True))
+    if told.ratings:
+        rows.append(("All", "", *(("", "") if labelled else ()), *(each.figure for _, each in told.ratings)))
+    names = ("Judged", *(("Like the file", "Like the model") if labelled else ()), *(NAMES[question] for question, _ in told.ratings))
+    columns = (Column("Person"), *(Column(name, number=True) for name in names))
     lines = [f"<b>{NAMES[question]}</b>: {escape(each.words)}" for question, each in told.agreements]
     if told.model is not None:
         same = f"it says the same in {percent(told.model.same)}; agreement beyond chance {told.model.level}"
         lines.append(f"<b>The model beside the label that most gave</b>: {same} ({escape(told.model.figure)}).")
-    note = f'<p class="soft">{CUSTOM}</p>' if lines else ""
+    notes = " ".join([*([RATED] if told.ratings else []), *([CUSTOM] if lines else []), *([SCALE] if lines and told.ratings else [])])
+    note = f'<p class="soft">{notes}</p>' if notes else ""
     return f"<h3>What they said</h3>{tables.table('Reviews', columns, rows)}{tables.notes(lines)}{note}{_disputed(sheet, told)}"
+
+
+def _mean(rated: float | None) -> str:
+    return "–" if rated is None else f"{rated:.1f}"
 
 
 def _share(hits: int, of: int) -> str:

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from engine.errors import Refused
-from engine.reviews import QUESTIONS, Reviews, Said, Sheet
+from engine.reviews import Reviews, Said, Sheet
 
 if TYPE_CHECKING:
     from starlette.routing import Router
@@ -70,11 +70,17 @@ def page(sheet: Sheet, place: int, said: Said, nonce: str) -> str:
         {
             "text": one.text,
             **({} if one.second is None else {"second": one.second}),
-            **({"predicted": one.predicted} if sheet.shows_answer else {}),
+            **(
+                {"written": one.predicted, "wanted": one.label, "cut": one.cut}
+                if sheet.writes
+                else {"predicted": one.predicted}
+                if sheet.shows_answer
+                else {}
+            ),
         }
         for one in sheet.rows
     ]
-    questions = [{"id": one, "words": QUESTIONS[one], "choices": sheet.choices(one)} for one in sheet.questions]
+    questions = [{"id": one, "words": sheet.words(one), "choices": sheet.choices(one)} for one in sheet.questions]
     told = {"rows": rows, "questions": questions, "said": said}
     held = json.dumps(told, ensure_ascii=True).replace("<", "\\u003c")
     return _document(sheet.people[place].name, BODY, f'<script nonce="{nonce}" type="application/json" id="told">{held}</script>', nonce)
@@ -92,7 +98,12 @@ def _document(name: str, body: str, held: str, nonce: str) -> str:
 
 BODY = """<progress id="progress" max="1" value="0" aria-label="Rows judged"></progress>
 <p class="soft" id="count" role="status"></p>
-<article id="text" tabindex="-1"></article><article id="second" hidden></article><p id="predicted" hidden></p><div id="questions"></div>
+<p class="soft" id="given" hidden>What the model was given</p>
+<article id="text" tabindex="-1"></article><article id="second" hidden></article><p id="predicted" hidden></p>
+<section id="writing" hidden><p class="soft">What the model wrote</p><article id="written" tabindex="0"></article>
+<p class="soft" id="cut">It stops here because no more tokens were allowed in the test.</p>
+<details id="wanted"><summary>What was wanted <kbd>w</kbd></summary><p id="right"></p></details></section>
+<div id="questions"></div>
 <nav><button type="button" id="back">← Back</button><button type="button" id="next">Next →</button>
 <button type="button" id="undo">Take back <kbd>u</kbd></button></nav>
 <p class="soft">Keys: those on the buttons answer, ← and → go back and on, u takes the last answer back. Every answer is kept at once;
@@ -109,7 +120,9 @@ main { max-width: 720px; margin: 0 auto; padding: 16px; } header { display: flex
 .soft { color: var(--soft); font-size: 14px; margin: 4px 0; } progress { width: 100%; accent-color: var(--mine); }
 article { font-size: 21px; line-height: 1.6; min-height: 144px; max-height: 45vh; overflow: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; padding: 16px; margin: 12px 0; border: 1px solid var(--line); border-radius: 8px; }
-article[hidden] { display: none; } article:focus { outline: none; }
+article[hidden] { display: none; } #text:focus { outline: none; }
+#writing article, .given { min-height: 32px; } #right { white-space: pre-wrap; overflow-wrap: anywhere; }
+summary { cursor: pointer; padding: 9px 0; } :is(summary, article):focus-visible { outline: 3px solid var(--mine); outline-offset: 2px; }
 fieldset { border: 0; padding: 0; margin: 16px 0; } legend { font-weight: 650; padding: 0 0 8px; }
 button { font: inherit; color: inherit; background: none; border: 1px solid var(--line); border-radius: 8px; padding: 9px 14px;
   margin: 0 8px 8px 0; min-height: 44px; cursor: pointer; overflow-wrap: anywhere; }
@@ -128,7 +141,7 @@ const by = id => document.getElementById(id);
 const whole = row => questions.every(one => said[row] && said[row][one.id] !== undefined);
 let at = rows.findIndex((_, row) => !whole(row));
 if (at < 0) at = rows.length - 1;
-const open = () => Math.max(0, questions.findIndex(one => !(said[at] && said[at][one.id] !== undefined)));
+const open = row => Math.max(0, questions.findIndex(one => !(said[row] && said[row][one.id] !== undefined)));
 const made = (name, words) => { const one = document.createElement(name); one.textContent = words; return one; };
 
 function draw() {
@@ -141,7 +154,13 @@ function draw() {
   by('second').textContent = rows[at].second || '';
   by('predicted').hidden = rows[at].predicted === undefined;
   by('predicted').textContent = `The model says: ${rows[at].predicted}`;
-  const now = open();
+  const writes = rows[at].written !== undefined;
+  by('given').hidden = by('writing').hidden = !writes;
+  by('text').classList.toggle('given', writes);
+  by('written').textContent = rows[at].written || 'Nothing.';
+  by('right').textContent = rows[at].wanted || '';
+  by('cut').hidden = !rows[at].cut;
+  const now = open(at);
   by('questions').replaceChildren(...questions.map((question, place) => {
     const field = made('fieldset', '');
     field.append(made('legend', question.words));
@@ -153,7 +172,10 @@ function draw() {
         button.append(made('kbd', KEYS[number]));
         button.setAttribute('aria-keyshortcuts', KEYS[number]);
       }
-      button.addEventListener('click', () => answer(question, choice));
+      button.addEventListener('click', () => {
+        const row = at;
+        queue(() => answer(row, question, choice));
+      });
       field.append(button);
     });
     return field;
@@ -176,45 +198,53 @@ async function send(row, question, choice) {
 }
 
 let last = Promise.resolve();
-function answer(question, choice) {
-  const row = at;
-  last = last.then(async () => {
-    const before = said[row] ? said[row][question.id] : undefined;
-    if (!await send(row, question.id, choice)) return;
-    said[row] = {...said[row], [question.id]: choice};
-    done.push({row, question, before});
-    if (at === row && whole(row) && before === undefined && at < rows.length - 1) go(at + 1); else draw();
+const queue = step => { last = last.then(step); };
+
+async function answer(row, question, choice) {
+  const before = said[row] ? said[row][question.id] : undefined;
+  if (!await send(row, question.id, choice)) return;
+  said[row] = {...said[row], [question.id]: choice};
+  done.push({row, question, before});
+  if (at === row && whole(row) && before === undefined && at < rows.length - 1) go(at + 1); else draw();
+}
+
+// Keys may come faster than answers are kept: each answers what is open once those before it are, of the row that was seen, and no other.
+function byKey(number) {
+  const row = at, over = whole(row);
+  queue(() => {
+    const question = questions[open(row)];
+    if (over === whole(row) && question.choices[number] !== undefined) return answer(row, question, question.choices[number]);
   });
 }
 
-function undo() {
-  last = last.then(async () => {
-    const one = done.pop();
-    if (!one || !await send(one.row, one.question.id, one.before === undefined ? null : one.before)) return;
-    if (one.before === undefined) delete said[one.row][one.question.id]; else said[one.row][one.question.id] = one.before;
-    go(one.row);
-  });
+async function undo() {
+  const one = done.pop();
+  if (!one || !await send(one.row, one.question.id, one.before === undefined ? null : one.before)) return;
+  if (one.before === undefined) delete said[one.row][one.question.id]; else said[one.row][one.question.id] = one.before;
+  go(one.row);
 }
 
 function go(row) {
   at = Math.min(rows.length - 1, Math.max(0, row));
+  by('wanted').open = false;
   draw();
-  by('text').scrollTop = 0;
+  by('text').scrollTop = by('written').scrollTop = 0;
   by('text').focus({preventScroll: true});
 }
 
 by('back').addEventListener('click', () => go(at - 1));
 by('next').addEventListener('click', () => go(at + 1));
-by('undo').addEventListener('click', undo);
+by('undo').addEventListener('click', () => queue(undo));
 document.addEventListener('keydown', event => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === 'ArrowLeft') go(at - 1);
   else if (event.key === 'ArrowRight') go(at + 1);
-  else if (event.key === 'u') undo();
+  else if (event.key === 'u') queue(undo);
+  else if (event.key === 'w' && rows[at].written !== undefined) by('wanted').open = !by('wanted').open;
   else {
-    const question = questions[open()], choice = question.choices[KEYS.indexOf(event.key)];
-    if (event.key.length !== 1 || choice === undefined) return;
-    answer(question, choice);
+    const number = event.key.length === 1 ? KEYS.indexOf(event.key) : -1;
+    if (number < 0 || !questions.some(one => number < one.choices.length)) return;
+    byKey(number);
   }
   event.preventDefault();
 });

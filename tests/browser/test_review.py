@@ -60,6 +60,49 @@ def test_rows_are_judged_by_keyboard_and_told_on_the_run_s_page(tmp_path: Path, 
         assert seen.errors == []
 
 
+def test_what_a_model_wrote_is_rated_by_keyboard_and_the_means_told(tmp_path: Path, open_page: Open, seen: Seen) -> None:
+    run_id = homes.finished_writer(tmp_path, 1_000_000.0)
+    looks.write(Store(tmp_path).folder(run_id), 40)
+    with serving(tmp_path, dispatch=False) as served:
+        page = open_page(f"{served.url}?place=runs&run={run_id}")
+        ready(page)
+        page.get_by_role("button", name="Ask people").click()
+        expect(page.locator("#review-rows")).to_contain_text("This run answered 40 rows in its test")
+        expect(page.locator("#review-rows input")).to_have_value("40")
+        expect(page.locator("#review-questions")).not_to_contain_text("Label")
+        page.locator("#review-names textarea").fill("Ana\nরহিম")
+        page.locator("#review-rows input").fill("10")
+        page.get_by_role("button", name="Make links").click()
+        links = page.locator("#review-links a.full")
+        expect(links).to_have_count(2)
+        addresses = [str(one.get_attribute("href")) for one in links.all()]
+        for address, keys in zip(addresses, ("4", "5"), strict=True):
+            rate(open_page(served.url + address), keys)
+        expect(page.locator("#review-outcome")).to_contain_text("4.5 (4.5 to 4.5)")
+        for width, height, dark in (WAYS[0], WAYS[-2]):
+            page.set_viewport_size({"width": width, "height": height})
+            darken(page, dark=dark)
+            assert faults(page) == {}
+        assert seen.outside == set()
+        assert seen.errors == []
+
+
+def rate(page: Page, key: str) -> None:
+    """Gives every row's four questions the same rating; unfolds what was wanted of the first."""
+    expect(page.locator("#count")).to_have_text("Row 1 of 10; 0 judged")
+    expect(page.locator("#right")).to_be_hidden()
+    page.keyboard.press("w")
+    expect(page.locator("#right")).to_have_text("<b>good</b>")
+    for dark in (False, True):
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert faults(page) == {}
+    for at in range(1, 11):
+        for _ in range(4):
+            page.keyboard.press(key)
+        expect(page.locator("#count")).to_contain_text(f"; {at} judged" if at < 10 else "All 10 rows are judged")
+
+
 def judge(page: Page, keys: str) -> None:
     """Answers by these keys; in between goes back, changes, takes back, and opens the link anew."""
     expect(page.locator("#count")).to_have_text("Row 1 of 12; 0 judged")

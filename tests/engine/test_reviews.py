@@ -10,6 +10,7 @@ import pytest
 
 from engine.answers import FILE, Answer
 from engine.errors import Refused
+from engine.rating import rating
 from engine.reviews import CANNOT_TELL, Asked, Person, Reviews, Sheet, outcome, sample, table
 from engine.store import Store
 from tests import looks
@@ -163,3 +164,64 @@ def test_the_export_holds_every_row_and_everybody_s_answer() -> None:
         "Cy: label": None,
     }
     assert told[1]["Cy: label"] == "bad"
+
+
+RUBRIC = ("accuracy", "fluency", "relevance", "tone")
+
+
+def test_of_a_run_that_writes_people_rate_what_it_wrote_and_see_what_was_wanted(tmp_path: Path) -> None:
+    run_id = homes.finished_writer(tmp_path, 1_000_000.0)
+    looks.write(Store(tmp_path).folder(run_id), 40)
+    reviews = Reviews(Store(tmp_path))
+    with pytest.raises(Refused, match="not known"):
+        reviews.make(run_id, ["Ana"], 20, questions=["label"])
+    sheet = reviews.make(run_id, ["Ana", "Bo"], 120, questions=RUBRIC)
+    assert (sheet.writes, sheet.classes, sheet.questions, len(sheet.rows)) == (True, (), RUBRIC, 40)
+    assert reviews.newest(run_id) == sheet
+    assert {one.cut for one in sheet.rows} == {True, False}
+    shown = page(sheet, 0, {}, "n")
+    assert "What the model wrote" in shown
+    assert "<b>good" not in shown
+    assert {"row", "text", "wanted", "written", "cut", "Ana: tone"} <= set(table(sheet, [{}, {}])[0])
+    for row in range(40):
+        for question in RUBRIC:
+            reviews.say(sheet, 0, row, question, "4")
+            reviews.say(sheet, 1, row, question, "5" if row % 2 else "3")
+    told = outcome(sheet, [reviews.said(sheet, 0), reviews.said(sheet, 1)])
+    assert [question for question, _ in told.ratings] == [question for question, _ in told.agreements] == list(RUBRIC)
+    assert told.ratings[0][1].each == (4.0, 4.0)
+    assert told.model is None
+    told_page = shown_outcome(sheet, told)
+    assert told.ratings[0][1].figure in told_page
+    assert "Like the file" not in told_page
+
+
+def test_a_mean_rating_has_an_interval_of_rows_and_none_on_a_few() -> None:
+    made = rating([["1", "5"] * 20, [None] * 40, ["3", None] * 20])
+    assert made.rows == 40
+    assert made.each == (3.0, None, 3.0)
+    assert made.mean == pytest.approx(3.0)
+    assert made.interval is not None
+    assert 2.3 < made.interval.low < 2.8, "20 rows are rated 1 and 3, 20 are rated 5"
+    assert rating([["1"] * 9]).interval is None
+    assert rating([[None] * 9]).figure == "–"
+
+
+def test_a_run_that_wrote_too_little_is_refused_with_the_setting_that_writes_more(tmp_path: Path) -> None:
+    run_id = homes.finished_writer(tmp_path, 1_000_000.0)
+    looks.write(Store(tmp_path).folder(run_id), 9)
+    with pytest.raises(Refused, match="Rows written in the test"):
+        Reviews(Store(tmp_path)).make(run_id, ["Ana"], 20, questions=RUBRIC)
+
+
+@pytest.mark.parametrize("task", ["regress", "tag", "similar"])
+def test_of_numbers_and_tags_people_judge_whether_the_answer_is_right(tmp_path: Path, task: str) -> None:
+    run_id = homes.finished_writer(tmp_path, 1_000_000.0)
+    folder = Store(tmp_path).folder(run_id)
+    looks.write(folder, 30)
+    told = json.loads((folder / "account.json").read_text("utf-8"))
+    (folder / "account.json").write_text(json.dumps({**told, "task": task}), "utf-8")
+    sheet = Reviews(Store(tmp_path)).make(run_id, ["Ana"], 20, questions=["accuracy"])
+    assert not sheet.writes
+    assert sheet.shows_answer
+    assert '"predicted"' in page(sheet, 0, {}, "n")

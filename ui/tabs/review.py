@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from engine import reviews
+from engine import account, reviews
 from engine.errors import Refused
 from engine.reviews import QUESTIONS
 from ui import review as shown
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 FULL = """const full = () => requestAnimationFrame(() => element.querySelectorAll('a.full').forEach(one => (one.textContent = one.href)));
 full(); watch('value', full);"""  # the address with the host by which this page was reached
-USUAL = 120  # rows
+USUAL, FEW_ROWS = 120, 100  # rows
+USUAL_ROWS = "100 to 200 are usual."
+SWAYED = "With Accuracy they see the model's answer, which sways those who give a label too."
+SAID = "With Accuracy they see the model's answer; the others ask about the text."
+WRITTEN = "They see what the model was given and what it wrote, and can unfold what was wanted."
 TICK_SECONDS = 3.0
 
 
@@ -55,11 +59,11 @@ def build() -> Review:
             with gr.Column(min_width=240):
                 parts["rows"] = gr.Number(
                     USUAL, precision=0, minimum=reviews.FEWEST_ROWS, maximum=reviews.MOST_ROWS, label="Rows", elem_id="review-rows",
-                    info="100 to 200 are usual.",
+                    info=USUAL_ROWS,
                 )  # fmt: skip
         parts["questions"] = gr.CheckboxGroup(
             [(shown.NAMES[one], one) for one in QUESTIONS], value=["label"], label="What they are asked", elem_id="review-questions",
-            info="With Accuracy they see the model's answer, which sways those who give a label too.",
+            info=SWAYED,
         )  # fmt: skip
         with gr.Row(elem_classes=["actions"]):
             parts["make"] = gr.Button("Make links", elem_id="review-make")
@@ -72,6 +76,7 @@ def wire(studio: Studio, runs: Runs) -> None:
     place, opened = runs.review, runs.opened
     drawn = [place.column, place.links, place.outcome, place.download, place.timer]
     runs.judged.change(bind(on_judged, studio), opened, drawn, **quiet)
+    runs.judged.change(bind(on_kind, studio), opened, [place.rows, place.questions], **quiet)
     place.make.click(bind(on_make, studio), [opened, place.names, place.rows, place.questions], drawn, **quiet)
     place.timer.tick(bind(on_tick, studio), opened, [place.outcome, place.download], **quiet)
     place.download.click(bind(on_download, studio), opened, place.text, **quiet).then(
@@ -82,12 +87,37 @@ def wire(studio: Studio, runs: Runs) -> None:
 def on_judged(studio: Studio, run_id: str) -> list[Any]:
     """The fold of a judged run; none for another."""
     try:
-        if not run_id or studio.evaluation(run_id) is None or not studio.explorer.has_answers(run_id):
+        if not run_id or not _can_be_judged(studio, run_id):
             return [gr.update(visible=False), "", "", gr.update(visible=False), gr.update(active=False)]
         sheet = studio.reviews.newest(run_id)
         return [gr.update(visible=True), shown.links(sheet), *on_tick(studio, run_id), gr.update(active=sheet is not None)]
     except Refused:  # deleted meanwhile
         return [gr.update(visible=False), "", "", gr.update(visible=False), gr.update(active=False)]
+
+
+def _can_be_judged(studio: Studio, run_id: str) -> bool:
+    if studio.evaluation(run_id) is not None:
+        return studio.explorer.has_answers(run_id)
+    return studio.account(run_id) is not None and (studio.store.folder(run_id) / account.TEXTS).exists()
+
+
+def on_kind(studio: Studio, run_id: str) -> list[Any]:
+    """How many rows there are to judge, and what can be asked of them, which depends on what the run learnt."""
+    try:
+        told = studio.account(run_id) if run_id else None
+    except Refused:  # deleted meanwhile
+        told = None
+    questions = [(shown.NAMES[one], one) for one in reviews.offered(told)]
+    if told is None:
+        return [gr.update(value=USUAL, info=USUAL_ROWS), gr.update(choices=questions, value=["label"], info=SWAYED)]
+    rows = min(USUAL, max(reviews.FEWEST_ROWS, told.written))
+    if not reviews.writes(told):
+        return [gr.update(value=rows, info=USUAL_ROWS), gr.update(choices=questions, value=["accuracy"], info=SAID)]
+    few = f"This run answered {told.written} rows in its test. For the usual 100 to 200, set “Rows written in the test” higher and train again."
+    return [
+        gr.update(value=rows, info=few if told.written < FEW_ROWS else USUAL_ROWS),
+        gr.update(choices=questions, value=[one for _, one in questions], info=WRITTEN),
+    ]
 
 
 def on_make(studio: Studio, run_id: str, names: str, rows: float | None, questions: list[str]) -> list[Any]:
