@@ -10,7 +10,7 @@ from engine.account import Told, first_of, is_better, number, shown
 from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
 from engine.drawing import Series, plot
 from engine.gathered import KnownAccount
-from engine.report import checked, cut, laid_out, repeat, seen_words, studied, trained
+from engine.report import checked, cut, laid_out, repeat, reviewed, seen_words, studied, trained
 from engine.tasks import all_tasks
 from engine.told import against
 from engine.verdict import p_words, percent
@@ -18,8 +18,7 @@ from engine.verdict import p_words, percent
 ENDS = {"end": "by itself", "stop": "at a stop word", "length": "cut off at the limit of new tokens", "budget": "cut off for want of time"}
 
 BY_HAND = (
-    "What nobody can tick here: read 50 answers, and have somebody else read them, for no figure tells what is false; and time it on the "
-    "machine where it will run"
+    "What nobody can tick here: read 50 answers yourself, for no figure tells what is false; and time it on the machine where it will run"
 )
 TIMED = "python -m engine write --run RUN --json PROMPT tells tokens a second"
 
@@ -103,7 +102,7 @@ def _asked(told: KnownAccount) -> list[Block]:
 
 def _checklist(told: KnownAccount) -> list[Block]:
     by_hand = f"{BY_HAND} ({TIMED})." if _writes(told) else f"{BY_HAND}."
-    items = readiness.checks_of_account(told.account, told.plan, told.studies, writes=_writes(told))
+    items = readiness.checks_of_account(told.account, told.plan, told.studies, told.reviewed, writes=_writes(told))
     done = sum(one.done for one in items)
     return [
         Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."),
@@ -136,6 +135,7 @@ def _training(told: KnownAccount) -> list[Block]:
 
 Sections = tuple[tuple[str, Callable[[KnownAccount], Sequence[Block]]], ...]
 SHARED: Sections = (
+    ("What people say", reviewed),
     ("Studies", studied),
     ("Before it is put to use", _checklist),
     ("The data", _data),

@@ -45,6 +45,7 @@ class KnownAccount(KnownRun):
     """All that is known of a judged run that writes."""
 
     account: Account
+    reviewed: Outcome | None = None  # what people said of some answers; None where nobody was asked
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def known_account(studio: Studio, run_id: str) -> KnownAccount | None:
     text = studio.spec_json(run_id)
     spec = specs.from_json(text)
     plan, record = studio.plan(run_id), studio.record(run_id)
-    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account)
+    said = _reviewed(studio, run_id)
+    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account, said)
 
 
 def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:

@@ -18,6 +18,7 @@ from engine.verdict import beside_untuned, is_ahead, p_words, percent
 FEWEST_OF_A_CLASS = 10  # test rows, below which a label's own figures say next to nothing
 FOLDS_UNDER = 5000  # rows
 FEWEST_REVIEWED = 100  # rows
+FEWEST_RATED = 50  # answers of a run without classes, of which a test may hold few
 BETTER_THAN_UNTUNED = "Better than the untuned model"
 CUT_OFF = 0.1  # of the answers, up to which it counts as having learnt to stop
 
@@ -52,10 +53,12 @@ def checks(
     )  # fmt: skip
 
 
-def checks_of_account(account: Account, plan: Plan, studies: Sequence[Result], *, writes: bool) -> tuple[Check, ...]:
+def checks_of_account(
+    account: Account, plan: Plan, studies: Sequence[Result], reviewed: Outcome | None = None, *, writes: bool
+) -> tuple[Check, ...]:
     """The items of a run that writes, or that says something else than classes, in the order in which they are best done.
 
-    Only what can be known of such a run: nobody can be asked about its rows, and it is not timed.
+    Only what can be known of such a run: it is not timed.
     """
     figures = sorted((one for one in account.figures if one.rows), key=lambda one: one.id != account.headline)
     finished = _finished(studies)
@@ -66,6 +69,7 @@ def checks_of_account(account: Account, plan: Plan, studies: Sequence[Result], *
         _methods(finished.get("methods")),
         _folds(plan, finished.get("folds")),
         _curve(finished.get("shares")),
+        _rated(reviewed),
         _taken_home(plan, None),
     )
 
@@ -199,6 +203,16 @@ def _reviewed(told: Outcome | None) -> Check:
         return Check(name, False, f"Ask two people or more, on the run's page, to judge {FEWEST_REVIEWED} to 200 varied rows.")
     beside = f" The model says the same as most of them in {percent(told.model.same)}." if told.model else ""
     return Check(name, True, f"{agreed.people} people, {agreed.rows:,} rows. {agreed.words}{beside}")
+
+
+def _rated(told: Outcome | None) -> Check:
+    name = "Reviewed by people"
+    rated = [(question, each, dict(told.ratings)[question]) for question, each in told.agreements if question != "label"] if told else []
+    if not rated or rated[0][1].rows < FEWEST_RATED:
+        return Check(name, False, f"Ask two people or more, on the run's page, to rate {FEWEST_RATED} answers or more.")
+    means = ", ".join(f"{question} {mean.figure}" for question, _, mean in rated)
+    first, agreed, _ = rated[0]
+    return Check(name, True, f"{agreed.people} people, {agreed.rows:,} rows, means of 1 to 5: {means}. On {first}: {agreed.words}")
 
 
 def _taken_home(plan: Plan, look: Probed | None) -> Check:

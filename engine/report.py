@@ -15,7 +15,7 @@ from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture
 from engine.drawing import Series, plot
 from engine.evaluate import Evaluation
 from engine.events import Step
-from engine.gathered import Known, KnownRun
+from engine.gathered import Known, KnownAccount, KnownRun
 from engine.plan import Plan
 from engine.store import RunRecord
 from engine.verdict import p_words, percent, with_interval
@@ -233,19 +233,25 @@ def studied(told: KnownRun) -> list[Block]:
     return blocks
 
 
-def _reviewed(told: Known) -> list[Block]:
+def reviewed(told: Known | KnownAccount) -> list[Block]:
     found = told.reviewed
-    if found is None or not any(one.judged for one in found.people):
+    if found is None or not any(one.judged or one.done for one in found.people):
         return [Words("Nobody has judged rows yet. Under “Ask people” on the run's page links are made for those who shall.", "soft")]
-    rows = tuple(
-        (one.name, f"{one.judged:,}", *(percent(like / one.judged) if one.judged else "–" for like in (one.like_file, one.like_model)))
-        for one in found.people
-    )
+    blocks: list[Block] = []
+    if any(one.judged for one in found.people):
+        rows = tuple(
+            (one.name, f"{one.judged:,}", *(percent(like / one.judged) if one.judged else "–" for like in (one.like_file, one.like_model)))
+            for one in found.people
+        )
+        blocks.append(Grid(("Person", "Labels given", "Like the file", "Like the model"), rows))
+    if found.ratings:
+        means = tuple((question.capitalize(), each.figure, f"{each.rows:,}") for question, each in found.ratings)
+        blocks.append(Grid(("Rated from 1 to 5", "Mean", "Rows"), means))
     said = [f"{question.capitalize()}: {each.words}" for question, each in found.agreements]
     if found.model is not None:
         beside = f"it says the same in {percent(found.model.same)}, agreement beyond chance {found.model.level} ({found.model.figure})"
         said.append(f"The model beside the label that most gave: {beside}.")
-    return [Grid(("Person", "Labels given", "Like the file", "Like the model"), rows), *([Listed(tuple(said))] if said else [])]
+    return [*blocks, *([Listed(tuple(said))] if said else [])]
 
 
 def _data(told: Known) -> list[Block]:
@@ -371,7 +377,7 @@ SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
     ("Edge cases", _edge_cases),
     ("Speed", _speed),
     ("Studies", studied),
-    ("What people say", _reviewed),
+    ("What people say", reviewed),
     ("Before it is put to use", _checklist),
     ("The data", _data),
     ("The training", _training),

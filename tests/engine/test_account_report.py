@@ -15,6 +15,7 @@ from engine.account import Other, Sample, Told
 from engine.document import Check
 from engine.errors import Refused
 from engine.gathered import KnownAccount
+from engine.reviews import Asked, Person, Sheet, outcome
 from engine.scoring import Interval
 from engine.studio import Studio
 from tests.ui import homes
@@ -30,7 +31,7 @@ def known(tmp_path: Path) -> KnownAccount:
 
 
 def checks(told: KnownAccount) -> dict[str, Check]:
-    return {one.name: one for one in readiness.checks_of_account(told.account, told.plan, told.studies, writes=True)}
+    return {one.name: one for one in readiness.checks_of_account(told.account, told.plan, told.studies, told.reviewed, writes=True)}
 
 
 def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: KnownAccount) -> None:
@@ -72,8 +73,18 @@ def test_a_run_that_is_no_better_than_the_untuned_model_is_not_ticked_and_says_w
 def test_nothing_stands_in_the_list_that_no_evidence_can_tick(known: KnownAccount) -> None:
     assert not {"Read by people", "Speed where it will run", "Another split"} & set(checks(known))
     told = document.to_markdown(account_report.document(known))
-    assert "have somebody else read them" in told
+    assert "read 50 answers yourself" in told
     assert "tells tokens a second" in told
+
+
+@pytest.mark.parametrize(("rows", "people", "done"), [(50, 2, True), (49, 2, False), (60, 1, False)])
+def test_fifty_answers_rated_by_two_are_a_review_and_stand_in_the_report(known: KnownAccount, rows: int, people: int, done: bool) -> None:
+    asked = tuple(Asked(at, f"text {at}", "good", "good") for at in range(rows))
+    sheet = Sheet("run", 1, (), ("fluency", "tone"), tuple(Person(str(at), "") for at in range(people)), asked, writes=True)
+    said = [{at: {"fluency": "4", "tone": str(1 + at % 5)} for at in range(rows)}] * people
+    told = replace(known, reviewed=outcome(sheet, said))
+    assert checks(told)["Reviewed by people"].done is done
+    assert f"| Fluency | 4.0 (4.0 to 4.0) | {rows} |" in document.to_markdown(account_report.document(told))
 
 
 def test_what_was_written_stays_text(known: KnownAccount) -> None:

@@ -113,7 +113,8 @@ def on_kind(studio: Studio, run_id: str) -> list[Any]:
     rows = min(USUAL, max(reviews.FEWEST_ROWS, told.written))
     if not reviews.writes(told):
         return [gr.update(value=rows, info=USUAL_ROWS), gr.update(choices=questions, value=["accuracy"], info=SAID)]
-    few = f"This run answered {told.written} rows in its test. For the usual 100 to 200, set “Rows written in the test” higher and train again."
+    more = "For the usual 100 to 200, set “Rows written in the test” higher and train again."
+    few = f"This run answered {told.written} rows in its test. {more}"
     return [
         gr.update(value=rows, info=few if told.written < FEW_ROWS else USUAL_ROWS),
         gr.update(choices=questions, value=[one for _, one in questions], info=WRITTEN),
