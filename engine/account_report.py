@@ -10,16 +10,14 @@ from engine.account import Told, first_of, is_better, number, shown
 from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
 from engine.drawing import Series, plot
 from engine.gathered import KnownAccount
-from engine.report import checked, cut, laid_out, repeat, reviewed, seen_words, studied, trained
+from engine.report import checked, cut, laid_out, repeat, reviewed, seen_words, speed, studied, trained
 from engine.tasks import all_tasks
 from engine.told import against
 from engine.verdict import p_words, percent
 
 ENDS = {"end": "by itself", "stop": "at a stop word", "length": "cut off at the limit of new tokens", "budget": "cut off for want of time"}
 
-BY_HAND = (
-    "What nobody can tick here: read 50 answers yourself, for no figure tells what is false; and time it on the machine where it will run"
-)
+BY_HAND = "What nobody can tick here: read 50 answers yourself, for no figure tells what is false"
 TIMED = "python -m engine write --run RUN --json PROMPT tells tokens a second"
 
 
@@ -101,8 +99,8 @@ def _asked(told: KnownAccount) -> list[Block]:
 
 
 def _checklist(told: KnownAccount) -> list[Block]:
-    by_hand = f"{BY_HAND} ({TIMED})." if _writes(told) else f"{BY_HAND}."
-    items = readiness.checks_of_account(told.account, told.plan, told.studies, told.reviewed, writes=_writes(told))
+    by_hand = f"{BY_HAND}; and time it on the machine where it will run ({TIMED})." if _writes(told) else f"{BY_HAND}."
+    items = readiness.checks_of_account(told.account, told.plan, told.studies, told.reviewed, told.look, writes=_writes(told))
     done = sum(one.done for one in items)
     return [
         Words(f"{done} of {len(items)} are done. What is open is not known to be wrong; it is not known."),
@@ -143,4 +141,4 @@ SHARED: Sections = (
     ("To repeat it", repeat),
 )
 WRITES: Sections = (("How good it is", _figures), ("What it writes", _texts), ("How it is asked", _asked), *SHARED)
-SAYS: Sections = (("How good it is", _figures), ("What it says", _texts), *SHARED)
+SAYS: Sections = (("How good it is", _figures), ("What it says", _texts), ("Speed", lambda told: speed(told, told.look)), *SHARED)

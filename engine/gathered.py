@@ -46,6 +46,7 @@ class KnownAccount(KnownRun):
 
     account: Account
     reviewed: Outcome | None = None  # what people said of some answers; None where nobody was asked
+    look: Probed | None = None  # how quick it is, where a closer look told
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def known_account(studio: Studio, run_id: str) -> KnownAccount | None:
     text = studio.spec_json(run_id)
     spec = specs.from_json(text)
     plan, record = studio.plan(run_id), studio.record(run_id)
-    said = _reviewed(studio, run_id)
-    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account, said)
+    said, look = _reviewed(studio, run_id), studio.look(run_id).found
+    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account, said, look)
 
 
 def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:

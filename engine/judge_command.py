@@ -12,6 +12,7 @@ from typing import Any
 from engine import evaluate
 from engine.errors import Problem, Refused
 from engine.studio import Studio
+from engine.tasks import all_tasks
 
 DONE, FAILED = 0, 1
 LOOK_SECONDS = 0.3
@@ -25,10 +26,14 @@ def add_options(judge: argparse.ArgumentParser) -> None:
 
 def judge(told: argparse.Namespace, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]) -> int:
     """Tells the look on stdout; 0: done, 1: it did not come to an end. Raises Refused where there is nothing to look at."""
-    if studio.account(told.run) is not None:
-        message = "A closer look asks for classes, and this run gives none."
+    account = studio.account(told.run)
+    if account is not None and all_tasks()[account.task].writes is not None:
+        message = "A closer look asks for classes, numbers, tags or likeness, and this run writes."
         raise Refused(Problem("run", message, f"Read its figures and texts: python -m engine report {told.run}"))
-    if studio.evaluation(told.run) is None:
+    if account is not None and told.confidence is not None:
+        message = "Only of a run that gives classes can the confidence be corrected."
+        raise Refused(Problem("confidence", message, "Leave --confidence out."))
+    if account is None and studio.evaluation(told.run) is None:
         raise Refused(Problem("run", "This run is not judged yet.", "Let it finish, or resume it."))
     problem = None if told.kept else _looked(told.run, studio, interrupts, say)
     if told.confidence is not None:
@@ -53,6 +58,7 @@ def _looked(run_id: str, studio: Studio, interrupts: threading.Semaphore, say: C
 
 def outcome(studio: Studio, run_id: str, problem: Problem | None = None) -> dict[str, Any]:
     """All that is known of how good the run's model is, as JSON values; shares and seconds."""
+    account = studio.account(run_id)
     evaluation, confidence, look = studio.evaluation(run_id), studio.judged.confidence(run_id), studio.look(run_id)
     beside = studio.beside(run_id)
     sure: dict[str, Any] | None = None
@@ -69,7 +75,7 @@ def outcome(studio: Studio, run_id: str, problem: Problem | None = None) -> dict
         }
     return {
         "run": run_id,
-        "sentence": evaluate.headline(evaluation, beside)[0] if evaluation else None,
+        "sentence": evaluate.headline(evaluation, beside)[0] if evaluation else account.sentence if account else None,
         "beside": [{"sentence": one.sentence, "rows": one.rows, **dataclasses.asdict(one.score)} for one in beside],
         "confidence": sure,
         "look": dataclasses.asdict(look.found) if look.found else None,

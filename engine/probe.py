@@ -1,8 +1,8 @@
 """`python -m engine.probe RUN_FOLDER HOME`: a closer look at a finished run, in a process of its own (probed.py says what it writes).
 
 Edge cases made from its test rows; how quick it is, beside the untuned and the merged model on the same texts; what the untuned model
-could do; the temperature that makes its confidence true. The run itself is not touched. One model lies in memory at a time, and each
-part takes as many rows as its time allows.
+could do; the temperature that makes its confidence true. Of a run that gives no classes: how quick it is. The run itself is not touched.
+One model lies in memory at a time, and each part takes as many rows as its time allows.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def probe(run_folder: Path, home: Path, say: Say) -> Probed:
     """The whole look. Raises Refused or RunFailed where there is nothing to look at."""
     begun = time.perf_counter()
     plan = planning.from_json((run_folder / "plan.json").read_text("utf-8"))
+    if not all_tasks()[plan.task].sorts:
+        return _speed_alone(run_folder, plan, home, say)
     answers = judged.answers_of(run_folder)
     if answers is None:
         raise Refused(Problem("run", "The answers of this run to its test rows were not kept.", "Train it again, with Clone."))
@@ -105,6 +107,34 @@ def probe(run_folder: Path, home: Path, say: Say) -> Probed:
         model_stamp=stamp, device=plan.device_words, seconds=time.perf_counter() - begun, test_rows=len(answers.rows), edge_rows=edge_rows,
         edge_cases=findings, speed=tuple(speeds), untuned=score, untuned_rows=len(order) if score else 0, tuned_accuracy=right,
         temperature=temperature, temperature_rows=temperature_rows, notes=tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def _speed_alone(run_folder: Path, plan: planning.Plan, home: Path, say: Say) -> Probed:
+    """The look at a run that gives no classes: how quick it is on its test rows, beside the untuned and the merged model."""
+    begun, stamp, notes = time.perf_counter(), judged.model_stamp(run_folder), list[str]()
+    say("Reading the test rows")
+    prepared = _prepared(run_folder, plan, home, notes)
+    if prepared is None:
+        raise Refused(Problem("run", f"{notes[0]} There is no text to time it with.", "Put the data back as it was, and look again."))
+    test = prepared.test
+    order = _by_chance(len(test.texts))[:TIMED_TEXTS]
+    texts = [(test.texts[at], test.second[at] if test.second else None) for at in order]
+    opening.settle_torch(plan)
+    say("Timing it")
+    opened = trained.open_trained(run_folder / "model", home=home)
+    speeds, kept, autocast, classes = [_speed("tuned", opened, texts)], opened.kept, opened.autocast, opened.classes
+    del opened
+    gc.collect()
+    say("Timing the model as it was before the training")
+    speeds.append(_speed("untuned", _base(plan, classes, kept, home), texts))
+    gc.collect()
+    if all_methods()[plan.method].freezes_body and all_methods()[plan.method].merge is not None:
+        say("Timing the merged model")
+        speeds.append(_speed("merged", _merged(run_folder, home, autocast), texts))
+    return Probed(
+        model_stamp=stamp, device=plan.device_words, seconds=time.perf_counter() - begun, test_rows=len(test.texts), edge_rows=0,
+        edge_cases=(), speed=tuple(speeds), untuned=None, untuned_rows=0, tuned_accuracy=None, temperature=None, temperature_rows=0,
     )  # fmt: skip
 
 
@@ -155,7 +185,11 @@ def _edge_cases(opened: Trained, answers: Answers) -> tuple[int, tuple[edge_case
 
 
 def _speed(which: Any, model: Trained, texts: list[Pair]) -> Speed:
-    told = timing.timed(lambda some, size: _said(model, some, size), texts, time.perf_counter)
+    def answer(pairs: Sequence[Pair], size: int) -> np.ndarray:
+        beside = [second for _, second in pairs if second is not None]
+        return model.answers([text for text, _ in pairs], beside or None, batch_size=size)
+
+    told = timing.timed(answer, texts, time.perf_counter)
     return Speed(which, told.median_seconds, told.slow_seconds, told.timed, told.best_batch, told.rows_per_second)
 
 

@@ -21,7 +21,7 @@ RESULT, STATUS, PROBLEM = "probed.json", "status", "problem.json"
 
 @dataclass(frozen=True)
 class Speed:
-    """How quick a model answers on this machine, from text to probabilities."""
+    """How quick a model answers on this machine, from text to answer."""
 
     id: Literal["tuned", "untuned", "merged"]
     median_seconds: float  # of one text by itself

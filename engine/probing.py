@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine import judged, probed
+from engine import account, judged, probed
 from engine.errors import Problem, Refused
 from engine.probed import Probed
 from engine.store import Store, write_whole
@@ -75,7 +75,8 @@ class Probing:
     def start(self, run_id: str, token: str | None) -> None:
         """Begins a look at this run. Raises Refused where there is nothing to look at, a run is at work or another is looked at."""
         run_folder = self._store.folder(run_id)
-        if not (run_folder / "model" / "shur.json").exists() or not (run_folder / "predictions.jsonl").exists():
+        answered = (run_folder / "predictions.jsonl").exists() or (run_folder / account.FILE).exists()
+        if not (run_folder / "model" / "shur.json").exists() or not answered:
             raise Refused(Problem("run", "This run has no judged model yet.", "Let it finish, or resume it."))
         if self._busy():
             raise Refused(Problem("run", "A run is at work on this machine, so its speed would be told wrong.", "Wait until it has ended."))

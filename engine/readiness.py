@@ -54,11 +54,11 @@ def checks(
 
 
 def checks_of_account(
-    account: Account, plan: Plan, studies: Sequence[Result], reviewed: Outcome | None = None, *, writes: bool
+    account: Account, plan: Plan, studies: Sequence[Result], reviewed: Outcome | None = None, look: Probed | None = None, *, writes: bool
 ) -> tuple[Check, ...]:
     """The items of a run that writes, or that says something else than classes, in the order in which they are best done.
 
-    Only what can be known of such a run: it is not timed.
+    Only what can be known of such a run: one that writes is not timed.
     """
     figures = sorted((one for one in account.figures if one.rows), key=lambda one: one.id != account.headline)
     finished = _finished(studies)
@@ -69,8 +69,9 @@ def checks_of_account(
         _methods(finished.get("methods")),
         _folds(plan, finished.get("folds")),
         _curve(finished.get("shares")),
+        *(() if writes else (_speed(look),)),
         _rated(reviewed),
-        _taken_home(plan, None),
+        _taken_home(plan, look),
     )
 
 

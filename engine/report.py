@@ -17,6 +17,7 @@ from engine.evaluate import Evaluation
 from engine.events import Step
 from engine.gathered import Known, KnownAccount, KnownRun
 from engine.plan import Plan
+from engine.probed import Probed
 from engine.store import RunRecord
 from engine.verdict import p_words, percent, with_interval
 
@@ -205,8 +206,9 @@ def _edge_cases(told: Known) -> list[Block]:
     ]
 
 
-def _speed(told: Known) -> list[Block]:
-    if told.look is None:
+def speed(told: KnownRun, look: Probed | None) -> list[Block]:
+    """Each model's line, the same texts for all."""
+    if look is None:
         return [Words(LACKS_LOOK.format(run=told.run_id), "soft")]
     rows = tuple(
         (
@@ -216,11 +218,11 @@ def _speed(told: Known) -> list[Block]:
             f"{one.rows_per_second:,.0f}",
             str(one.best_batch),
         )
-        for one in told.look.speed
+        for one in look.speed
     )
     return [
         Grid(("", "One text, usually (p50)", "95 of 100 below (p95)", "Texts a second", "In batches of"), rows),
-        Words(f"The same texts for all, from text to probabilities, on {told.look.device}.", "soft"),
+        Words(f"The same texts for all, from text to answer, on {look.device}.", "soft"),
     ]
 
 
@@ -375,7 +377,7 @@ SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
     ("Can its confidence be believed", _confidence),
     ("Mistakes, and where it is weakest", _mistakes),
     ("Edge cases", _edge_cases),
-    ("Speed", _speed),
+    ("Speed", lambda told: speed(told, told.look)),
     ("Studies", studied),
     ("What people say", reviewed),
     ("Before it is put to use", _checklist),

@@ -15,6 +15,10 @@ WHAT = (
     "beside the untuned and the merged one; asks the untuned model about the same rows; learns how to correct its confidence. Takes one to "
     "three minutes for a small model, in a process of its own; the run is not touched."
 )
+SPEED_ALONE = (
+    "Times the model on its test rows, beside the untuned and the merged one: a text by itself, and in batches. Takes about a minute for a "
+    "small model, in a process of its own; the run is not touched."
+)
 NAMES = {"tuned": "This model", "untuned": "The model before its training", "merged": "Merged into one model"}
 MUCH, LITTLE = 0.1, 0.02  # shares of changed answers
 NOTHING = 0.02  # of a temperature, from 1
@@ -22,13 +26,13 @@ TEXT_SHOWN = 140
 NOISE = "On a machine that does other work too, differences under a tenth mean nothing."
 
 
-def state(look: Look) -> str:
-    """What the look does now, why it did not come to an end, or what it is."""
+def state(look: Look, *, sorts: bool = True) -> str:
+    """What the look does now, why it did not come to an end, or what it is: of a run that gives no classes (`sorts`) it is shorter."""
     if look.state == "looking":
         return f'<p role="status"><b>{escape(look.message)} …</b></p>'
     if look.problem is not None:
         return words.problem(look.problem)
-    return "" if look.found is not None else f'<p class="soft">{WHAT}</p>'
+    return "" if look.found is not None else f'<p class="soft">{WHAT if sorts else SPEED_ALONE}</p>'
 
 
 def found(look: Look) -> str:
@@ -37,7 +41,7 @@ def found(look: Look) -> str:
     if told is None:
         return ""
     notes = tables.notes(escape(one) for one in told.notes)
-    return f"{edge_cases(told)}{speed(told)}{notes}"
+    return f"{edge_cases(told) if told.edge_cases else ''}{speed(told)}{notes}"
 
 
 def edge_cases(told: Probed) -> str:
@@ -109,7 +113,7 @@ def speed(told: Probed) -> str:
         for one in told.speed
     )
     table = tables.table("Speed", columns, rows, row_styles=("ours",))
-    where = f"The same texts for all, from text to probabilities, on {escape(told.device)}. {NOISE}"
+    where = f"The same texts for all, from text to answer, on {escape(told.device)}. {NOISE}"
     return f'<h3>Speed</h3><p><b>{_speed_verdict(told.speed)}</b></p>{table}<p class="soft">{where}</p>'
 
 

@@ -15,6 +15,7 @@ from engine.account import Other, Sample, Told
 from engine.document import Check
 from engine.errors import Refused
 from engine.gathered import KnownAccount
+from engine.probed import Probed, Speed
 from engine.reviews import Asked, Person, Sheet, outcome
 from engine.scoring import Interval
 from engine.studio import Studio
@@ -87,6 +88,21 @@ def test_fifty_answers_rated_by_two_are_a_review_and_stand_in_the_report(known: 
     assert f"| Fluency | 4.0 (4.0 to 4.0) | {rows} |" in document.to_markdown(account_report.document(told))
 
 
+def test_the_speed_that_a_closer_look_told_ticks_its_item_where_nothing_is_written(known: KnownAccount, tmp_path: Path) -> None:
+    look = Probed(1, "CPU, 2 cores", 9.0, 40, 0, (), (Speed("tuned", 0.02, 0.04, 100, 8, 210.0),), None, 0, None, None, 0)
+
+    def item(found: Probed | None) -> Check:
+        listed = readiness.checks_of_account(known.account, known.plan, (), None, found, writes=False)
+        return next(one for one in listed if one.name == "Speed where it will run")
+
+    assert not item(None).done
+    assert item(look).done
+    assert "20 ms" in item(look).told
+    numbers = replace(known, look=look, plan=replace(known.plan, task="regress"))
+    told = document.to_markdown(account_report.document(numbers))
+    assert "20 ms | 40 ms | 210 | 8" in told
+
+
 def test_what_was_written_stays_text(known: KnownAccount) -> None:
     hostile = replace(known, account=replace(known.account, samples=(Sample(1, HOSTILE, HOSTILE, HOSTILE, HOSTILE, "end"),)))
     page = document.to_html(account_report.document(hostile))
@@ -115,8 +131,22 @@ def test_a_run_that_says_numbers_is_reported_beside_what_needs_no_language_model
         assert absent not in told, absent
 
 
+def test_what_is_known_of_a_run_that_gives_numbers_is_told_from_the_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    studio = Studio(tmp_path, dispatch=False)
+    run_id = homes.finished_writer(tmp_path, 2.0)
+    kept = studio.store.folder(run_id) / "account.json"
+    kept.write_text(kept.read_text("utf-8").replace('"instruct"', '"regress"'), "utf-8")
+    asked = Namespace(run=run_id, kept=True, confidence=None)
+    assert judge_command.judge(asked, studio, threading.Semaphore(0), lambda _: None) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["sentence"].startswith("ROUGE-L")
+    assert (told["look"], told["confidence"]) == (None, None)
+    with pytest.raises(Refused, match="gives classes"):
+        judge_command.judge(Namespace(run=run_id, kept=True, confidence="plain"), studio, threading.Semaphore(0), lambda _: None)
+
+
 def test_what_asks_for_classes_says_so_of_a_run_that_writes(tmp_path: Path) -> None:
     studio = Studio(tmp_path, dispatch=False)
     run_id = homes.finished_writer(tmp_path, 2.0)
-    with pytest.raises(Refused, match="asks for classes"):
+    with pytest.raises(Refused, match="this run writes"):
         judge_command.judge(Namespace(run=run_id, kept=False, confidence=None), studio, threading.Semaphore(0), lambda _: None)

@@ -7,12 +7,13 @@ import json
 import random
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine import edge_cases, judged, opening, probe, probed, timing, trained, untuned, verdict
+from engine import account, edge_cases, judged, opening, probe, probed, timing, trained, untuned, verdict
 from engine.calibration import cooled
 from engine.data.split import Prepared, Rows
 from engine.errors import Problem, Refused, RunFailed
@@ -20,7 +21,7 @@ from engine.probed import Probed
 from engine.probing import Look, Probing
 from engine.store import Store
 from tests import looks
-from tests.finished import CLASSES, finished_run
+from tests.finished import CLASSES, finished_run, told
 from tests.tiny import LINES, tiny
 
 
@@ -30,6 +31,16 @@ def a_run(tmp_path: Path, architecture: str = "bert", method: str = "lora") -> t
     run_id = finished_run(home, str(tiny(architecture, tmp_path / architecture)), method)
     looks.answer(Store(home).folder(run_id), CLASSES)
     return home, run_id
+
+
+def unsorted_run(tmp_path: Path, task: str) -> tuple[Path, Path]:
+    """The home and the folder of a run that gives numbers, tags or likeness."""
+    home = tmp_path / "home"
+    home.mkdir()
+    folder = Store(home).folder(finished_run(home, str(tiny("bert", tmp_path / "bert")), task=task))
+    (folder / "evaluation.json").unlink()
+    (folder / account.FILE).write_text(account.to_json(replace(told("write"), task=task)), "utf-8")
+    return home, folder
 
 
 def prepared(count: int = 60) -> Prepared:
@@ -67,6 +78,34 @@ def test_a_look_tells_edge_cases_speed_the_untuned_model_and_a_temperature(
     assert found.temperature_rows == 60
     assert found.notes == ()
     assert probed.from_json(probed.to_json(found)) == found
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("task", ["regress", "tag", "similar"])
+def test_a_run_that_gives_no_classes_is_timed_beside_the_untuned_and_the_merged_model(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, folder = unsorted_run(tmp_path, task)
+    texts = [LINES[at % 8] for at in range(60)]
+    rows = Rows(texts, [0] * 60, list(range(1, 61)), second=list(reversed(texts)) if task == "similar" else None)
+    monkeypatch.setattr(opening, "rows", lambda *_, **__: Prepared(CLASSES, rows, rows, rows, "", ()))
+    said: list[str] = []
+    found = probe.probe(folder, home, said.append)
+    assert [one.id for one in found.speed] == ["tuned", "untuned", "merged"]
+    assert all(0 < one.median_seconds <= one.slow_seconds and one.rows_per_second > 0 for one in found.speed)
+    assert (found.test_rows, found.edge_cases, found.untuned) == (60, (), None)
+    assert len(said) == 4
+    assert probed.from_json(probed.to_json(found)) == found
+    probing = Probing(Store(home), lambda _: {}, lambda: False, lambda *_: [sys.executable, "-c", "raise SystemExit"])
+    probing.start(folder.name, None)
+    probing.cancel()
+
+    def gone(*_: object, **__: object) -> Prepared:
+        raise RunFailed(Problem("data.source", "The data changed after this run was planned.", ""))
+
+    monkeypatch.setattr(opening, "rows", gone)
+    with pytest.raises(Refused, match="no text to time it with"):
+        probe.probe(folder, home, said.append)
 
 
 @pytest.mark.usefixtures("short")

@@ -11,10 +11,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from engine import account
 from engine.calibration import Answers, Confidence, confidence_of
 from engine.edge_cases import Finding
 from engine.errors import Problem
-from engine.probed import Probed
+from engine.probed import Probed, Speed
 from engine.probing import Look
 from engine.store import Store
 from engine.studio import Studio
@@ -38,6 +39,25 @@ def told(rows: int = 400, *, heat: float = 1.0, classes: tuple[str, ...] = CLASS
 
 def plain(text: str) -> str:
     return text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(("task", "seen"), [("regress", True), ("instruct", False)])
+def test_of_a_run_without_classes_only_its_speed_is_folded_away_and_of_one_that_writes_nothing(
+    task: str, seen: bool, tmp_path: Path
+) -> None:
+    run_id = homes.finished_writer(tmp_path, 1_000_000.0)
+    folder = Store(tmp_path).folder(run_id)
+    kept = (folder / account.FILE).read_text("utf-8").replace('"instruct"', f'"{task}"')
+    (folder / account.FILE).write_text(kept, "utf-8")
+    column, *_, sure, classes, look = closer_events.on_judged(Studio(tmp_path, dispatch=False), run_id)
+    assert column["visible"] is seen
+    if seen:
+        assert (sure["visible"], classes["visible"], look["label"]) == (False, False, "Speed")
+        timed = Probed(1, "CPU", 9.0, 40, 0, (), (Speed("tuned", 0.02, 0.04, 100, 8, 210.0),), None, 0, None, None, 0)
+        shown = probed.found(Look("done", found=timed))
+        assert "Edge cases" not in shown
+        assert "One text takes 20" in plain(shown)
+        assert "edge" not in probed.state(Look("none"), sorts=False)
 
 
 def test_a_model_is_called_too_sure_too_shy_or_neither() -> None:
@@ -168,9 +188,9 @@ def test_a_look_is_begun_and_given_up_by_the_same_button_and_what_was_found_befo
 
 def test_a_run_that_is_not_judged_or_gone_has_no_folds(judged_run: tuple[Studio, str]) -> None:
     studio, run_id = judged_run
-    assert len(closer_events.on_judged(studio, run_id)) == 13
+    assert len(closer_events.on_judged(studio, run_id)) == 16
     assert closer_events.on_judged(studio, run_id)[0]["visible"] is True
     studio.delete(run_id)
-    assert len(closer_events.on_judged(studio, run_id)) == 13
+    assert len(closer_events.on_judged(studio, run_id)) == 16
     assert closer_events.on_judged(studio, run_id)[0]["visible"] is False
     assert closer_events.on_tick(studio, run_id, 0.7)[3]["active"] is False

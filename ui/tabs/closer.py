@@ -13,6 +13,7 @@ import gradio as gr
 TICK_SECONDS = 1.0
 CHART = '<figure class="closer"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
 DRAW = "watch('value', () => shur.draw(props.value));"
+ALL, SPEED_ALONE = "Edge cases and speed", "Speed"
 SILENT = "<h3>Let it answer only where it is sure</h3>"
 
 
@@ -29,6 +30,7 @@ class Closer:
     thresholds: Any
     curves: Any
     figures: Any
+    folds: tuple[Any, Any, Any]  # how sure, each class, the look: only the last of a run that gives no classes
     look: Any
     state: Any
     found: Any
@@ -39,18 +41,19 @@ def build() -> Closer:
     """Draws the folds inside the Blocks that is open; out of sight until a run is judged."""
     parts: dict[str, Any] = {"timer": gr.Timer(TICK_SECONDS, active=False)}
     with gr.Column(visible=False, elem_classes=["closer"], elem_id="closer") as parts["column"]:
-        with gr.Accordion("How sure it is, and whether rightly", open=False, elem_id="closer-sure"):
+        with gr.Accordion("How sure it is, and whether rightly", open=False, elem_id="closer-sure") as sure:
             _sure(parts)
-        with gr.Accordion("Each class: precision against recall", open=False, elem_id="closer-classes"), gr.Row():
+        with gr.Accordion("Each class: precision against recall", open=False, elem_id="closer-classes") as classes, gr.Row():
             with gr.Column(min_width=320):
                 parts["curves"] = gr.HTML("", elem_id="curves")
             with gr.Column(min_width=320):
                 gr.HTML(CHART.format(name="precision", title="Precision over recall"))
-        with gr.Accordion("Edge cases and speed", open=False, elem_id="closer-look"):
+        with gr.Accordion(ALL, open=False, elem_id="closer-look") as look:
             parts["state"] = gr.HTML("", elem_id="look-state", elem_classes=["slot"])
             with gr.Row(elem_classes=["actions"]):
                 parts["look"] = gr.Button("Look closer", elem_id="look-go")
             parts["found"] = gr.HTML("", elem_id="look-found", elem_classes=["slot"])
+    parts["folds"] = (sure, classes, look)
     parts["figures"] = gr.HTML(None, html_template="", js_on_load=DRAW, elem_id="closer-figures")  # it hears nothing while out of sight
     return Closer(**parts)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from engine.errors import Refused
+from engine.tasks import all_tasks
 from ui import confidence, probed, result, verdict_figures, words
 from ui.border import bind
-from ui.tabs.closer import Closer
+from ui.tabs.closer import ALL, SPEED_ALONE, Closer
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -23,7 +24,7 @@ def wire(studio: Studio, runs: Runs, train: Train) -> None:
     """Connects the folds of a run's page."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
     closer, opened = runs.closer, runs.opened
-    runs.judged.change(bind(on_judged, studio), opened, [*_of_confidence(closer), *_of_look(closer)], **quiet)
+    runs.judged.change(bind(on_judged, studio), opened, [*_of_confidence(closer), *_of_look(closer), *closer.folds], **quiet)
     moved = {**quiet, "trigger_mode": "always_last"}
     closer.threshold.change(bind(on_threshold, studio), [opened, closer.threshold], closer.silence, **moved)
     closer.correct.input(bind(on_correct, studio), [opened, closer.correct, closer.threshold], _of_confidence(closer), **quiet)
@@ -48,14 +49,27 @@ def _of_look(closer: Closer) -> list[Any]:
 def on_judged(studio: Studio, run_id: str) -> list[Any]:
     """The folds of a judged run; none of them for another."""
     try:
-        judged = bool(run_id) and studio.evaluation(run_id) is not None
-        return [*shown(studio, run_id), *looked(studio, run_id)] if judged else _nothing()
+        if run_id and studio.evaluation(run_id) is not None:
+            return [*shown(studio, run_id), *looked(studio, run_id), *_folds(sorts=True)]
+        if run_id and _is_timed(studio, run_id):
+            return [gr.update(visible=True), *(gr.skip() for _ in range(8)), *looked(studio, run_id), *_folds(sorts=False)]
+        return _nothing()
     except Refused:  # deleted meanwhile
         return _nothing()
 
 
 def _nothing() -> list[Any]:
-    return [gr.update(visible=False), *(gr.skip() for _ in range(8)), "", "", gr.skip(), gr.update(active=False)]
+    return [gr.update(visible=False), *(gr.skip() for _ in range(8)), "", "", gr.skip(), gr.update(active=False), *_folds(sorts=True)]
+
+
+def _folds(*, sorts: bool) -> list[Any]:
+    return [gr.update(visible=sorts), gr.update(visible=sorts), gr.update(label=ALL if sorts else SPEED_ALONE)]
+
+
+def _is_timed(studio: Studio, run_id: str) -> bool:
+    """Whether it gives numbers, tags or likeness, of which a closer look tells the speed."""
+    account = studio.account(run_id)
+    return account is not None and all_tasks()[account.task].writes is None
 
 
 def shown(studio: Studio, run_id: str, threshold: float | None = None) -> list[Any]:
@@ -87,7 +101,12 @@ def looked(studio: Studio, run_id: str) -> list[Any]:
     """How far the closer look is, and what it found."""
     look = studio.look(run_id)
     going = look.state == "looking"
-    return [probed.state(look), probed.found(look), gr.update(value=LABELS.get(look.state, "Look closer")), gr.update(active=going)]
+    return [
+        probed.state(look, sorts=studio.account(run_id) is None),
+        probed.found(look),
+        gr.update(value=LABELS.get(look.state, "Look closer")),
+        gr.update(active=going),
+    ]
 
 
 def on_threshold(studio: Studio, run_id: str, threshold: float) -> str:
@@ -119,6 +138,8 @@ def on_tick(studio: Studio, run_id: str, threshold: float) -> list[Any]:
         told = looked(studio, run_id)
         if studio.look(run_id).state == "looking":
             return [told[0], gr.skip(), *told[2:], *(gr.skip() for _ in range(11))]
+        if studio.evaluation(run_id) is None:
+            return [*told, *(gr.skip() for _ in range(11))]
         evaluation, beside = studio.evaluation(run_id), studio.beside(run_id)
         return [*told, *shown(studio, run_id, threshold), result.verdict(evaluation, beside), result.scores_table(evaluation, beside)]
     except Refused:  # deleted meanwhile, or the list is shown
