@@ -15,7 +15,7 @@ from engine import written_card
 from engine.account import Account, Told, number, shown
 from engine.asking import example
 from engine.evaluate import Evaluation
-from engine.loading import HUB, Finished, base_id, is_on_hub, quoted
+from engine.loading import HUB, Finished, base_id, is_on_hub, quoted, sentences
 from engine.markdown import code, plain, table
 from engine.models import EMBEDDED
 from engine.tasks import all_tasks
@@ -277,6 +277,7 @@ def _use(finished: Finished) -> str:
         "In this folder (`example.py` holds the same lines):",
         f"```python\n{example(finished, folder='Path()')}```",
         _cut(finished),
+        *(['With sentence-transformers: `SentenceTransformer("this folder")`, which takes the same means.'] if sentences(finished) else []),
         *([] if finished.has_head else written_card.asking(finished)),
     ]
     if finished.temperature != 1.0:

@@ -2,7 +2,7 @@
 
     runs/<id>/export/<id>/     README.md  example.py  labels.json  shur.json  the tokenizer's files  (temperature.json)
                                adapter_model.safetensors + adapter_config.json, delta.safetensors + delta.json,
-                               or model.safetensors + config.json
+                               or model.safetensors + config.json (with modules.json for sentence-transformers where texts are compared)
     runs/<id>/export/<id>.zip  the same, with the folder's name in front
     runs/<id>/export/<id>-merged and .zip   the adapter merged into its base (merge.py), where that was asked for
 
@@ -25,7 +25,7 @@ from engine import account, catalog, chat, evaluate, merge, plan, spec
 from engine.asking import example
 from engine.card import model_card
 from engine.errors import Problem, Refused, redact
-from engine.loading import Finished, Pair, base_id
+from engine.loading import Finished, Pair, base_id, sentences
 from engine.store import Store
 from engine.tasks import all_tasks, instruct
 from engine.trained import TEMPERATURE, Kept, set_temperature, temperature_of
@@ -168,6 +168,9 @@ def _write_folder(model: Path, target: Path, finished: Finished) -> None:
         (beside / "chat_template.jinja").write_text(template, "utf-8")
     if finished.temperature != 1.0:  # of the adapter's folder, also where its merged model is taken home
         set_temperature(beside, finished.temperature)
+    for name, told in sentences(finished).items():
+        (beside / name).parent.mkdir(exist_ok=True)
+        (beside / name).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
     (beside / "README.md").write_text(redact(model_card(finished)), "utf-8")
     (beside / "example.py").write_text(example(finished), "utf-8")
     shutil.rmtree(target, ignore_errors=True)
@@ -203,8 +206,8 @@ def _write_zip(folder: Path) -> Path:
     target = folder.with_name(f"{folder.name}.zip")
     beside = target.with_name(f".{target.name}.writing")
     with zipfile.ZipFile(beside, "w", allowZip64=True) as packed:
-        for path in sorted(folder.iterdir()):
-            entry = zipfile.ZipInfo(f"{folder.name}/{path.name}", ZIP_TIME)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder.parent).as_posix(), ZIP_TIME)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_STORED if path.suffix == WEIGHTS else zipfile.ZIP_DEFLATED
             entry.file_size = path.stat().st_size

@@ -198,6 +198,26 @@ def loading(finished: Finished) -> tuple[list[str], list[str]]:
     return [*imports, "from torch.nn.functional import linear"], [*lines, *_adapters(finished.delta["added"])]
 
 
+def sentences(finished: Finished) -> dict[str, Any]:
+    """The files, name -> content, by which sentence-transformers opens a whole model that compares texts; none for any other.
+
+    In the form that its versions since 2.0 read. It knows no text that is cut in its middle, so there are none where both ends are kept.
+    """
+    settings = finished.plan.settings
+    if not finished.compares or finished.adapter or settings["keep"] != "start":
+        return {}
+    kinds = {"": "Transformer", "1_Pooling": "Pooling"}  # folder -> module
+    return {
+        "modules.json": [
+            {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for at, (path, kind) in enumerate(kinds.items())
+        ],
+        "sentence_bert_config.json": {"max_seq_length": int(settings["max_length"]), "do_lower_case": False},
+        "1_Pooling/config.json": {"word_embedding_dimension": finished.plan.model.hidden_size, "pooling_mode_mean_tokens": True},
+        "config_sentence_transformers.json": {"similarity_fn_name": "cosine"},
+    }
+
+
 def kind_that_writes(finished: Finished) -> str:
     """transformers' class that opens a model of this kind with the head that writes."""
     return "AutoModelForSeq2SeqLM" if finished.plan.model.encoder_decoder else "AutoModelForCausalLM"

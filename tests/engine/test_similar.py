@@ -193,3 +193,10 @@ def test_a_run_is_told_beside_the_untuned_model_and_shared_words(studio: Studio,
     )
     exec(here, {"__file__": str(home / "example.py"), "print": lambda *told: heard.append(told[1])})
     assert heard == [pytest.approx(found[1], abs=1e-4)]
+    from sentence_transformers import SentenceTransformer
+
+    whole = export.export(studio.store, folder.name, merged=True).with_suffix("")
+    assert 'SentenceTransformer("this folder")' in (whole / "README.md").read_text("utf-8")
+    sentences = SentenceTransformer(str(whole), device="cpu")
+    assert sentences.max_seq_length == 32
+    assert sentences.similarity(*sentences.encode([LINES[0], LINES[3]])).item() == pytest.approx(found[1], abs=1e-4)
