@@ -121,9 +121,23 @@ def _figure(spec: RunSpec, told: Asked, data: DataFacts | None) -> Iterator[Prob
     if spec.data.target != told.task.target:
         message = f"The spec says that the label column holds {spec.data.target!r}; for this task it is {told.task.target!r}."
         yield Problem("data.target", message, f'Write "target": "{told.task.target}" in the spec\'s data.')
+    yield from _told_apart(told, data)
     if told.task.pairs and data is not None and data.text and not data.second:
         message = f"{told.task.name} needs two columns of texts, and one is chosen."
         yield Problem("data.second", message, "Choose the column of the second text.")
+
+
+def _told_apart(told: Asked, data: DataFacts | None) -> Iterator[Problem]:
+    """Conversations for a task that reads none, and a template's place that no column fills."""
+    if told.task is None or told.task.target != "text" or data is None or not data.text:
+        return
+    if data.text == data.label and told.task.writes and not told.task.writes.chats:
+        message = f"Column {data.text!r} holds conversations, and {told.task.name} does not read them."
+        yield Problem("data.text", message, "Choose the task Follow instructions, or other columns.")
+    template = told.own.get("template")
+    if "{context}" in str(template) and template != told.knobs["template"].default and not data.second:
+        message = "The template has a place {context}, and no column stands beside the text: it stays empty."
+        yield Problem("settings.template", message, "Choose the column that stands there, or take the place out.", "warning")
 
 
 def _rate(told: Asked) -> Iterator[Problem]:

@@ -37,7 +37,6 @@ from engine.writers import WRITER_FIX
 How = Literal["there", "swapped", "added", "loaded"]  # nothing to do; an adapter put in place; one read first; a base opened
 BESIDE_BYTES = 300_000_000  # of libraries, and of what some thousand tokens leave in the model's memory
 ADAPTERS_KEPT = 8  # over one base
-LEAST_TOKENS = 1024  # that a prompt in a run's form may have, however short its rows were
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class _Run:
         task, (fixes, _) = all_tasks()[self.kept.task], read_all(self.kept.fixes)
         html = bool(self.kept.settings["clean_html"])
         knobs: Any = settle(task.knobs, self.kept.settings)
-        knobs = replace(knobs, max_length=max(LEAST_TOKENS, knobs.max_length))  # rows that were all short cut no prompt
+        knobs = replace(knobs, max_length=max(self.facts.max_tokens, knobs.max_length))  # nothing is cut: what is too long is refused
         writes = task.writes
         ends = writes.ends(tokenizer, knobs) if writes and writes.ends else ()
 

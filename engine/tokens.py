@@ -27,6 +27,7 @@ TOKENIZER_FILES = (
     "spm.model",
     "sentencepiece.bpe.model",
     "tokenizer.model",
+    "chat_template.jinja",
 )
 FORMAT = 1  # raise when encoding changes
 

@@ -112,7 +112,7 @@ class Chosen:
         if not text:
             problems.append(Problem("data.text", text_why, "Pick the column that is read."))
         if not label:
-            problems.append(Problem("data.label", label_why, "Pick the column that is to be written, or choose the task Write text."))
+            problems.append(Problem("data.label", label_why, "Pick the column that is to be written, or choose the task Write on."))
         if text and text == label:
             problems.append(Problem("data.label", f"Column {label!r} is both read and written.", "Pick another column for one of the two."))
             label = ""

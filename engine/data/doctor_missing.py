@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.chosen import Chosen
+from engine.data.dialogues import is_answered, is_in_order, speakers, turns_of
 from engine.data.finding import Finding
 from engine.data.numbers import numbers
-from engine.data.rows import NO_ANSWER, NO_LABEL, NO_NUMBER, NO_TAGS, NO_TEXT, Usable, is_there
+from engine.data.rows import NO_ANSWER, NO_LABEL, NO_NUMBER, NO_TAGS, NO_TEXT, NO_TURN, Usable, is_there, told_of_each
 from engine.data.table import MORE_CELLS, Table, shown
 
 MUCH_LEFT_OUT = 0.05  # share of rows from which what is left out weighs
@@ -42,6 +44,15 @@ def findings(table: Table, rows: Usable, chosen: Chosen, target: str) -> Iterato
         )
         title = "Tags that are missing or cannot be read"
         yield from told(NO_TAGS, "unread-tags", title, effect, lambda: _cells(table, pc.invert(_says(table, label)), chosen.labels))
+    elif label == text and target == "text":
+        yield from told(NO_ANSWER, "no-text", "Rows with an empty text", nothing, lambda: _blank(table, text))
+        effect = (
+            "They are left out: there is nothing to learn where the assistant answers nobody, or where a turn is no text "
+            '({"role": "user", "content": "…"} or {"from": "human", "value": "…"}). Write the turns so to use them.'
+        )
+        title = "Conversations that cannot be read or are not answered"
+        yield from told(NO_TURN, "no-turn", title, effect, lambda: _unanswered(table, text))
+        yield from _out_of_order(rows)
     elif label == text:
         yield from told(NO_ANSWER, "no-text", "Rows with an empty text", nothing, lambda: _blank(table, text))
     elif target == "text":
@@ -54,6 +65,9 @@ def findings(table: Table, rows: Usable, chosen: Chosen, target: str) -> Iterato
     yield from told(NO_TEXT, "no-text", "Rows with an empty text", nothing, lambda: _lacking(table, text, label, beside))
     effect = "They are left out: which cell belongs where cannot be told. Put texts that hold the delimiter into quotation marks."
     yield from told(MORE_CELLS, "broken-rows", "Rows with more cells than there are columns", effect)
+    for noun in ("line", "record"):
+        effect = "They are left out: they are no JSON object like the others. Mend them in the file, and choose it again."
+        yield from told(f"broken {noun}s", "broken-json", f"Broken {noun}s of JSON", effect, partial(_broken, table, noun))
 
 
 def _lacking(table: Table, column: str, other: str, beside: Sequence[str] = ()) -> tuple[str, ...]:
@@ -76,6 +90,34 @@ def _unreadable(table: Table, column: str) -> tuple[str, ...]:
 def _blank(table: Table, column: str) -> tuple[str, ...]:
     """The first rows with nothing in this column, with whatever else stands in them."""
     return _cells(table, pc.invert(_says(table, column)), [one for one in table.columns if one != column], name_blanks=False)
+
+
+def _unanswered(table: Table, column: str) -> tuple[str, ...]:
+    """The first cells that are no conversation with an answer."""
+    odd = pc.and_(_says(table, column), pc.invert(told_of_each(table.column(column), is_answered)))
+    told = table.column(column).filter(odd).slice(0, SHOWN).to_pylist()
+    return tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(_numbers(table, odd), told, strict=True))
+
+
+def _out_of_order(rows: Usable) -> Iterator[Finding]:
+    """Conversations that some chat templates refuse."""
+    odd = pc.invert(told_of_each(rows.texts, is_in_order))
+    count = pc.sum(odd).as_py() or 0
+    if count:
+        numbers = rows.numbers.filter(odd).slice(0, SHOWN).to_pylist()
+        told = [" → ".join(speakers(turns_of(one) or ())) for one in rows.texts.filter(odd).slice(0, SHOWN).to_pylist()]
+        effect = (
+            "Some models' chat templates refuse them, and training would end there. Put the turns in order (a system prompt, user, "
+            "assistant, user, …), or choose ChatML as the form of a conversation, which takes any order."
+        )
+        examples = tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(numbers, told, strict=True))
+        yield Finding("out-of-order", "Conversations whose turns are out of order", count, 2, effect, examples)
+
+
+def _broken(table: Table, noun: str) -> tuple[str, ...]:
+    """Which ones, as they were told when the file was read."""
+    note = next((one for one in table.notes if f"broken {noun}" in one and ": " in one), "")
+    return (note.partition(": ")[2],) if note else ()
 
 
 def _cells(table: Table, mask: pa.ChunkedArray, columns: Sequence[str], *, name_blanks: bool = True) -> tuple[str, ...]:

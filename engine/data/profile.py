@@ -21,6 +21,7 @@ from engine.data import tags as tagging
 from engine.data.chosen import Chosen, with_own_names
 from engine.data.columns import ColumnFacts, evenly
 from engine.data.corrected import Correction
+from engine.data.dialogues import cut_dialogue
 from engine.data.fixes import mended, reshaped
 from engine.data.layout import Layout, beside, laid_out
 from engine.data.meant import Meant
@@ -36,6 +37,7 @@ from engine.spec import DataSpec
 SAMPLE_ROWS = 8
 SAMPLE_TEXTS = 512
 SHOWN_CHARACTERS = 1000  # of a cell in `sample`
+SHOWN_TURNS = 6  # of a conversation whose cell is longer
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,14 @@ def _spread(lengths: np.ndarray[Any, Any]) -> tuple[int, int, int]:
 
 
 def _shown_row(row: dict[str, str | None]) -> dict[str, str]:
-    cut = {name: value or "" for name, value in row.items()}
-    return {name: value if len(value) <= SHOWN_CHARACTERS else value[: SHOWN_CHARACTERS - 1] + "…" for name, value in cut.items()}
+    return {name: _shown_cell(value or "") for name, value in row.items()}
+
+
+def _shown_cell(value: str) -> str:
+    """A conversation stays one."""
+    if len(value) <= SHOWN_CHARACTERS:
+        return value
+    return cut_dialogue(value, SHOWN_CHARACTERS // SHOWN_TURNS, SHOWN_TURNS) or value[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def scripts(texts: Sequence[str]) -> dict[str, float]:

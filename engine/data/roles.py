@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from engine.data.columns import ColumnFacts, evenly
+from engine.data.dialogues import turns_of
 from engine.data.numbers import numbers
 from engine.data.table import Table, listed
 
@@ -26,25 +26,6 @@ def is_dialogue(table: Table, column: str) -> bool:
     """Whether it holds conversations: JSON lists of turns, as OpenAI ({"role", "content"}) and ShareGPT ({"from", "value"}) write."""
     filled = [one for one in evenly(table.column(column), LOOKED).to_pylist() if one]
     return bool(filled) and sum(one.lstrip().startswith("[{") and turns_of(one) is not None for one in filled) > len(filled) / 2
-
-
-def turns_of(cell: str) -> list[tuple[str, str]] | None:
-    """The turns of a conversation, each (role, text) with the role as it stands there; None where the cell is none."""
-    try:
-        told = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(told, list) or not told:
-        return None
-    found = []
-    for turn in told:
-        if not isinstance(turn, dict):
-            return None
-        role, text = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-        if not isinstance(role, str) or not isinstance(text, str):
-            return None
-        found.append((role, text))
-    return found
 
 
 def guess_dialogue(table: Table) -> str:

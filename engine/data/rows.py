@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.data.dialogues import is_answered
 from engine.data.numbers import numbers
 from engine.data.strata import strata
 from engine.data.table import Table, by_chunk, counted, without_tags
@@ -16,6 +18,7 @@ ALIKE = "all rows"  # the label of each, where none is learnt
 NO_LABEL = "without a label"  # the reasons for which rows are left out, as in "3 left out: without a label"
 NO_TEXT = "with an empty text"
 NO_ANSWER = "with nothing to be written"
+NO_TURN = "with no conversation in which the assistant answers"
 NO_NUMBER = "with a label that is no number"
 NO_TAGS = "with a tag that is missing or cannot be read"
 # What programs write for "nothing here". "None" and "NA" may be meant as class names and stay.
@@ -53,8 +56,8 @@ def usable(
 ) -> Usable:
     """The rows of this table that have a text and a label. `beside`: a column that is kept with them where the table has it.
 
-    Where something is to be written `label` is its column, which may be that of the text; where a number is learnt, rows whose label
-    is none are left out. Of tags it is the column that `tags.with_tags` makes.
+    Where something is to be written `label` is its column, or that of the text, which holds conversations then; where a number is
+    learnt, rows whose label is none are left out. Of tags it is the column that `tags.with_tags` makes.
     """
     texts, tagged = without_tags(table.column(text)) if clean_html else (table.column(text), 0)
     told = table.column(label)
@@ -64,10 +67,13 @@ def usable(
     written = is_written(texts)
     values, said = numbers(labels) if target == "number" else (None, ())
     measured = labelled if values is None else pc.and_(labelled, pc.is_valid(values))
-    keep = pc.and_(measured, written)
+    talks = target == "text" and label == text
+    answered = told_of_each(texts, is_answered) if talks else written
+    keep = pc.and_(pc.and_(measured, written), answered)
     dropped = dict(table.left_out)
     lacks = {"text": NO_ANSWER, "nothing": NO_ANSWER, "tags": NO_TAGS}.get(target, NO_LABEL)
     reasons = {lacks: pc.invert(labelled), NO_NUMBER: pc.and_not(labelled, measured), NO_TEXT: pc.and_not(measured, written)}
+    reasons[NO_TURN] = pc.and_not(pc.and_(measured, written), answered)
     for reason, rows in reasons.items():
         if count := pc.sum(rows).as_py():
             dropped[reason] = count
@@ -91,6 +97,11 @@ def usable(
         found = replace(found, labels=without_tags(found.labels)[0])
     alike = pa.chunked_array([pa.repeat(pa.scalar(ALIKE), len(found.texts))])
     return replace(found, labels=alike, answers=None if target == "number" else found.labels)
+
+
+def told_of_each(values: pa.ChunkedArray, tell: Callable[[str], bool]) -> pa.ChunkedArray:
+    """What `tell` says of each value."""
+    return pa.chunked_array([pa.array([tell(one or "") for one in chunk.to_pylist()], pa.bool_()) for chunk in values.chunks], pa.bool_())
 
 
 def _filled(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import encoder_decoders, evaluate
 from engine.data.texts import Texts
-from engine.errors import Problem
+from engine.errors import Problem, Refused
 from engine.knobs import knob
 from engine.models import ModelFacts
 from engine.tasks import Task, _batches, _pairs
@@ -117,12 +117,18 @@ def without_attention_dropout(folder: Path) -> dict[str, float]:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The folder's tokenizer, without a truncation or padding of its own, and with a padding token (the end token where it has none)."""
+    """The folder's tokenizer, without a truncation or padding of its own, and with a padding token (the end token where it has none).
+
+    Raises Refused where there is no token that could be one.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token_id is None:
+        message = "This model's tokenizer has no token to fill shorter rows with: none for padding, an end, or what is unknown."
+        raise Refused(Problem("model", message, "Name a pad_token in its tokenizer_config.json, or choose another model."))
     if tokenizer.is_fast:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()

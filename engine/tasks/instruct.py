@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import chat as rendering
 from engine.chat import Chat
-from engine.data.roles import turns_of
+from engine.data.dialogues import speakers, turns_of
 from engine.data.texts import Texts
 from engine.errors import Problem, RunFailed
 from engine.knobs import knob
@@ -22,7 +22,6 @@ from engine.tasks import Pieces, Writes, _language, _writing
 if TYPE_CHECKING:
     from engine.resampling import Figure
 
-ROLES = {"human": "user"} | dict.fromkeys(("gpt", "bot", "ai", "model", "chatbot", "chatgpt", "bing"), "assistant")
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -69,13 +68,13 @@ def encode(tokenizer: Any, texts: Texts, knobs: InstructKnobs) -> list[list[int]
 
 
 def conversation(first: str, second: str, answer: str | None, knobs: InstructKnobs) -> Turns:
-    """The turns of a row. Raises RunFailed for one that ends before anybody spoke."""
+    """The turns of a row."""
     told = turns_of(first) if first.lstrip().startswith("[") else None
     if told is None:
         turns = [{"role": "user", "content": f"{first}\n\n{second}" if second.strip() else first}]
         turns += [] if answer is None else [{"role": "assistant", "content": answer}]
     else:
-        turns = [{"role": ROLES.get(role.lower(), role.lower()), "content": text} for role, text in told]
+        turns = [{"role": role, "content": text} for role, (_, text) in zip(speakers(told), told, strict=True)]
         if answer is None:
             turns = _until_the_assistant(turns)
     if knobs.system_prompt and (not turns or turns[0]["role"] != "system"):
@@ -105,7 +104,7 @@ def rendered(tokenizer: Any, turns: Turns, knobs: InstructKnobs, *, asks: bool) 
         told: str = tokenizer.apply_chat_template(
             turns, chat_template=template_of(tokenizer, knobs), tokenize=False, add_generation_prompt=asks
         )
-    except (TemplateError, ValueError, TypeError, KeyError) as error:
+    except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise RunFailed(_not_taken(turns, error)) from error
     return told
 
@@ -123,14 +122,14 @@ def shown(texts: Texts, knobs: InstructKnobs, chat: Chat) -> list[Pieces]:
         pieces: Pieces = []
         done = ""
         try:
-            for at in (at for at, turn in enumerate(turns) if turn["role"] == "assistant"):
+            for at in _answers(turns):
                 before, after = (rendering.rendered(template, tokens, turns[:upto], asks=upto == at) for upto in (at, at + 1))
                 before = before if after.startswith(before) else _shared(after, before)
                 if not before.startswith(done):  # what was said before is written otherwise now
                     pieces, done = [], ""
                 pieces += [(before[len(done) :], False), (after[len(before) :], True)]
                 done = after
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise RunFailed(_not_taken(turns, error)) from error
         found.append(pieces)
     return found
@@ -151,9 +150,7 @@ def _row(tokenizer: Any, turns: Turns, knobs: InstructKnobs) -> list[int]:
     """
     ids: list[int] = []
     done = ""
-    for at, turn in enumerate(turns):
-        if turn["role"] != "assistant":
-            continue
+    for at in _answers(turns):
         before, after = (rendered(tokenizer, turns[:upto], knobs, asks=upto == at) for upto in (at, at + 1))
         if not after.startswith(before):
             before = _shared(after, before)
@@ -167,6 +164,11 @@ def _row(tokenizer: Any, turns: Turns, knobs: InstructKnobs) -> list[int]:
         ids, done = (ids, done) if asked.startswith(done) else ([], "")
         ids += _ids(tokenizer, asked[len(done) :])
     return ids
+
+
+def _answers(turns: Turns) -> list[int]:
+    """Places of the turns that are learnt: the assistant's, but for one that opens the conversation and answers nobody."""
+    return [at for at, turn in enumerate(turns) if at and turn["role"] == "assistant"]
 
 
 def _shared(first: str, second: str) -> str:
@@ -202,7 +204,7 @@ def prompts(texts: Texts) -> tuple[Texts, list[str]]:
     wanted = []
     for first, answer in zip(texts.first, texts.answers, strict=True):
         told = turns_of(first) if first.lstrip().startswith("[") else None
-        spoken = [text for role, text in told or () if ROLES.get(role.lower(), role.lower()) == "assistant"]
+        spoken = [text for role, (_, text) in zip(speakers(told or ()), told or (), strict=True) if role == "assistant"]
         wanted.append((spoken[-1] if spoken else "") if told is not None else answer)
     return Texts(texts.first, texts.second), wanted
 

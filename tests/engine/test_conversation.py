@@ -60,6 +60,7 @@ def test_a_model_that_cannot_chat_and_a_template_that_fails_are_told_in_words(to
 def test_the_end_that_a_tokenizer_puts_behind_every_text_is_left_out(tokenizer: Any) -> None:
     class Closing:
         chat_template = None
+        model_input_names = ("input_ids",)
 
         def __call__(self, text: str) -> dict[str, list[int]]:
             return {"input_ids": [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]}

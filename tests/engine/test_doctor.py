@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,6 +197,25 @@ def test_rows_without_an_answer_to_learn_are_a_finding() -> None:
     alone = examine(table([*rows, (" ", "a note"), (None, None)]), None, replace(SPEC, label=None, target="nothing"))
     assert "no-answer" not in names(alone)
     assert (found(alone, "no-text").rows, found(alone, "no-text").examples) == (2, ("row 301: label a note", "row 302: all of it is blank"))
+
+
+def test_conversations_that_teach_nothing_or_are_out_of_order_are_told() -> None:
+    def said(*roles: str) -> str:
+        return json.dumps([{"role": role, "content": f"{role} {at}"} for at, role in enumerate(roles)])
+
+    whole = [(json.dumps([{"role": "user", "content": f"row {at}"}, {"role": "assistant", "content": "good"}]),) for at in range(300)]
+    odd = [said("user"), said("assistant"), '[{"role": "user", "content": null}]', said("user", "user", "assistant"),
+           said("assistant", "user", "assistant"), said("user", "system", "assistant"), said("system", "user", "assistant")]  # fmt: skip
+    talk = replace(SPEC, text=None, label=None, target="text")
+    rows = table([*whole, *((one,) for one in odd)], ("messages",))
+    told = examine(rows, None, talk)
+    lost, order = found(told, "no-turn"), found(told, "out-of-order")
+    assert (lost.rows, lost.examples[0]) == (3, f"row 301: {odd[0]}")
+    assert (order.rows, order.examples[0]) == (3, "row 304: user → user → assistant")
+    assert "ChatML" in order.effect
+    facts, _ = inspect(rows, None, talk)
+    assert (facts.usable, facts.dropped) == (304, {"with no conversation in which the assistant answers": 3})
+    assert not names(examine(table(whole, ("messages",)), None, talk)) & {"no-turn", "out-of-order"}
 
 
 def test_rows_that_are_whole_give_no_such_finding() -> None:

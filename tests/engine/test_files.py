@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.data import gather, kept
+from engine.data.doctor import examine
 from engine.data.files import open_file
 from engine.data.profile import inspect
 from engine.data.sources import load
@@ -211,6 +212,21 @@ def test_other_documents_and_locked_zips_are_refused_in_words(tmp_path: Path) ->
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         locked[locked.index(mark) + place] |= 1
     assert "password" in refused(written(tmp_path, "d.zip", bytes(locked))).message
+
+
+def test_broken_lines_of_json_are_left_out_and_told_with_their_numbers(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"text {at} of many", "label": "ab"[at % 2]}) for at in range(60)]
+    lines[4], lines[7] = '{"text": "cut o', '["not", "an", "object"]'
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    table = open_file(tmp_path / "a.jsonl", LIMIT)
+    assert table.rows == 58
+    assert "2 broken lines left out: lines 5, 8" in table.notes
+    (told,) = (one for one in examine(table, None, DataSpec("file:a.jsonl")).findings if one.id == "broken-json")
+    assert (told.rows, told.examples) == (2, ("lines 5, 8",))
+    (tmp_path / "b.jsonl").write_text("\n".join([*lines[:10], *["{"] * 10]))
+    problem = refused(tmp_path / "b.jsonl")
+    assert "12 of 20 lines hold no record: lines 5, 8, 11, 12, 13 and 7 more" in problem.message
+    assert problem.fix
 
 
 def test_many_rows_lie_on_disk_and_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,17 @@ def test_every_task_that_writes_is_asked_in_its_own_form_and_its_untuned_base_be
         assert told.stops == (all_tasks()[task].writes.stops if all_tasks()[task].writes else ())
 
 
+def test_a_long_prompt_in_a_run_s_form_is_not_cut_in_silence(home: Path, tmp_path: Path) -> None:
+    base = writer("llama", tmp_path / "base", max_position_embeddings=4096)
+    run = Which(run=str(Store(home).folder(writing_run(home, base, task="transform", max_length=8))))
+    with Shelf(home).ready(run, [], None, lambda *_: None) as ready:
+        given = prompt(ready.tokenizer, Said((Turn("user", "good film " * 1200),)), ready.ends, ready.taught)
+        assert len(given.ids) > 2400
+        over = prompt(ready.tokenizer, Said((Turn("user", "good film " * 4000),)), ready.ends, ready.taught)
+        with pytest.raises(Refused, match="the model reads 4,096"):
+            generate(ready.model, ready.tokenizer, [over.ids], SHORT)
+
+
 def test_a_run_whose_weights_were_all_trained_is_opened_as_a_model_of_its_own(home: Path, tmp_path: Path, opened: list[str]) -> None:
     base = writer("qwen2", tmp_path / "base")
     run_id = writing_run(home, base, task="write", method="full", template="")

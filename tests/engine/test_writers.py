@@ -19,6 +19,7 @@ from engine.errors import Refused, RunFailed
 from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
 from engine.tasks import _language, _writing, all_tasks, answer, classify, instruct, transform, write
+from engine.tokens import encoded
 from engine.trained import open_trained
 from tests.engine.test_worker import events, record, work
 from tests.tiny import DECODERS, LINES, tiny
@@ -151,6 +152,58 @@ def test_a_template_that_rewrites_earlier_answers_teaches_the_last_one_behind_wh
     assert "".join(words for words, _ in shown[0]) == tokenizer.decode(_language.plain(row))
 
 
+def said(*turns: tuple[str, str]) -> str:
+    return json.dumps([{"role": role, "content": text} for role, text in turns])
+
+
+@pytest.mark.parametrize("form", ["chatml", "plain", "own"])
+def test_a_greeting_that_opens_a_conversation_is_read_and_not_learnt(form: str, tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(tmp_path)
+    told = said(("assistant", "welcome"), ("user", "hi"), ("assistant", "good"))
+    knobs = instruct.InstructKnobs(max_length=400, chat_template=form)
+    (row,) = instruct.encode(tokenizer, Texts([told], None, [told]), knobs)
+    assert "welcome" in tokenizer.decode(_language.plain(row))
+    assert learnt(tokenizer, row).startswith("good")
+    (shown,) = instruct.shown(Texts([told], None, [told]), knobs, Chat(None, {}))
+    assert [words.startswith("good") for words, marked in shown if marked] == [True]
+    alone = said(("assistant", "welcome"))
+    with pytest.raises(RunFailed, match="does not take this conversation"):
+        instruct.encode(tokenizer, Texts([alone]), knobs)
+
+
+def test_a_turn_may_be_told_in_parts(tmp_path: Path) -> None:
+    told = json.dumps([{"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "text", "text": "you"}]},
+                       {"role": "assistant", "content": [{"type": "text", "text": "good"}]}])  # fmt: skip
+    tokenizer = tokenizer_of(tmp_path)
+    (row,) = instruct.encode(tokenizer, Texts([told], None, [told]), instruct.InstructKnobs(max_length=200, chat_template="plain"))
+    assert tokenizer.decode(_language.plain(row)).startswith("### Instruction:\nhi\nyou\n\n### Response:\ngood")
+
+
+def test_rows_are_encoded_anew_where_the_chat_template_has_changed(tmp_path: Path) -> None:
+    folder = tiny("qwen2", tmp_path / "qwen2")
+    found = []
+    for template in (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}",
+        "{% for m in messages %}{{ m.content }}{% endfor %}",
+    ):
+        (folder / "chat_template.jinja").write_text(template)
+        knobs = instruct.InstructKnobs(max_length=100)
+        (row,) = encoded(instruct.TASK, classify.load_tokenizer(folder), Texts(["hi"], [""], ["good"]), knobs, model_folder=folder,
+                         cache=tmp_path, said=lambda done: None)  # fmt: skip
+        found.append(row)
+    assert found[0] != found[1]
+
+
+def test_a_tokenizer_without_any_token_to_fill_rows_with_is_told(tmp_path: Path) -> None:
+    folder = tiny("llama", tmp_path / "llama")
+    assert classify.load_tokenizer(folder).pad_token == "</s>", "where there is an end it fills"
+    bare = classify.load_tokenizer(folder)
+    bare.pad_token = bare.eos_token = bare.unk_token = None
+    bare.save_pretrained(folder)
+    with pytest.raises(Refused, match="pad_token"):
+        classify.load_tokenizer(folder)
+
+
 def test_a_batch_from_which_nothing_is_learnt_costs_nothing(tmp_path: Path) -> None:
     folder = tiny("qwen2", tmp_path / "qwen2")
     tokenizer, model = classify.load_tokenizer(folder), _language.load_model(folder, ())
@@ -187,6 +240,24 @@ def test_packed_rows_teach_what_each_row_alone_does(architecture: str, tmp_path:
         for name, part in model.named_parameters():
             assert part.grad is not None
             assert torch.allclose(part.grad, wanted[name], atol=2e-5), (name, packed)
+
+
+def test_a_run_ends_at_the_same_loss_whether_its_rows_are_packed_or_not(tmp_path: Path) -> None:
+    folder = tiny("qwen2", tmp_path / "qwen2")
+    tokenizer = classify.load_tokenizer(folder)
+    rows = transform.encode(tokenizer, Texts(LINES, None, LINES[::-1]), transform.TransformKnobs(max_length=160))
+    ends = []
+    for packed in (True, False):
+        model = _language.load_model(folder, ())
+        optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+        for step in range(40):
+            loss = _writing.learn(model, tokenizer, rows[step % 2 * 4 :][:4], [0] * 4, most=400, packed=packed)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        ends.append(_writing.learn(model, tokenizer, rows, [0] * 8, most=400).item())
+    assert ends[0] == pytest.approx(ends[1], rel=0.02)
+    assert ends[0] < 4.5, "it has learnt"
 
 
 def test_rows_are_packed_into_few_lines_and_none_is_too_long() -> None:
@@ -274,6 +345,61 @@ def test_columns_are_guessed_by_what_they_are_called_and_hold(studio: Studio, tm
         assert found.data is not None
         assert (found.data.text, found.data.label, found.data.second) == wanted
         assert not [one for one in found.problems if one.severity == "error"], found.problems
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "wanted"),
+    [
+        ("instruct", "instructions_alpaca_en_demo", ("instruction", "output", "input")),
+        ("transform", "multi30k_en_fr_val", ("source", "target", "")),
+        ("answer", "gsm8k_test", ("question", "answer", "")),
+    ],
+)
+def test_real_rows_are_read_by_their_tasks(
+    task: str, name: str, wanted: tuple[str, str, str], studio: Studio, tmp_path: Path, shared_data: Path
+) -> None:
+    spec = a_spec(task, tmp_path)
+    found = studio.preview(replace(spec, data=replace(spec.data, source=f"file:{shared_data / 'other' / name}.jsonl")))
+    assert found.data is not None
+    assert (found.data.text, found.data.label, found.data.second) == wanted
+    assert found.data.usable >= 0.98 * found.data.rows
+    assert not [one for one in found.problems if one.severity == "error"], found.problems
+    shown = studio.rows_shown(spec, found)
+    assert shown is not None
+    assert (len(shown.rows), shown.problem) == (3, None)
+
+
+def conversations(path: Path, count: int = 40, length: int = 1) -> DataSpec:
+    rows = [[{"role": "user", "content": f"question {at} " * length}, {"role": "assistant", "content": f"answer {at} " * length}]
+            for at in range(count)]  # fmt: skip
+    path.write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    return DataSpec(f"file:{path}", target="text")
+
+
+def test_long_conversations_are_shown_as_conversations(studio: Studio, tmp_path: Path) -> None:
+    spec = replace(a_spec("instruct", tmp_path), data=conversations(tmp_path / "long.jsonl", length=200))
+    shown = studio.rows_shown(spec, studio.preview(spec))
+    assert shown is not None
+    ((asked, _), (answered, learnt)) = shown.rows[0]
+    assert "question 0" in asked
+    assert "{" not in asked + answered
+    assert learnt
+    assert answered.startswith("answer 0")
+
+
+def test_conversations_are_refused_by_a_task_that_reads_none(studio: Studio, tmp_path: Path) -> None:
+    spec = replace(a_spec("transform", tmp_path), data=conversations(tmp_path / "talk.jsonl"))
+    (problem,) = (one for one in studio.preview(spec).problems if one.field == "data.text")
+    assert (problem.severity, "Follow instructions" in problem.fix) == ("error", True)
+    assert not [one for one in studio.preview(replace(spec, task="instruct")).problems if one.field == "data.text"]
+
+
+def test_a_place_that_no_column_fills_is_told(studio: Studio, tmp_path: Path) -> None:
+    spec = a_spec("transform", tmp_path)
+    asked = replace(spec, settings={**spec.settings, "template": "{context} {text} ->"})
+    (problem,) = (one for one in studio.preview(asked).problems if one.field == "settings.template")
+    assert (problem.severity, "{context}" in problem.message) == ("warning", True)
+    assert not [one for one in studio.preview(spec).problems if one.field == "settings.template"]
 
 
 def test_a_spec_whose_data_was_meant_for_another_task_is_told(studio: Studio, tmp_path: Path) -> None:
