@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share t
 
 def pytest_itemcollected(item: pytest.Item) -> None:  # before all are collected, when xdist reads the groups
     """For `-n 2 --dist loadgroup`: a file's tests share its fixtures, and no two pages are driven at once on two cores."""
-    item.add_marker(pytest.mark.xdist_group("browser" if item.get_closest_marker("browser") else item.nodeid.partition("::")[0]))
+    item.add_marker(pytest.mark.xdist_group("browser" if item.nodeid.startswith("tests/browser/") else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from engine.store import Store
 from tests.browser.conftest import PATIENCE_MS, App
 from tests.browser.looking import Seen, faults, ready
 
+pytestmark = pytest.mark.browser
 Open = Callable[[str], Page]
 START = re.compile("Start training")
 POINTS = "() => document.querySelector('[data-chart=loss]')?.data?.[0]?.x?.length ?? 0"
