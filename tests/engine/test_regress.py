@@ -78,6 +78,7 @@ def test_every_method_learns_numbers(method: str, tmp_path: Path) -> None:
     facts = regress.facts(find(str(folder), token=None, home=tmp_path))
     knobs = told.knobs()
     quantisation = told.quantisation(knobs, facts, "fp32") if told.quantisation else None
+    torch.manual_seed(0)
     model = told.prepare(regress.load_model(folder, (), pad_token_id=tokenizer.pad_token_id, quantisation=quantisation), knobs, facts)
     trained = [part for part in model.parameters() if part.requires_grad]
     assert sum(part.numel() for part in trained) >= told.trainable(knobs, facts, 2) > 0
