@@ -175,13 +175,13 @@ def _measured(one: Measured | None) -> str:
     return f'{escape(one.verdict)} <span class="soft">({one.minutes:.0f} min, {link})</span>'
 
 
-def preview(plan: Plan | None, found: tuple[Problem, ...]) -> str:
+def preview(plan: Plan | None, found: tuple[Problem, ...], *, folds: bool = True) -> str:
     """What will happen, before it does. Every estimate is marked; problems are named, their fixes stand beside the fields."""
-    told = _figures(plan) if plan else '<p class="soft">The figures appear here once nothing stands in the way.</p>'
+    told = _figures(plan, folds=folds) if plan else '<p class="soft">The figures appear here once nothing stands in the way.</p>'
     return f"{told}{_verdict(found)}{_reasons(plan) if plan else ''}"
 
 
-def _figures(plan: Plan) -> str:
+def _figures(plan: Plan, *, folds: bool) -> str:
     settings, rows = plan.settings, plan.rows
     passes = f"{words.value(float(settings['epochs']))} {'pass' if settings['epochs'] == 1 else 'passes'}"
     tokens = f"{plan.tokens_per_word:.1f} a word" if plan.tokens_per_word else "known once the model is here"
@@ -192,7 +192,7 @@ def _figures(plan: Plan) -> str:
     if rows.get("made"):
         split.append(f"up to {words.count(rows['made'])} made")
     lines = (
-        ("Rows", " · ".join(split) + _folds(plan)),
+        ("Rows", " · ".join(split) + (_folds(plan) if folds else "")),
         ("Batch", batch(plan)),
         ("Steps", f"{words.count(plan.steps)} in {passes}"),
         ("Trained", f"{words.small_share(plan.trainable_share)} of {words.short_count(plan.parameters)} weights"),

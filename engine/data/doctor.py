@@ -142,7 +142,7 @@ def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> I
         yield from _near_leaks(texts, compared(given.texts), given)
     conflicts = conflicting(texts, rows.labels)
     if count := _count(conflicts):
-        aspect = _aspect(table, chosen, rows, texts, conflicts) if given is None and not chosen.labels else None
+        aspect = _aspect(table, chosen, rows, texts, conflicts) if given is None and not chosen.labels and not chosen.second else None
         yield _contradiction(rows, texts, conflicts, count, aspect, noun)
     copies = later_copies(texts, rows.labels)
     exact = _count(copies)

@@ -165,7 +165,7 @@ def inspect(
         meant=meant,
         layout=layout,
     )
-    return facts, tuple(_with_hint(one, meant) for one in problems)
+    return facts, tuple(_with_hint(one, meant) if one.field == "data.label" or one in chosen.problems else one for one in problems)
 
 
 def _meant(table: Table, data: DataSpec, chosen: Chosen) -> Meant | None:
@@ -177,7 +177,7 @@ def _meant(table: Table, data: DataSpec, chosen: Chosen) -> Meant | None:
 
 def _with_hint(problem: Problem, meant: Meant | None) -> Problem:
     """The problem with another way out: that something else is learnt."""
-    if meant is None or problem.severity != "error" or problem.field not in ("data.label", "data.source") or not problem.fix:
+    if meant is None or problem.severity != "error" or not problem.fix:
         return problem
     return replace(problem, fix=f"These rows look like {meant.looks}: learn that, or {problem.fix[0].lower()}{problem.fix[1:]}")
 

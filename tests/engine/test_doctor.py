@@ -266,6 +266,11 @@ def test_a_column_that_tells_texts_with_two_labels_apart_is_offered_and_the_labe
     assert [(one.words, one.second) for one in told.remedies] == [("Read aspect beside the text", "aspect"), ("Leave them all out", "")]
     after = examine(made, None, replace(SPEC, second="aspect"))
     assert "contradictions" not in names(after)
+    both = [(*row, "web") for row in [*rows, *twice]] + [("twice told 0", "good", "GOOD", "service", "shop")]
+    still = found(
+        examine(table(both, ("text", "label", "loud", "aspect", "place")), None, replace(SPEC, second="aspect")), "contradictions"
+    )
+    assert [one.second for one in still.remedies] == [""], "a pair that was chosen is not broken up for another"
 
 
 def test_scripts_sorted_labels_and_a_far_longer_text_are_told_as_what_they_are() -> None:

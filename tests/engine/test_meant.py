@@ -61,6 +61,12 @@ def test_a_file_is_told_by_what_its_columns_are_and_hold(task: str | None, colum
             assert problem.fix.startswith(f"These rows look like {meant.LOOKS[task]}: learn that, or pick")
 
 
+def test_too_few_rows_are_too_few_whatever_is_learnt() -> None:
+    facts, problems = inspect(table({"question": TEXTS[:15], "answer": OTHERS[:15], "kind": CLASSES[:15]}), None, DataSpec("file:rows.csv"))
+    assert facts.meant is not None
+    assert [one.fix.startswith("Add rows") for one in problems if one.field == "data.source"] == [True]
+
+
 def test_who_has_chosen_the_columns_is_not_told_otherwise() -> None:
     rows = table({"question": TEXTS, "answer": OTHERS, "kind": CLASSES})
     assert inspect(rows, None, DataSpec("file:rows.csv"))[0].meant is not None

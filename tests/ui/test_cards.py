@@ -55,6 +55,13 @@ def test_the_preview_shows_every_figure_and_marks_the_estimates(home: Path) -> N
     assert all(one.reason.split(".")[0][:30] in told.replace("&#x27;", "'") for one in plan.decisions)
 
 
+def test_folds_are_proposed_only_where_they_would_test_all_rows(home: Path) -> None:
+    plan = homes.a_plan(home)
+    assert "Cross-validation" in cards.preview(plan, ())
+    assert "Cross-validation" not in cards.preview(plan, (), folds=False)
+    assert "Cross-validation" not in cards.preview(replace(plan, rows={"train": 4_000, "validation": 500, "test": 500}), ())
+
+
 def test_more_memory_than_there_is_stands_out(home: Path) -> None:
     plan = replace(homes.a_plan(home), memory_bytes=99_000_000_000)
     assert '<span class="short">99 of 21' in cards.preview(plan, ()).replace("\u00a0", " ").replace(" GB", " GB")

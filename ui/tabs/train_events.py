@@ -293,6 +293,9 @@ def draw(
     label, ready = cards.start_label(problems, chosen=bool(spec.data.source))
     if found.arriving is not None:
         label, problems = "Reading the data …", tuple(one for one in problems if one.field not in ("data.source", "data.test"))
+    folds = spec.data.time is None and (
+        data is None or data.given_test is None
+    )  # elsewhere they are refused, or leave the given test aside
     columns = [(f"{one.name} · {_about(one)}", one.name) for one in data.columns] if data else []
     guessed = _guessed(spec, data)
     slots = {name: [one for one in problems if _slot(one) == name] for name in SLOTS}
@@ -302,7 +305,7 @@ def draw(
         checked,
         cards.model_line(studio.catalog.model(spec.model), found.model),
         cards.recipe_line(recipe, studio.guide() if recipe and recipe.id in (GUIDE, RIGHT) else None),
-        cards.preview(plan, problems) if found.arriving is None else arriving.WAITING,
+        cards.preview(plan, problems, folds=folds) if found.arriving is None else arriving.WAITING,
         cards.changes(found.changes, plan),
         *fit_events.shown(studio, found),
         gr.update(value=label, interactive=ready),
