@@ -83,6 +83,10 @@ def test_no_file_of_the_home_is_served(app: Served) -> None:
         assert "private words" not in text
 
 
+def test_the_app_starts_without_a_word_of_warning(app: Served) -> None:
+    assert [line for line in app.said if "warn" in line.lower()] == []
+
+
 def test_the_page_names_no_other_host_to_load_from(app: Served) -> None:
     status, text = get(app.url)
     assert status == 200

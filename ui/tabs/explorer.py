@@ -44,7 +44,7 @@ def build() -> Explorer:
         gr.HTML("<h2>Look at its mistakes</h2>")
         parts["before"] = gr.HTML("", elem_id="explorer-before", elem_classes=["slot"])
         parts["pick"] = gr.Dropdown(
-            [], value=None, label="Rows", filterable=False, allow_custom_value=True, elem_id="explorer-rows",
+            [], value=None, label="Rows", allow_custom_value=True, elem_id="explorer-rows",
             info="Or click a cell of the matrix above.",
         )  # fmt: skip
         parts["table"] = gr.HTML("", elem_id="explorer-table", js_on_load=DRAWN)
