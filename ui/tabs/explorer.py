@@ -56,5 +56,5 @@ def build() -> Explorer:
             parts["through"] = gr.Button("Look for wrong labels in the training rows", elem_id="explorer-through")
         with gr.Accordion("Where it is weakest", open=False, elem_id="explorer-weak") as parts["weak"]:
             parts["slices"] = gr.HTML("", elem_id="explorer-slices")
-            parts["columns"] = gr.Button("Look at the data's other columns too", size="sm", elem_id="explorer-columns")
+            parts["columns"] = gr.Button("Look at the data's other columns too", visible=False, size="sm", elem_id="explorer-columns")
     return Explorer(**parts)

@@ -36,7 +36,7 @@ def wire(studio: Studio, runs: Runs, train: Train) -> None:
     busy = {**quiet, "show_progress": "minimal", "show_progress_on": [place.table]}
     rows = [place.page, place.table]
     made = [place.line, place.again, place.download, place.back]
-    whole = [place.column, place.before, place.pick, place.slices, place.weak, *rows, *made]
+    whole = [place.column, place.before, place.pick, place.slices, place.columns, place.weak, *rows, *made]
     runs.judged.change(bind(on_judged, studio), opened, whole, **quiet)
     place.pick.input(bind(on_pick, studio), [opened, place.pick], rows, **quiet)
     place.heard.click(bind(on_heard, studio), [opened, place.pick, place.page, place.heard], [place.pick, *rows], **busy)
@@ -51,9 +51,8 @@ def wire(studio: Studio, runs: Runs, train: Train) -> None:
         None, place.sent, None, js="sent => sent && shur.go('train')"
     ).then(**train_events.redrawing(studio, train), **quiet)  # where every other field held the same already, none has told of a change
     place.through.click(bind(on_through, studio), opened, [place.pick, *rows], **busy)
-    parts = {**quiet, "concurrency_limit": 1, "concurrency_id": "slices"}  # else the quicker answer is drawn over the fuller one
-    place.weak.expand(bind(on_weak, studio), opened, place.slices, **parts)
-    place.columns.click(bind(on_columns, studio), [opened, train.token], place.slices, **parts)
+    place.weak.expand(bind(on_weak, studio), opened, [place.slices, place.columns], **quiet)
+    place.columns.click(bind(on_columns, studio), [opened, train.token], place.slices, **quiet)
 
 
 def on_judged(studio: Studio, run_id: str) -> list[Any]:
@@ -62,14 +61,14 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
         if not run_id or studio.evaluation(run_id) is None or not studio.explorer.has_answers(run_id):
             return _nothing()
         before = shown.before(studio.explorer.before(run_id), *studio.explorer.changed(run_id))
-        start = [gr.update(visible=True), before, _picks(studio, run_id, MISTAKES), "", gr.update(open=False)]
+        start = [gr.update(visible=True), before, _picks(studio, run_id, MISTAKES), "", gr.update(visible=False), gr.update(open=False)]
         return [*start, *_rows_drawn(studio, run_id, MISTAKES, 0), *_made(studio, run_id)]
     except Refused:  # deleted meanwhile, or written by hand
         return _nothing()
 
 
 def _nothing() -> list[Any]:
-    return [gr.update(visible=False), "", gr.skip(), "", gr.skip(), 0, "", "", *(gr.update(visible=False) for _ in range(3))]
+    return [gr.update(visible=False), "", gr.skip(), "", gr.skip(), gr.skip(), 0, "", "", *(gr.update(visible=False) for _ in range(3))]
 
 
 def _picks(studio: Studio, run_id: str, value: str) -> Any:
@@ -165,8 +164,9 @@ def on_through(studio: Studio, run_id: str) -> list[Any]:
     return [_picks(studio, run_id, DOUBTED), *_rows_drawn(studio, run_id, DOUBTED, 0)]
 
 
-def on_weak(studio: Studio, run_id: str) -> str:
-    return shown.slices_table(studio.explorer.slices(run_id))
+def on_weak(studio: Studio, run_id: str) -> list[Any]:
+    """The parts, and only then the button for more of them: asked for before, the fuller table could be drawn first and be lost."""
+    return [shown.slices_table(studio.explorer.slices(run_id)), gr.update(visible=True)]
 
 
 def on_columns(studio: Studio, run_id: str, token: str) -> str:
