@@ -168,7 +168,7 @@ class Training:
         low=0,
         high=100,
         unit="checks without gain",
-        help="Ends training when the validation figure has stopped improving. 0: never.",
+        help="Ends training when on the validation rows neither the figure improves nor the loss falls by 1 %. 0: never.",
     )
     length_grouping: bool = knob(
         True,

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import checkpoint, evaluate
+from engine import checkpoint, evaluate, patience
 from engine.errors import Problem, RunFailed
 from engine.events import Evaluated, Event, Progress, Saved, Step, Warned
 from engine.methods import Along
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 50.0  # so that with the writing itself at least one lands in every minute of work
 BEFORE_CHECK_SECONDS = 15.0  # older than this, it is renewed before the validation rows are scored, which may take a minute
 TRIM_STEPS = 10  # see _give_memory_back
-LESS_IS_BETTER = ("loss", "mae")  # of the figures that a checkpoint can be kept by
 MOST_SKIPPED = 20  # fp16 steps in a row whose gradient overflowed; the scaler halves its scale each time, 2**16 to nothing
 
 
@@ -269,13 +268,11 @@ def _check(work: Work, going: Going) -> str:
         _evaluate(work, going)
     if going.step > 0 and work.is_enough():
         return f"Ended at step {going.step} of {work.steps}, as you asked."
-    checks_without_gain = sum(1 for one in going.history if going.best_step is not None and one["step"] > going.best_step)
+    waited = patience.without_gain(going.history, going.best_step)
     if going.step >= work.steps:
         return f"All {work.steps} steps are done."
-    if work.training.patience and checks_without_gain >= work.training.patience:
-        return (
-            f"Stopped early at step {going.step} of {work.steps}: {checks_without_gain} checks brought no gain over step {going.best_step}."
-        )
+    if work.training.patience and waited >= work.training.patience:
+        return f"Stopped early at step {going.step} of {work.steps}: {waited} checks brought no gain over step {going.best_step}."
     return ""
 
 
@@ -299,9 +296,7 @@ def _evaluate(work: Work, going: Going) -> None:
     work.model.train()
     metrics = work.scores(work.validation.labels, answers, work.classes)
     going.history.append({"step": going.step, "metrics": metrics})
-    figure, sign = work.training.select_by, -1 if work.training.select_by in LESS_IS_BETTER else 1
-    best = max(going.history, key=lambda one: (sign * one["metrics"][figure], -one["step"]))
-    going.best_step = best["step"]
+    going.best_step = patience.best_step(going.history, work.training.select_by)
     never = evaluate.never_predicted(work.validation.labels, answers, work.classes) if work.sorts else ()
     work.emit(Evaluated(work.clock(), "validation", going.step, metrics, best=going.best_step == going.step, never=never))
     work.emit(Progress(work.clock(), "training", "Training", going.step, work.steps))

@@ -22,7 +22,7 @@ ORDER = (
     "chat", "tasks", "catalog",
     "memory", "published", "speed", "letters", "augment", "asked", "deciding", "rules", "checks", "plan", "repair", "fitting", "measured",
     "tokens", "checkpoint", "calibration", "answers", "mislabelled", "slices", "account", "agreement", "rating", "reviews",
-    "occlusion", "again", "suspecting", "features", "train", "trained", "accounting", "judging", "loading",
+    "occlusion", "again", "suspecting", "features", "patience", "train", "trained", "accounting", "judging", "loading",
     "asking", "markdown", "written_card",
     "card", "merge", "export", "opening", "resources", "measure",
     "worker", "predict", "playground", "obituary", "processes", "supervisor", "measuring",
