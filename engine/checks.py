@@ -15,6 +15,7 @@ from engine.augment import BACK_TRANSLATION, NONE
 from engine.catalog import Catalog
 from engine.data import split
 from engine.data.columns import ANY_LABEL
+from engine.data.dialogues import turns_of
 from engine.data.profile import DataFacts
 from engine.data.table import listed
 from engine.data.tags import mark_columns
@@ -131,13 +132,19 @@ def _told_apart(told: Asked, data: DataFacts | None) -> Iterator[Problem]:
     """Conversations for a task that reads none, and a template's place that no column fills."""
     if told.task is None or told.task.target != "text" or data is None or not data.text:
         return
-    if data.text == data.label and told.task.writes and not told.task.writes.chats:
+    if told.task.writes and not told.task.writes.chats and (data.text == data.label or _talks(data)):
         message = f"Column {data.text!r} holds conversations, and {told.task.name} does not read them."
         yield Problem("data.text", message, "Choose the task Follow instructions, or other columns.")
     template = told.own.get("template")
     if "{context}" in str(template) and template != told.knobs["template"].default and not data.second:
         message = "The template has a place {context}, and no column stands beside the text: it stays empty."
         yield Problem("settings.template", message, "Choose the column that stands there, or take the place out.", "warning")
+
+
+def _talks(data: DataFacts) -> bool:
+    """Whether most of the first rows are conversations."""
+    read = [row[data.text] for row in data.sample if row.get(data.text)]
+    return bool(read) and sum(one.lstrip().startswith("[{") and turns_of(one) is not None for one in read) > len(read) / 2
 
 
 def _rate(told: Asked) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from engine.methods import all_methods
 from engine.plan import Plan
 from engine.spec import RunSpec, Training
 from engine.tasks import all_tasks
-from engine.tokens import encoded
+from engine.tokens import encoded, with_row
 from engine.train import Encoded, Work
 
 if TYPE_CHECKING:
@@ -198,7 +198,12 @@ def tokens(plan: Plan, prepared: split.Prepared, model_folder: Path, *, home: Pa
     ids: Ids = {}
     for name, part in {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}.items():
         told = partial(said, total=len(part.texts))
-        ids[name] = encoded(task, tokenizer, part.spelt(), knobs, model_folder=model_folder, cache=home / "cache", said=told)
+        texts = part.spelt()
+        try:
+            ids[name] = encoded(task, tokenizer, texts, knobs, model_folder=model_folder, cache=home / "cache", said=told)
+        except RunFailed as error:
+            words = "training" if name == "train" else name
+            raise RunFailed(with_row(error.problem, task, tokenizer, texts, knobs, part.numbers, words)) from error
     return tokenizer, ids
 
 

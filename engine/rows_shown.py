@@ -40,7 +40,7 @@ def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: M
     knobs: Any = settle(task.knobs, {name: value for name, (value, _) in told.items() if value is not None})
     if model is not None and any(one.field == "settings.template" for one in task.check(knobs, model)):
         return None
-    rows = [row for row in data.sample if row.get(data.text) and row.get(data.label)][:ROWS]
+    rows = [row for row in data.sample if row.get(data.text) and row.get(data.label)]
     seconds = [row.get(data.second, "") for row in rows] if data.second else None
     texts = Texts([row[data.text] for row in rows], seconds, [row[data.label] for row in rows])
     found = chat.read(folder) if folder is not None else chat.Chat()
@@ -50,7 +50,7 @@ def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: M
     if data.second and isinstance(template, str) and "{context}" not in template:
         note = f"Column {data.second!r} is not read: the template has no place for it, {{context}}."
     try:
-        return RowsShown(tuple(task.shown(texts, knobs, found)), note=note)
+        return RowsShown(tuple(task.shown(texts, knobs, found)[:ROWS]), note=note)
     except (ValueError, KeyError, IndexError):  # a template that is half typed; `check` tells it once the model is known
         return None
     except RunFailed as error:

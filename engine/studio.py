@@ -251,11 +251,13 @@ class Studio:
 
     def rows_shown(self, spec: RunSpec, found: Preview) -> RowsShown | None:
         """The first rows as the model would read and write them; None where the task shows none."""
+        return self._rows_shown(spec, found.data, found.model)
+
+    def _rows_shown(self, spec: RunSpec, data: DataFacts | None, model: ModelFacts | None) -> RowsShown | None:
         task = self.tasks.get(spec.task)
-        if task is None or found.data is None:
+        if task is None or data is None:
             return None
-        folder = models.at_hand(found.model, self.home) if found.model else None
-        return rows_shown(task, spec.settings, found.data, found.model, folder)
+        return rows_shown(task, spec.settings, data, model, models.at_hand(model, self.home) if model else None)
 
     def _preview(self, spec: RunSpec, token: str | None) -> Preview:
         problems: list[Problem] = []
@@ -282,6 +284,8 @@ class Studio:
             speakers = self.facts.translators(settle(Augmentation, asked(spec, self.catalog).values), token)
         except Refused as error:
             problems += error.problems
+        read = self._rows_shown(spec, data, model)
+        problems += [read.problem] if read is not None and read.problem is not None else []
         problems = list(dict.fromkeys(problems))
         made, unsure = None, None
         if data is not None and model is not None:

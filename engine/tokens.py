@@ -8,17 +8,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.data.table import listed
 from engine.data.texts import Texts
+from engine.errors import Problem, RunFailed
 from engine.store import write_whole_with
 from engine.tasks import Task
 
 ROWS_AT_ONCE = 1000
+NAMED_ROWS = 5
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -52,6 +55,27 @@ def encoded(
     starts = [0, *ends[:-1].tolist()]
     flat = ids.tolist()
     return [flat[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
+
+
+def with_row(problem: Problem, task: Task, tokenizer: Any, texts: Texts, knobs: Any, numbers: Sequence[int], part: str) -> Problem:
+    """The problem with which these rows were not encoded, and which of them have it; as it is where all have, or none alone.
+
+    `numbers` are the rows' in their source, `part` what they are, as in "training".
+    """
+    odd: list[tuple[int, Problem]] = []
+    for at, number in enumerate(numbers):
+        try:
+            task.encode(tokenizer, texts.part(at, at + 1), knobs)
+        except RunFailed as error:
+            odd.append((number, error.problem))
+    if not odd or len(odd) == len(texts) > 1:
+        return problem
+    first, told = odd[0]
+    if len(odd) == 1:
+        return dataclasses.replace(told, message=f"Row {first:,}, a {part} row: {told.message}", fix=f"{told.fix} Or take the row out.")
+    rows = listed([f"{number:,}" for number, _ in odd], NAMED_ROWS)
+    message = f"{len(odd):,} {part} rows ({rows}). Of row {first:,}: {told.message}"
+    return dataclasses.replace(told, message=message, fix=f"{told.fix} Or take these rows out.")
 
 
 def _key(task: Task, texts: Texts, knobs: Any, model_folder: Path) -> str:

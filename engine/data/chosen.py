@@ -101,6 +101,8 @@ class Chosen:
             text, why = (text, why) if text else roles.guess_written(columns, ())
             return cls(text, text, why, why, columns, () if text else (Problem("data.text", why, "Pick the column that holds the texts."),))
         dialogue = data.text if data.text and roles.is_dialogue(table, data.text) else "" if data.text else roles.guess_dialogue(table)
+        if dialogue and data.label is None and (beside := roles.guess_answer_beside(table, dialogue))[0]:
+            return cls(dialogue, beside[0], "It holds conversations.", beside[1], columns, ())
         if dialogue and data.label in (None, dialogue):
             return cls(dialogue, dialogue, "It holds conversations.", "The turns of the assistant are learnt.", columns, ())
         taken = [one for one in (data.text, data.label, data.second) if one]

@@ -55,6 +55,12 @@ def is_answered(cell: str) -> bool:
     return "assistant" in speakers(turns_of(cell) or ())[1:]
 
 
+def is_open(cell: str) -> bool:
+    """Whether it is a conversation whose last turn is not the assistant's, which an answer can stand behind."""
+    told = speakers(turns_of(cell) or ())
+    return bool(told) and told[-1] != "assistant"
+
+
 def is_in_order(cell: str) -> bool:
     """Whether nobody speaks twice in a row, the assistant does not begin, and a system prompt stands before all else."""
     told = speakers(turns_of(cell) or ())

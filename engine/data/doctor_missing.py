@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.chosen import Chosen
-from engine.data.dialogues import is_answered, is_in_order, speakers, turns_of
+from engine.data.dialogues import is_answered, is_in_order, is_open, speakers, turns_of
 from engine.data.finding import Finding
 from engine.data.numbers import numbers
 from engine.data.rows import NO_ANSWER, NO_LABEL, NO_NUMBER, NO_TAGS, NO_TEXT, NO_TURN, Usable, is_there, told_of_each
@@ -58,6 +58,8 @@ def findings(table: Table, rows: Usable, chosen: Chosen, target: str) -> Iterato
     elif target == "text":
         effect = "They are left out: the model would have nothing to write. Write the answers in to use them."
         yield from told(NO_ANSWER, "no-answer", "Rows with nothing to be written", effect, lambda: _lacking(table, label, text))
+        yield from _out_of_order(rows)
+        yield from _answered_already(rows, label)
     else:
         effect = "They are left out: nothing can be learnt from them."
         yield from told(NO_LABEL, "no-label", "Rows without a label", effect, lambda: _lacking(table, label, text))
@@ -112,6 +114,21 @@ def _out_of_order(rows: Usable) -> Iterator[Finding]:
         )
         examples = tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(numbers, told, strict=True))
         yield Finding("out-of-order", "Conversations whose turns are out of order", count, 2, effect, examples)
+
+
+def _answered_already(rows: Usable, label: str) -> Iterator[Finding]:
+    """Conversations with an answer of their own, beside a column of answers."""
+    mask = told_of_each(rows.texts, lambda cell: cell.lstrip().startswith("[{") and is_answered(cell) and not is_open(cell))
+    count = pc.sum(mask).as_py() or 0
+    if count:
+        numbers = rows.numbers.filter(mask).slice(0, SHOWN).to_pylist()
+        told = [(turns_of(one) or [("", "")])[-1][1] for one in rows.texts.filter(mask).slice(0, SHOWN).to_pylist()]
+        effect = (
+            f"Their own answer is learnt, and column {label!r} is not read for them. To learn what stands there, take the last turn out of "
+            "these conversations."
+        )
+        examples = tuple(f"row {number:,}: {shown(one, 100)}" for number, one in zip(numbers, told, strict=True))
+        yield Finding("answered-already", "Conversations that end with an answer of their own", count, 2, effect, examples)
 
 
 def _broken(table: Table, noun: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.data.columns import ColumnFacts, evenly
-from engine.data.dialogues import turns_of
+from engine.data.dialogues import is_open, turns_of
 from engine.data.numbers import numbers
 from engine.data.table import Table, listed
 
@@ -32,6 +32,15 @@ def guess_dialogue(table: Table) -> str:
     """The column of conversations; "" where there is none."""
     ordered = sorted(table.columns, key=lambda name: name.lower() not in DIALOGUE)
     return next((name for name in ordered if is_dialogue(table, name)), "")
+
+
+def guess_answer_beside(table: Table, dialogue: str) -> tuple[str, str]:
+    """The column of answers to conversations that end without one, by its name, and the reason; ("", "") where there is none."""
+    filled = [one for one in evenly(table.column(dialogue), LOOKED).to_pylist() if one]
+    named = next((name for known in WRITTEN for name in table.columns if name.lower() == known and name != dialogue), "")
+    if not named or sum(map(is_open, filled)) <= len(filled) / 2:
+        return "", ""
+    return named, f"Its name is {named!r}, and the conversations end without an answer."
 
 
 def guess_read(columns: Sequence[ColumnFacts], taken: Sequence[str]) -> tuple[str, str]:

@@ -19,11 +19,17 @@ def check(template: str, places: Iterable[str], needed: str = "text") -> tuple[P
     known = tuple(places)
     offered = " and ".join(f"{{{one}}}" for one in known)
     try:
-        there = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        parts = [one for one in string.Formatter().parse(template) if one[1] is not None]
     except ValueError as error:
         message = f"The template cannot be read: {error}."
         return (Problem("settings.template", message, f"Close every brace, and write {{{{ for a brace of its own; places are {offered}."),)
+    there = [str(name) for _, name, _, _ in parts]
     unknown = [name for name in there if name not in known]
+    for _, name, form, conversion in parts:
+        if name in known and (form or conversion):
+            written = f"{{{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}}}"
+            message = f"The template has {written}: a place takes what stands in the column as it is, without a form behind it."
+            return (Problem("settings.template", message, f"Write {{{name}}}."),)
     if unknown:
         message = f"The template has a place {{{unknown[0]}}}, and there is nothing to fill it with."
         return (Problem("settings.template", message, f"Use {offered}."),)

@@ -1,11 +1,13 @@
 """Following instructions: an instruction, with an input or without, and the answer; or conversations, the assistant's turns learnt.
 
 Rows are put into the model's own chat template, so that it is asked later as it was taught; a model without one gets a plain form.
-Conversations come as JSON in the shapes of OpenAI ({"role", "content"}) and ShareGPT ({"from", "value"}).
+Conversations come as JSON in the shapes of OpenAI ({"role", "content"}) and ShareGPT ({"from", "value"}), with the answer among their turns
+or in a column of its own.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -68,24 +70,25 @@ def encode(tokenizer: Any, texts: Texts, knobs: InstructKnobs) -> list[list[int]
 
 
 def conversation(first: str, second: str, answer: str | None, knobs: InstructKnobs) -> Turns:
-    """The turns of a row."""
-    told = turns_of(first) if first.lstrip().startswith("[") else None
+    """The turns of a row; an answer beside a conversation is its last turn, where none of the assistant's stands there already."""
+    told = _told(first)
     if told is None:
         turns = [{"role": "user", "content": f"{first}\n\n{second}" if second.strip() else first}]
         turns += [] if answer is None else [{"role": "assistant", "content": answer}]
     else:
         turns = [{"role": role, "content": text} for role, (_, text) in zip(speakers(told), told, strict=True)]
         if answer is None:
-            turns = _until_the_assistant(turns)
+            turns = turns[:-1] if turns[-1]["role"] == "assistant" else turns
+        elif (turns[-1]["role"] != "assistant" or len(turns) == 1) and _told(answer) is None:
+            turns.append({"role": "assistant", "content": answer})
     if knobs.system_prompt and (not turns or turns[0]["role"] != "system"):
         turns = [{"role": "system", "content": knobs.system_prompt}, *turns]
     return turns
 
 
-def _until_the_assistant(turns: Turns) -> Turns:
-    """Up to the last turn of the assistant, which is to be written."""
-    last = max((at for at, turn in enumerate(turns) if turn["role"] == "assistant"), default=len(turns))
-    return turns[:last]
+def _told(cell: str) -> list[tuple[str, str]] | None:
+    """The turns of a cell that holds a conversation."""
+    return turns_of(cell) if cell.lstrip().startswith("[") else None
 
 
 def template_of(tokenizer: Any, knobs: InstructKnobs) -> str:
@@ -199,14 +202,20 @@ def ends(tokenizer: Any, knobs: InstructKnobs) -> tuple[int, ...]:
 
 
 def prompts(texts: Texts) -> tuple[Texts, list[str]]:
-    """Each row without its answer, and that answer."""
+    """Each row without its answer, and that answer: of a conversation the last turn of the assistant, and what stands before it."""
     assert texts.answers is not None
-    wanted = []
+    asked, wanted = [], []
     for first, answer in zip(texts.first, texts.answers, strict=True):
-        told = turns_of(first) if first.lstrip().startswith("[") else None
-        spoken = [text for role, (_, text) in zip(speakers(told or ()), told or (), strict=True) if role == "assistant"]
-        wanted.append((spoken[-1] if spoken else "") if told is not None else answer)
-    return Texts(texts.first, texts.second), wanted
+        told = _told(first)
+        if told is None:
+            asked.append(first)
+            wanted.append(answer)
+            continue
+        turns = conversation(first, "", answer, InstructKnobs())
+        last = max((at for at, turn in enumerate(turns) if turn["role"] == "assistant"), default=len(turns))
+        asked.append(json.dumps(turns[:last], ensure_ascii=False))
+        wanted.append(turns[last]["content"] if last < len(turns) else "")
+    return Texts(asked, texts.second), wanted
 
 
 def figures(written: Sequence[str], wanted: Sequence[str]) -> tuple[Figure, ...]:

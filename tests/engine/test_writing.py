@@ -137,6 +137,8 @@ def test_a_label_is_learnt_with_every_kind_of_method(method: str, tmp_path: Path
         ("{text} {", "cannot be read"),
         ("{text} {author}", "a place {author}"),
         ("{} {text}", "a place {}"),
+        ("{text!r}:", "has {text!r}"),
+        ("{text:>9}", "has {text:>9}"),
     ],
 )
 def test_a_template_that_cannot_be_filled_is_told(template: str, says: str) -> None:
