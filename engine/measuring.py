@@ -6,7 +6,6 @@ HOME/measuring/<id>/    spec.json plan.json status result.json log.txt, removed 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -25,6 +24,7 @@ from engine import spec as specs
 from engine.errors import LIGHTER_FIX, Problem, explain
 from engine.measured import Measured, Remembered, key
 from engine.plan import Plan
+from engine.side_process import end_group, exit_code
 from engine.spec import RunSpec
 from engine.store import write_whole
 
@@ -108,16 +108,10 @@ class Measuring:
         with self._guard:
             now, self._now = self._now, None
             if now is not None:
-                _kill(now[2])
-                now[2].wait()
+                end_group(now[2])
 
     def _follow(self, name: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
-        try:
-            code: int | None = process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            process.wait()
-            code = None
+        code = exit_code(process, SECONDS)
         found = _result(folder, code)
         shutil.rmtree(folder, ignore_errors=True)
         disturbed = self._busy()
@@ -164,10 +158,3 @@ def _result(folder: Path, code: int | None) -> FitState:
 
 def _failed(message: str, fix: str) -> FitState:
     return FitState("failed", problem=Problem("memory", message, fix))
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return

@@ -7,23 +7,21 @@ when a training run begins.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import queue
 import secrets
-import subprocess
 import sys
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from engine.conversation import Said
 from engine.decoding import Decoding
-from engine.errors import Problem, Refused, redact
+from engine.errors import Problem, Refused
+from engine.side_process import IdleEndError, SideProcess
 
 IDLE_SECONDS = 300.0
 SILENT_SECONDS = 600.0  # without a word the process counts as stuck; a GGUF file's conversion took 127 s on two busy cores
@@ -115,7 +113,7 @@ class Playground:
         self._guard = threading.RLock()  # held for moments, around everything below
         self._tickets: OrderedDict[str, _Ticket] = OrderedDict()
         self._queue: queue.Queue[_Ticket | None] = queue.Queue()
-        self._process: _Process | None = None
+        self._process: SideProcess | None = None
         self._writes: tuple[_Ticket, int] | None = None  # the text that is being written, and its number
         self._number = 0
         self._gave_way = ""  # to what
@@ -215,7 +213,7 @@ class Playground:
         """Follows one text to its end. Raises Refused where the process ends before."""
         try:
             self._follow(ticket, at)
-        except _IdleEndError:  # it ended, being idle, just as it was asked
+        except IdleEndError:  # it ended, being idle, just as it was asked
             self._follow(ticket, at)
 
     def _follow(self, ticket: _Ticket, at: int) -> None:
@@ -240,7 +238,7 @@ class Playground:
             with self._guard:
                 self._writes = None
 
-    def _hear(self, ticket: _Ticket, at: int, process: _Process) -> None:
+    def _hear(self, ticket: _Ticket, at: int, process: SideProcess) -> None:
         try:
             told = process.lines.get(timeout=self._silent_seconds)
         except queue.Empty:
@@ -265,9 +263,9 @@ class Playground:
                 with self._guard:
                     self._stop(ticket)
 
-    def _ended(self, ticket: _Ticket, at: int, process: _Process) -> None:
+    def _ended(self, ticket: _Ticket, at: int, process: SideProcess) -> None:
         """Tells how the process ended in the middle of a text."""
-        code, problem = process.how_it_ended()
+        code, problem = process.how_it_ended("write", "the process that writes", "Press Write again.")
         with self._guard:
             if ticket.stopped or self._closed:
                 self._put(ticket, at, state="stopped")
@@ -276,12 +274,12 @@ class Playground:
                 ticket.stopped = True  # the text beside it would load everything again
                 problem = _gave_way(self._gave_way)
             elif code == 0 and ticket.texts[at].message == STARTING:
-                raise _IdleEndError
+                raise IdleEndError
         raise Refused(problem)
 
-    def _running(self) -> _Process:
+    def _running(self) -> SideProcess:
         if self._process is None or not self._process.is_alive():
-            self._process = _Process(self._command(self._home), self._environment())
+            self._process = SideProcess(self._command(self._home), self._environment())
         return self._process
 
 
@@ -309,75 +307,3 @@ def _gave_way(to: str) -> Problem:
 
 def _characters(said: Said) -> int:
     return sum(len(one.text) for one in said.turns) + len(said.system) + len(said.context)
-
-
-class _IdleEndError(Exception):
-    """The process ended by itself before it took the question."""
-
-
-class _Process:
-    """The process that writes, and the two threads that read it. `lines` ends with None."""
-
-    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
-        self.lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._last_words: deque[str] = deque(maxlen=20)
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environment),
-            cwd=Path(__file__).parents[1], start_new_session=True,  # Ctrl+C in the app's terminal is the app's to handle
-        )  # fmt: skip
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self._stdin: IO[bytes] = self._process.stdin
-        threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True).start()
-        self._listener = threading.Thread(target=self._read_words, args=(self._process.stderr,), daemon=True)
-        self._listener.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def send(self, told: dict[str, Any]) -> None:
-        """One line, in a thread of its own: writing to a process that reads no more would wait for ever once the pipe is full."""
-        threading.Thread(target=self._send, args=(json.dumps(told).encode() + b"\n",), daemon=True).start()
-
-    def _send(self, line: bytes) -> None:
-        with contextlib.suppress(OSError, ValueError):  # it has ended; whoever listens hears of it
-            self._stdin.write(line)
-            self._stdin.flush()
-
-    def how_it_ended(self) -> tuple[int, Problem]:
-        """Its exit code, and what is told of it."""
-        code = self._process.wait()
-        return code, self._told(code)
-
-    def _told(self, code: int) -> Problem:
-        if code in (-9, 137):
-            message = "The system ended the process that writes, most likely for want of memory."
-            return Problem("write", message, "Close other programs, or choose a smaller model.", of_memory=True)
-        if code == 0:
-            return Problem("write", "The process that writes had ended, being idle.", "Press Write again.")
-        self._listener.join(1)
-        words = next((redact(line.strip()) for line in reversed(self._last_words) if line.strip()), "")
-        return Problem("write", f"The process that writes broke off (code {code}). {words[:300]}".strip(), "Try again.")
-
-    def _read_answers(self, stdout: IO[bytes]) -> None:
-        with stdout:
-            for line in stdout:
-                with contextlib.suppress(ValueError):  # half a line, of a process that was killed in the middle of it
-                    self.lines.put(json.loads(line))
-        self.lines.put(None)
-        with contextlib.suppress(OSError):
-            self._stdin.close()
-
-    def _read_words(self, stderr: IO[bytes]) -> None:
-        with stderr:
-            for line in stderr:
-                self._last_words.append(line.decode("utf-8", "replace"))

@@ -12,24 +12,22 @@ once and answers one JSON object a line on stdout for each on stdin, until stdin
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import queue
-import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from engine.errors import Problem, Refused, explain, redact
+from engine.errors import Problem, Refused, explain
 from engine.hub import environment_without_tokens
+from engine.side_process import IdleEndError, SideProcess
 
 IDLE_SECONDS = 300.0
 LOAD_SECONDS = 180.0  # a 1.8B model from a slow disk; MiniLM takes 4
@@ -94,9 +92,9 @@ class Predictor:
             server = self._running(run_folder)
             try:
                 return server.ask(texts, seconds, self._answer_seconds)
-            except _IdleEndError:  # it ended, being idle, just as it was asked
+            except IdleEndError:  # it ended, being idle, just as it was asked
                 return self._running(run_folder).ask(texts, seconds, self._answer_seconds)
-        except _IdleEndError as error:
+        except IdleEndError as error:
             raise Refused(Problem("try", "The model's process ended before it answered.", "Try again.")) from error
         finally:
             self._asking.release()
@@ -159,48 +157,20 @@ def _check(texts: Sequence[str]) -> None:
         raise Refused(*problems)
 
 
-class _IdleEndError(Exception):
-    """The process ended by itself, cleanly, before it took the question."""
-
-
 class _Server:
-    """One server process and the two threads that read it."""
+    """The process that answers by one model."""
 
     def __init__(self, which: tuple[Path, int], command: list[str]) -> None:
         self.which = which
         self.classes: tuple[str, ...] = ()
-        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()  # None: the process has ended
-        self._last_words: deque[str] = deque(maxlen=20)
         self._killed = False
-        environment = environment_without_tokens()  # the base lies in the cache since the training
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=Path(__file__).parents[1],
-            start_new_session=True,  # Ctrl+C in the app's terminal is the app's to handle
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self._stdin: IO[bytes] = self._process.stdin
-        threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True).start()
-        self._listener = threading.Thread(target=self._read_words, args=(self._process.stderr,), daemon=True)
-        self._listener.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+        self._process = SideProcess(command, environment_without_tokens())  # the base lies in the cache since the training
+        self.pid = self._process.pid
+        self.is_alive = self._process.is_alive
 
     def kill(self) -> None:
         self._killed = True
         self._process.kill()
-        self._process.wait()
 
     def wait_until_ready(self, seconds: float) -> None:
         try:
@@ -208,14 +178,11 @@ class _Server:
         except Refused:
             self.kill()
             raise
-        except _IdleEndError as error:
+        except IdleEndError as error:
             raise Refused(Problem("try", "The model's process ended before it was ready.", "Try again.")) from error
 
     def ask(self, texts: Sequence[str], beside: Sequence[str] | None, seconds: float) -> list[Prediction]:
-        asked = {"texts": list(texts)} if beside is None else {"texts": list(texts), "seconds": list(beside)}
-        line = json.dumps(asked).encode() + b"\n"  # ASCII, so that no separator within a text breaks the line
-        # Writing to a process that reads no more would wait for ever once the pipe is full; the timeout below then ends both.
-        threading.Thread(target=self._write, args=(line,), daemon=True).start()
+        self._process.send({"texts": list(texts)} if beside is None else {"texts": list(texts), "seconds": list(beside)})
         answer = self._next(seconds, "answer")
         each = answer["milliseconds"] / len(texts)
         labels, chances = answer.get("labels"), answer["probabilities"]
@@ -224,17 +191,10 @@ class _Server:
         threshold = answer.get("threshold")
         return [Prediction(label, one, each, threshold) for label, one in zip(labels, told, strict=True)]
 
-    def _write(self, line: bytes) -> None:
-        try:
-            self._stdin.write(line)
-            self._stdin.flush()
-        except (OSError, ValueError):  # it has ended; the reader says so
-            return
-
     def _next(self, seconds: float, what: str) -> dict[str, Any]:
-        """The process's next line. Raises Refused with its problems, or with how it ended; _IdleEndError where it just stopped."""
+        """The process's next line. Raises Refused with its problems, or with how it ended; IdleEndError where it just stopped."""
         try:
-            answer = self._lines.get(timeout=seconds)
+            answer = self._process.lines.get(timeout=seconds)
         except queue.Empty:
             self.kill()  # else this answer might come in the middle of the next
             message = f"The model did not {what} within {seconds:,.0f} seconds."
@@ -245,36 +205,12 @@ class _Server:
             raise Refused(*(Problem(**one) for one in answer["problems"]))
         return answer
 
-    def _ended(self) -> Refused | _IdleEndError:
-        code = self._process.wait()
-        self._lines.put(None)  # for whoever asks again
+    def _ended(self) -> Refused | IdleEndError:
+        self._process.lines.put(None)  # for whoever asks again
+        code, problem = self._process.how_it_ended("try", "the model's process", "Try again.")
         if self._killed:
             return Refused(Problem("try", "The model was put away.", "Try again."))
-        if code == 0:
-            return _IdleEndError()
-        if code in (-9, 137):
-            return Refused(
-                Problem(
-                    "try", "The system ended the model's process, most likely for want of memory.", "Close other programs and try again."
-                )
-            )
-        self._listener.join(1)
-        words = next((redact(line.strip()) for line in reversed(self._last_words) if line.strip()), "")
-        return Refused(Problem("try", f"The model's process broke off (code {code}). {words[:300]}".strip(), "Try again."))
-
-    def _read_answers(self, stdout: IO[bytes]) -> None:
-        with stdout:
-            for line in stdout:
-                with contextlib.suppress(ValueError):  # half a line, of a process that was killed in the middle of it
-                    self._lines.put(json.loads(line))
-        self._lines.put(None)
-        with contextlib.suppress(OSError):  # what was not yet written has no reader any more
-            self._stdin.close()
-
-    def _read_words(self, stderr: IO[bytes]) -> None:
-        with stderr:
-            for line in stderr:
-                self._last_words.append(line.decode("utf-8", "replace"))
+        return IdleEndError() if code == 0 else Refused(problem)
 
 
 # The other side

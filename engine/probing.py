@@ -6,7 +6,6 @@ One look at a time in this app; what it found stays in the run's folder and outl
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Literal
 from engine import account, judged, probed
 from engine.errors import Problem, Refused
 from engine.probed import Probed
+from engine.side_process import end_group, exit_code
 from engine.store import Store, write_whole
 
 SECONDS = 1800.0  # at most; a model of a billion parameters on two cores takes a third of it
@@ -101,8 +101,7 @@ class Probing:
             if self._now is None or run_id not in (None, self._now[0]):
                 return
             (_, process), self._now = self._now, None
-            _kill(process)
-            process.wait()
+            end_group(process)
 
     def give_way(self) -> None:
         """Ends the look that goes on, since a run begins, and says so beside it."""
@@ -114,12 +113,7 @@ class Probing:
                 write_whole(self._store.folder(run_id) / probed.FOLDER / probed.PROBLEM, json.dumps(asdict(told)).encode())
 
     def _follow(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
-        try:
-            code: int | None = process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            process.wait()
-            code = None
+        code = exit_code(process, SECONDS)
         with self._guard:
             if self._now is None or self._now[1] is not process:  # given up
                 return
@@ -157,10 +151,3 @@ def _found(run_folder: Path) -> Probed | None:
     except (OSError, ValueError):
         return None
     return found if found.model_stamp == judged.model_stamp(run_folder) else None
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return

@@ -9,7 +9,6 @@ HOME/reading/<id>/    as intake.py tells, and log.txt; removed when it is over
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -25,6 +24,7 @@ from pathlib import Path
 from engine.data import kept
 from engine.errors import Problem, Refused
 from engine.intake import PASSING, Request
+from engine.side_process import exit_code
 from engine.store import write_whole
 
 LARGE_BYTES = 8_000_000  # from which reading takes so long that it is worth a process, which itself takes half a second to begin
@@ -206,11 +206,4 @@ def _result(job: _Job, code: int | None, field: str) -> tuple[Problem, ...]:
 def end(process: subprocess.Popen[bytes]) -> None:
     """Asks the process to end and clear up, and kills it if it does not."""
     process.terminate()
-    try:
-        process.wait(POLITE_SECONDS)
-    except subprocess.TimeoutExpired:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
-        process.wait()
+    exit_code(process, POLITE_SECONDS)

@@ -25,7 +25,7 @@ ORDER = (
     "occlusion", "again", "suspecting", "features", "patience", "train", "trained", "accounting", "judging", "loading",
     "asking", "markdown", "written_card",
     "card", "merge", "export", "opening", "resources", "measure",
-    "worker", "predict", "playground", "obituary", "processes", "supervisor", "measuring",
+    "worker", "side_process", "predict", "playground", "obituary", "processes", "supervisor", "measuring",
     "uploads", "taking_in", "facts", "made_examples", "reading", "writers", "shelf", "playing",
     "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
     "comparison", "criterion", "ranking", "varied", "findings", "study", "study_run", "study_advice", "study_result", "studies",
