@@ -277,7 +277,7 @@ def _use(finished: Finished) -> str:
         "In this folder (`example.py` holds the same lines):",
         f"```python\n{example(finished, folder='Path()')}```",
         _cut(finished),
-        *(['With sentence-transformers: `SentenceTransformer("this folder")`, which takes the same means.'] if sentences(finished) else []),
+        *(['With sentence-transformers: `SentenceTransformer("this folder")`, with the same vectors.'] if sentences(finished) else []),
         *([] if finished.has_head else written_card.asking(finished)),
     ]
     if finished.temperature != 1.0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any
 
+from engine import pooling
 from engine.account import Account
 from engine.catalog import Catalog
 from engine.evaluate import Evaluation
@@ -122,16 +123,17 @@ def example(finished: Finished, folder: str = "Path(__file__).parent") -> str:
 
 
 def _compared(finished: Finished) -> list[str]:
-    """The lines that compare two texts by the means of their word vectors."""
+    """The lines that compare two texts by the vectors that are made of their words'."""
     settings = finished.plan.settings
     return [
         'for text in [("Write a text here.", "And the one beside it here.")]:',
-        "    means = []",
+        "    vectors = []",
         "    for part in text:",
         '        ids = tokenizer(unicodedata.normalize("NFC", part))["input_ids"]',
         f"        {_cut(int(settings['max_length']), str(settings['keep']), finished.special_tokens)}",
-        "        means.append(model(input_ids=torch.tensor([ids])).last_hidden_state[0, -len(ids) :].mean(0))",
-        "    print(text, torch.cosine_similarity(*means, dim=0).item())",
+        "        states = model(input_ids=torch.tensor([ids])).last_hidden_state[0, -len(ids) :]",
+        f"        vectors.append({pooling.line(finished.plan.model.pooling)})",
+        "    print(text, torch.cosine_similarity(*vectors, dim=0).item())",
     ]
 
 
@@ -213,7 +215,7 @@ def sentences(finished: Finished) -> dict[str, Any]:
             for at, (path, kind) in enumerate(kinds.items())
         ],
         "sentence_bert_config.json": {"max_seq_length": int(settings["max_length"]), "do_lower_case": False},
-        "1_Pooling/config.json": {"word_embedding_dimension": finished.plan.model.hidden_size, "pooling_mode_mean_tokens": True},
+        pooling.FILE: pooling.config(finished.plan.model.pooling, finished.plan.model.hidden_size),
         "config_sentence_transformers.json": {"similarity_fn_name": "cosine"},
     }
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from engine import wordpieces
+from engine import pooling, wordpieces
 from engine.errors import Problem, Refused
 
 EMBEDDED = "all-MiniLM-L6-v2"
@@ -17,7 +17,10 @@ BIN = re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")
 
 
 def listed(folder: Path) -> dict[str, int]:
-    return {one.name: one.stat().st_size for one in folder.iterdir() if one.is_file()}
+    """The folder's files with their bytes; of those below it, the one that counts."""
+    found = {one.name: one.stat().st_size for one in folder.iterdir() if one.is_file()}
+    told = folder / pooling.FILE
+    return {**found, pooling.FILE: told.stat().st_size} if told.is_file() else found
 
 
 def refuse_incomplete(model: str, files: Collection[str]) -> None:
@@ -56,9 +59,9 @@ def weights_among(files: Collection[str]) -> tuple[str, ...]:
 
 
 def small_files(files: Collection[str]) -> list[str]:
-    """Config and tokenizer: what has to stand beside the weights. No code, and nothing in subfolders."""
+    """Config and tokenizer: what has to stand beside the weights. No code, and of what lies in subfolders how texts are pooled."""
     indexed = any(SAFETENSORS.fullmatch(name) for name in files) and "model.safetensors" not in files
-    wanted = ("config.json", *wordpieces.ANY_OF, *wordpieces.BESIDE, *(("model.safetensors.index.json",) if indexed else ()))
+    wanted = ("config.json", *wordpieces.ANY_OF, *wordpieces.BESIDE, *(("model.safetensors.index.json",) if indexed else ()), pooling.FILE)
     return [name for name in wanted if name in files]
 
 

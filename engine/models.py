@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from engine import gguf_header, hub, packaged, wordpieces
+from engine import gguf_header, hub, packaged, pooling, wordpieces
 from engine.errors import Problem, Refused
 from engine.families import CLASS_PREFIX, SUPPORTED, Linear, shape
 from engine.hub import Repository, Said
@@ -65,6 +65,8 @@ class ModelFacts:
     ties_embeddings: bool = True  # a decoder writes with the table that it reads with
     bias_parameters: int = 0  # of the body: what is added and not multiplied, in matrices and norms
     decoder_layers: int = 0  # blocks of a decoder beside an encoder; 0: the model is one stack
+    pooling: tuple[str, ...] = pooling.MEAN  # how its makers have a text's one vector made of its words' (pooling.py)
+    projects: bool = False  # whether its makers put a layer behind that, which nothing here has
 
     @property
     def encoder_decoder(self) -> bool:
@@ -216,6 +218,7 @@ def _embedded(home: Path) -> ModelFacts:
     return _facts(
         EMBEDDED, _config(folder / "config.json", EMBEDDED), source="package", folder=str(folder), revision=None,
         weight_files=(weights.name,), download_bytes=0, weights_bytes=weights.stat().st_size, licence="apache-2.0", languages=("en",),
+        pooling=pooling.read(folder),
     )  # fmt: skip
 
 
@@ -258,13 +261,21 @@ def _in_folder(model: str, folder: Path) -> ModelFacts:
     return _facts(
         model, _config(folder / "config.json", model), source="folder", folder=str(folder), revision=None, weight_files=weights,
         download_bytes=0, weights_bytes=sum(files[name] for name in weights), licence=None, languages=(),
+        pooling=pooling.read(folder), projects=pooling.projects([one.as_posix() for one in folder.glob(f"*{pooling.PROJECTION}")]),
     )  # fmt: skip
 
 
 def _on_hub(repo: Repository, *, token: str | None, home: Path) -> ModelFacts:
     refuse_incomplete(repo.id, repo.files)
-    config = hub.download(repo, ["config.json"], token=token, home=home, say=lambda *_: None) / "config.json"
-    told = {"source": "hub", "revision": repo.commit, "licence": repo.licence, "languages": repo.languages}
+    if repo.offline and hub.present(repo, [pooling.FILE], home) is None:  # fetched by a program that does not need it
+        repo = replace(repo, files={name: size for name, size in repo.files.items() if name != pooling.FILE})
+    told_first = [name for name in (pooling.FILE, "config.json") if name in repo.files]
+    folder = hub.download(repo, told_first, token=token, home=home, say=lambda *_: None)
+    config = folder / "config.json"
+    told = {
+        "source": "hub", "revision": repo.commit, "licence": repo.licence, "languages": repo.languages,
+        "pooling": pooling.read(folder), "projects": pooling.projects(repo.files),
+    }  # fmt: skip
     weights = weights_among(repo.files)
     names = [*small_files(repo.files), *weights]
     facts = _facts(
@@ -279,9 +290,9 @@ def _on_hub(repo: Repository, *, token: str | None, home: Path) -> ModelFacts:
             repo.id, _config(converted / "config.json", repo.id), **told, weight_files=weights, folder=str(converted),
             download_bytes=0, weights_bytes=sum(files[name] for name in weights),
         )  # fmt: skip
-    folder = hub.present(repo, names, home)
-    if folder is not None:
-        return replace(facts, folder=str(folder))
+    here = hub.present(repo, names, home)
+    if here is not None:
+        return replace(facts, folder=str(here))
     if repo.offline:
         raise hub.unreachable(repo.id)
     return facts

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from engine import pooling
 from engine.asked import Asked
 from engine.augment import Augmentation, made_rows
 from engine.data.profile import DataFacts
@@ -54,6 +55,8 @@ def decide(
     _fit_preset_to_facts(work)
     _select_by(work)
     _read_and_written(work)
+    if work.asked.task is not None and work.asked.task.pairs and model.pooling != pooling.MEAN:
+        work.notes.append(f"A text's vector is {pooling.in_words(model.pooling)}, as this model's own files say.")
     for name, decider in DECIDERS.items():
         if name in work.asked.knobs and work.settings[name] is None:
             decider(work)

@@ -1,9 +1,9 @@
-"""How alike two texts are: an encoder's word vectors, their mean for each text, and the cosine of the two means.
+"""How alike two texts are: an encoder's word vectors, one vector made of them for each text, and the cosine of the two.
 
-The cosine of a pair learns its label, brought to 0 to 1 by the lowest and the highest of the training rows; the loss is the squared
-difference. This is what sentence-transformers calls mean pooling with CosineSimilarityLoss (https://sbert.net/docs/package_reference/
-sentence_transformer/losses.html#cosinesimilarityloss), a few lines without its own trainer. A row holds both texts, one after the
-other, the tokens of the second as ~id, a negative number.
+That one is their mean, unless the model's own files say otherwise (pooling.py). The cosine of a pair learns its label, brought to 0 to 1 by
+the lowest and the highest of the training rows; the loss is the squared difference. This is what sentence-transformers calls pooling with
+CosineSimilarityLoss (https://sbert.net/docs/package_reference/sentence_transformer/losses.html#cosinesimilarityloss), a few lines without
+its own trainer. A row holds both texts, one after the other, the tokens of the second as ~id, a negative number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import number_baselines, number_metrics, told
+from engine import number_baselines, number_metrics, pooling, told
 from engine.data.numbers import Scale
 from engine.data.texts import Texts
 from engine.errors import Problem, RunFailed
@@ -59,6 +59,9 @@ def facts(found: ModelFacts) -> ModelFacts:
 
 def check(knobs: SimilarKnobs, facts: ModelFacts) -> tuple[Problem, ...]:
     """A decoder's words know nothing of those behind them, so that their mean says little."""
+    if facts.projects:
+        message = f"{facts.id} came with a layer behind its text vectors that is left out here: untuned it may do worse than they say."
+        return (Problem("model", message, "Compare its untuned figure with another model's.", "warning"),)
     if not facts.decoder:
         return ()
     message = f"{facts.id} writes; texts are compared by a model that reads them whole, an encoder."
@@ -84,6 +87,9 @@ def load_model(
         **({} if quantisation is None else {"quantization_config": quantisation, "device_map": {"": classify.device()}}),
         **classify.without_attention_dropout(folder),
     )
+    modes = pooling.read(folder)
+    if modes != pooling.MEAN:
+        setattr(model.config, pooling.KEY, list(modes))  # in the config, so that a model that is kept whole tells it too
     return model  # type: ignore[no-any-return]
 
 
@@ -108,10 +114,10 @@ def cosines(model: torch.nn.Module, tokenizer: Any, rows: Sequence[Row], most: i
 
     device = next(model.parameters()).device
     batch = {name: one.to(device) for name, one in collate(tokenizer, rows, most).items()}
-    mask = batch["attention_mask"].unsqueeze(-1).float()
+    mask = batch["attention_mask"]
     states = model(**batch).last_hidden_state[:, -mask.shape[1] :].float()  # a method may put tokens of its own before
-    means = (states * mask).sum(dim=1) / mask.sum(dim=1)
-    return torch.nn.functional.cosine_similarity(means[: len(rows)], means[len(rows) :], dim=-1)
+    vectors = pooling.pooled(states, mask, getattr(model.config, pooling.KEY, pooling.MEAN))
+    return torch.nn.functional.cosine_similarity(vectors[: len(rows)], vectors[len(rows) :], dim=-1)
 
 
 def wanted(labels: Sequence[float], scale: Scale) -> list[float]:

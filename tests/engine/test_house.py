@@ -14,7 +14,7 @@ ENGINE = ROOT / "engine"
 # Each may import only from those before it, also inside functions. A folder counts as one.
 ORDER = (
     "errors", "fix", "knobs", "events", "spec", "store", "limits", "hardware", "held",
-    "shapes", "encoder_decoders", "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub",
+    "shapes", "encoder_decoders", "pooling", "families", "wordpieces", "conversion", "gguf_header", "gguf_conversion", "packaged", "hub",
     "model_files", "data", "intake", "models",
     "methods", "baselines", "scoring", "resampling", "redrawn", "text_words", "text_metrics", "likeness", "decoding",
     "generation", "conversation",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import models
+from engine import models, pooling
 from engine.errors import Refused
 from engine.models import ModelFacts, count_tokens, fetch, find
 from tests.hub import TOKEN, Hub, environment, serve_imdb, serve_tiny_qwen
@@ -125,6 +125,23 @@ def test_what_another_program_fetched_is_used_and_not_fetched_again(hub: Hub, tm
     assert not [one for one in hub.requests if "resolve" in one]
     hub.close()
     assert find(QWEN, token=None, home=tmp_path / "new home").folder == theirs
+
+
+def test_how_a_model_pools_comes_with_it_and_is_missed_where_another_program_left_it_out(hub: Hub, tmp_path: Path) -> None:
+    from huggingface_hub import constants, snapshot_download
+
+    served = tiny("bert", hub.root / "models" / "org" / "pooled")
+    (served / pooling.FILE).parent.mkdir()
+    (served / pooling.FILE).write_text('{"pooling_mode_cls_token": true}')
+    home = home_of(tmp_path)
+    facts = find("org/pooled", token=None, home=home)
+    assert facts.pooling == ("cls",)
+    assert pooling.read(fetched(facts, home)) == ("cls",)
+    theirs = snapshot_download("org/pooled", endpoint=hub.url, token=False, cache_dir=constants.HF_HUB_CACHE, ignore_patterns="1_*")
+    hub.close()
+    assert find("org/pooled", token=None, home=home).pooling == ("cls",)
+    alone = find("org/pooled", token=None, home=tmp_path / "new home")
+    assert (alone.folder, alone.pooling) == (theirs, pooling.MEAN)
 
 
 def test_a_commit_that_a_run_was_trained_on_stays_usable_after_the_repository_changed(hub: Hub, tmp_path: Path) -> None:

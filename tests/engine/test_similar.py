@@ -15,13 +15,14 @@ import pyarrow as pa
 import pytest
 import torch
 
-from engine import export, number_baselines, redrawn, trained, worker
+from engine import export, number_baselines, pooling, redrawn, trained, worker
 from engine.data.numbers import Scale, numbers
 from engine.data.split import Prepared, Rows
 from engine.data.texts import Texts
 from engine.hardware import Hardware
 from engine.methods import all_methods
 from engine.models import find
+from engine.pooling import FLAGS
 from engine.spec import DataSpec, RunSpec
 from engine.studio import Studio
 from engine.tasks import classify, similar
@@ -154,7 +155,49 @@ def test_the_tuned_model_is_let_go_before_the_untuned_one_is_opened(
     assert [one.value for one in kept.values()] == pytest.approx([one.value.value for one in account.figures])
 
 
-def test_a_run_is_told_beside_the_untuned_model_and_shared_words(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pools(folder: Path, told: dict[str, Any]) -> Path:
+    """The folder with how its makers pool."""
+    (folder / pooling.FILE).parent.mkdir(parents=True)
+    (folder / pooling.FILE).write_text(json.dumps(told))
+    return folder
+
+
+@pytest.mark.parametrize("mode", list(pooling.FLAGS))
+def test_each_way_of_pooling_gives_the_vectors_of_sentence_transformers(mode: str, tmp_path: Path) -> None:
+    from sentence_transformers.models import Pooling
+
+    states, mask = torch.randn(3, 7, 8), torch.tensor([[1] * 7, [1] * 4 + [0] * 3, [1] + [0] * 6])
+    wanted = Pooling(8, pooling_mode=mode)({"token_embeddings": states, "attention_mask": mask})["sentence_embedding"]
+    assert torch.allclose(pooling.pooled(states, mask, [mode]), wanted, atol=1e-6)
+    for row, length in enumerate((7, 4, 1)):  # as the lines that are taken home have it
+        alone = eval(pooling.line([mode]), {"torch": torch, "states": states[row, :length], "ids": [0] * length})
+        assert torch.allclose(alone, wanted[row], atol=1e-6)
+    for told in ({"pooling_mode": mode}, {"pooling_mode": [mode]}, pooling.config([mode], 8)):
+        assert pooling.read(pools(tmp_path / str(len(str(told))), told)) == (mode,)
+
+
+def test_several_ways_stand_one_behind_the_other_and_what_cannot_be_read_is_the_mean(tmp_path: Path) -> None:
+    states, mask = torch.randn(2, 5, 4), torch.ones(2, 5)
+    both = pooling.pooled(states, mask, ["cls", "mean"])
+    assert torch.equal(both, torch.cat([states[:, 0], states.mean(1)], dim=-1))
+    assert pooling.read(pools(tmp_path / "both", {FLAGS["cls"]: True, FLAGS["mean"]: True})) == ("cls", "mean")
+    assert pooling.line(["cls", "mean"]) == "torch.cat([states[0], states.mean(0)])"
+    assert pooling.read(pools(tmp_path / "odd", {"pooling_mode": "other"})) == pooling.read(tmp_path) == pooling.MEAN
+
+
+def test_a_layer_behind_the_pooling_is_told_since_it_is_left_out(tmp_path: Path) -> None:
+    folder = tiny("bert", tmp_path / "bert")
+    assert similar.check(KNOBS, find(str(folder), token=None, home=tmp_path)) == ()
+    (folder / "2_Dense").mkdir()
+    (folder / "2_Dense" / "config.json").write_text("{}")
+    (problem,) = similar.check(KNOBS, find(str(folder), token=None, home=tmp_path))
+    assert (problem.severity, "left out here" in problem.message) == ("warning", True)
+
+
+@pytest.mark.parametrize("modes", [["mean"], ["cls"]])
+def test_a_run_is_told_beside_the_untuned_model_and_shared_words(
+    modes: list[str], studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = [{"sentence1": LINES[at % 4], "sentence2": LINES[(at + at // 4 % 3) % 4], "score": [5, 1, 2][at // 4 % 3]} for at in range(120)]
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told), "utf-8")
@@ -167,7 +210,11 @@ def test_a_run_is_told_beside_the_untuned_model_and_shared_words(studio: Studio,
         "evaluate_every": 12,
     }
     data = DataSpec(f"file:{path}", target="number")
-    spec = RunSpec(data, str(tiny("bert", tmp_path / "bert")), task="similar", preset=None, settings=settings)
+    base = pools(tiny("bert", tmp_path / "bert"), pooling.config(modes, 32))
+    spec = RunSpec(data, str(base), task="similar", preset=None, settings=settings)
+    plan = studio.preview(spec).plan
+    assert plan is not None
+    assert any("the vector of its first token" in one for one in plan.notes) == (modes == ["cls"])
     alone = studio.preview(replace(spec, data=replace(data, second="")))
     assert [one.field for one in alone.problems if one.severity == "error"] == ["data.second"]
     folder = studio.store.folder(studio.start(spec))
@@ -200,4 +247,5 @@ def test_a_run_is_told_beside_the_untuned_model_and_shared_words(studio: Studio,
     assert 'SentenceTransformer("this folder")' in (whole / "README.md").read_text("utf-8")
     sentences = SentenceTransformer(str(whole), device="cpu")
     assert sentences.max_seq_length == 32
+    assert pooling.read(whole) == tuple(modes)
     assert sentences.similarity(*sentences.encode([LINES[0], LINES[3]])).item() == pytest.approx(found[1], abs=1e-4)
