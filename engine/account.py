@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.answers import WRITTEN
 from engine.errors import Problem, Refused
 from engine.scoring import Interval
 from engine.told import Other, Part, Told, is_better, number, shown, told
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 FILE = "account.json"
-TEXTS = "written.jsonl"  # every test row that was answered
+TEXTS = WRITTEN  # every test row that was answered
 VERSION = 1
 FEW_WRITTEN = 30  # answered rows; below it a figure of them is a hint
 SAMPLES = 12

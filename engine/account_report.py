@@ -5,16 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from engine import readiness
+from engine import answers, readiness
 from engine.account import Told, first_of, is_better, number, shown
+from engine.answers import Answer
 from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
 from engine.drawing import Series, plot
 from engine.gathered import KnownAccount
-from engine.report import checked, cut, laid_out, repeat, reviewed, seen_words, speed, studied, trained
+from engine.report import (
+    MOST_MISTAKES,
+    checked,
+    cut,
+    edge_cases,
+    laid_out,
+    repeat,
+    reviewed,
+    seen_words,
+    speed,
+    studied,
+    trained,
+    weak_parts,
+)
 from engine.tasks import all_tasks
 from engine.told import against
 from engine.verdict import p_words, percent
 
+HOW_WRONG = {"class": "", "number": "Off by", "tags": "Wrong", "text": "Score"}
 ENDS = {"end": "by itself", "stop": "at a stop word", "length": "cut off at the limit of new tokens", "budget": "cut off for want of time"}
 
 BY_HAND = "What nobody can tick here: read 50 answers yourself, for no figure tells what is false"
@@ -85,6 +100,31 @@ def _texts(told: KnownAccount) -> list[Block]:
     return [Words(f"{len(one.samples):,} of the {one.written:,} test rows that both models answered. These answers ended: {ways}."), grid]
 
 
+def _mistakes(told: KnownAccount) -> list[Block]:
+    """The worst rows, and the parts of the test rows where there are more of them."""
+    if not told.answers:
+        return [Words("Not known: too little was kept of the answers to the test rows.", "soft")]
+    pick, name, count = answers.groups(told.answers)[0]
+    worst = answers.picked(told.answers, pick)[:MOST_MISTAKES]
+    blocks: list[Block] = [Words(f"{name}{f', the first {len(worst)} of {count:,}' if count > len(worst) else ''}:")]
+    if worst:
+        blocks.append(Grid(("Row", "Text", "What was wanted", "What it said", HOW_WRONG[worst[0].kind]), tuple(map(_row, worst))))
+    if told.corrected:
+        blocks.append(Words(f"{told.corrected:,} rows were put right, or left out, by hand."))
+    return [*blocks, *weak_parts(told.slices)]
+
+
+def _row(one: Answer) -> tuple[str, ...]:
+    text = cut("\n".join(filter(None, (one.text, one.second))))
+    match one.kind:
+        case "number" if one.numbers:
+            return f"{one.row:,}", text, one.label, number(one.numbers[1]), f"{one.off:+.3g}"
+        case "tags" if one.tags:
+            wrong = [*(f"{tag}: missed" for tag in one.missed), *(f"{tag}: given wrongly" for tag in one.extra)]
+            return f"{one.row:,}", text, *(", ".join(tags) or "no tag" for tags in one.tags), "; ".join(wrong)
+    return f"{one.row:,}", text, cut(one.label), cut(one.predicted), number(one.score.value) if one.score else ""
+
+
 def _asked(told: KnownAccount) -> list[Block]:
     settings = told.plan.settings
     if "chat_template" in settings:
@@ -140,5 +180,14 @@ SHARED: Sections = (
     ("The training", _training),
     ("To repeat it", repeat),
 )
-WRITES: Sections = (("How good it is", _figures), ("What it writes", _texts), ("How it is asked", _asked), *SHARED)
-SAYS: Sections = (("How good it is", _figures), ("What it says", _texts), ("Speed", lambda told: speed(told, told.look)), *SHARED)
+EDGES = ("Edge cases", lambda told: edge_cases(told, told.look))
+MISTAKES = ("Mistakes, and where it is weakest", _mistakes)
+WRITES: Sections = (("How good it is", _figures), ("What it writes", _texts), MISTAKES, ("How it is asked", _asked), *SHARED)
+SAYS: Sections = (
+    ("How good it is", _figures),
+    ("What it says", _texts),
+    MISTAKES,
+    EDGES,
+    ("Speed", lambda told: speed(told, told.look)),
+    *SHARED,
+)

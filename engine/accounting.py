@@ -119,17 +119,27 @@ def account(
         )
         for at in both
     ]  # fmt: skip
+    headline = task.writes.headline if any(one.id == task.writes.headline for one in figures) else "perplexity_word"
     known = frozenset(zip(train.texts, train.second or train.texts, strict=True))
     seen = sum(one in known for one in zip(test.texts, test.second or test.texts, strict=True))
-    headline = task.writes.headline if any(one.id == task.writes.headline for one in figures) else "perplexity_word"
     same = text_metrics.same_share([one.written for one in lines])
     made = Account(
         task=task.id, rows=len(test.texts), written=len(both), headline=headline, figures=figures, sentence=sentence(headline, figures),
         warnings=warnings(len(test.texts), lines, len(both), same, seen), samples=tuple(cut(one) for one in lines[:SAMPLES]), step=step,
         seen_rows=seen,
     )  # fmt: skip
-    every = "".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in lines)
+    scores = _scores(headline, [first for first, _ in pairs], [places[at] for at in both])
+    every = "".join(json.dumps({**vars(one), **more}, ensure_ascii=False) + "\n" for one, more in zip(lines, scores, strict=True))
     return made, every, _redrawn(headline, [first for first, _ in pairs], test, lines)
+
+
+def _scores(headline: str, figures: Sequence[Figure], places: Sequence[int]) -> list[dict[str, Any]]:
+    """Of each answered row the figure that is told first, as `answers.Score`. `places` of these rows among the test rows."""
+    figure = next((one for one in figures if one.id == headline), None)
+    if figure is None:
+        return [{}] * len(places)
+    each = figure.of(figure.rows[list(places)] if headline == "perplexity_word" else figure.rows)
+    return [{"score": {"name": figure.name, "value": float(value), "better": figure.better}} for value in each]
 
 
 def _redrawn(headline: str, figures: Sequence[Figure], test: Rows, answered: Sequence[Sample]) -> tuple[Redrawn, ...]:

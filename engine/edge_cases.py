@@ -11,9 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+import numpy as np
+
+from engine import resampling
 from engine.calibration import share_of
 from engine.letters import JOINERS, NUKTA, VIRAMA, is_bengali, letters_of
 from engine.scoring import Interval
+from engine.told import number
 
 EXAMPLES = 3  # rows shown of each kind
 EXAMPLE_CHARACTERS = 300
@@ -59,8 +63,17 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Move:
+    """How far numbers moved, in their unit."""
+
+    mean: Interval  # distance from what was said before
+    off_before: float  # mean error
+    off_after: float  # for a change that turns the meaning it says nothing
+
+
+@dataclass(frozen=True)
 class Finding:
-    """How often the answer changed under one kind of change."""
+    """How often the answer changed under one kind of change, or how far, where answers are numbers."""
 
     id: str
     name: str
@@ -70,6 +83,7 @@ class Finding:
     right_before: int  # rows
     right_after: int  # rows; for a change that turns the meaning it says nothing
     examples: tuple[Example, ...]
+    move: Move | None = None  # of numbers; `changed` is None then
 
 
 def variants(texts: Sequence[str], *, seed: int = 0) -> list[Variant]:
@@ -111,6 +125,27 @@ def findings(
                 tuple(examples),
             )
         )
+    return tuple(told)
+
+
+def moves(
+    texts: Sequence[str], right: Sequence[float], before: Sequence[float], made: Sequence[Variant], after: Sequence[float]
+) -> tuple[Finding, ...]:
+    """What came of it where answers are numbers: `right` and `before` of `texts`, `after` of `made`. Those that moved most are shown."""
+    told = []
+    for kind in KINDS:
+        mine = [(one, answer) for one, answer in zip(made, after, strict=True) if one.kind == kind.id]
+        move = None
+        if mine:
+            apart = resampling.mean("", "", np.array([abs(answer - before[one.row]) for one, answer in mine]), better="", note="")
+            off_before, off_after = (
+                sum(abs(said - right[one.row]) for (one, _), said in zip(mine, of, strict=True)) / len(mine)
+                for of in ([before[one.row] for one, _ in mine], [answer for _, answer in mine])
+            )
+            move = Move(resampling.interval(apart), off_before, off_after)
+        furthest = sorted(mine, key=lambda one: -abs(one[1] - before[one[0].row]))[:EXAMPLES]
+        examples = tuple(Example(_cut(texts[one.row]), _cut(one.text), number(before[one.row]), number(answer)) for one, answer in furthest)
+        told.append(Finding(kind.id, kind.name, kind.stays, len(mine), None, 0, 0, examples, move))
     return tuple(told)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from engine import answers, occlusion, slices, suspecting
 from engine import spec as specs
 from engine.again import earlier_run
-from engine.answers import Answer
+from engine.answers import Answer, Kind, Pick
 from engine.data import corrected
 from engine.data.corrected import Correction, Key
 from engine.data.table import Table
@@ -83,7 +83,7 @@ class Explorer:
     def answers(self, run_id: str) -> tuple[Answer, ...]:
         """What the run said of each test row. Raises Refused where it is not judged."""
         folder = self._folder(run_id)
-        stamp = _written(folder / answers.FILE)
+        stamp = max(_written(folder / name) for name in (answers.FILE, answers.WRITTEN))
         with self._guard:
             known = self._known.pop(run_id, None)
             if known is None or known[0] != stamp:
@@ -93,17 +93,48 @@ class Explorer:
 
     def has_answers(self, run_id: str) -> bool:
         with contextlib.suppress(Refused):
-            return (self._folder(run_id) / answers.FILE).exists()
+            return answers.is_there(self._folder(run_id))
         return False
 
     def classes(self, run_id: str) -> tuple[str, ...]:
-        """The names that a label may have."""
+        """The names that a label may have, or the tags that there are."""
         return tuple(self._reader.plan(run_id).labels)
+
+    def kind(self, run_id: str) -> Kind:
+        """What its answers are."""
+        told = self.answers(run_id)
+        return told[0].kind if told else "class"
+
+    def groups(self, run_id: str) -> list[tuple[Pick, str, int]]:
+        """Which rows there are to look at: how `rows` is told to pick them, their name, and how many they are."""
+        first, *others = answers.groups(self.answers(run_id))
+        better, worse = self.changed(run_id)
+        more: list[tuple[Pick, str, int]] = []
+        if self.kind(run_id) == "class":
+            more.append((("doubted",), "Labels that are likely wrong", len(self.doubted(run_id))))
+        if better:
+            more.append((("better",), "Right now, wrong before the corrections", len(better)))
+        if worse:
+            more.append((("worse",), "Wrong now, right before the corrections", len(worse)))
+        return [first, *more, *others]
+
+    def rows(self, run_id: str, pick: Pick) -> Sequence[Answer | Doubted]:
+        """The rows of a group, the worst first."""
+        match list(pick):
+            case ["doubted"]:
+                return self.doubted(run_id)
+            case ["better"]:
+                return self.changed(run_id)[0]
+            case ["worse"]:
+                return self.changed(run_id)[1]
+        return answers.picked(self.answers(run_id), pick)
 
     def doubted(self, run_id: str) -> tuple[Doubted, ...]:
         """Rows whose label is likely wrong, the most likely first: test rows, and training rows once they were looked through."""
         told = self.answers(run_id)
         found: list[Doubted] = []
+        if self.kind(run_id) != "class":
+            return ()
         if told:
             names = list(told[0].probabilities)
             numbers = {name: at for at, name in enumerate(names)}
@@ -154,10 +185,12 @@ class Explorer:
             return ()
 
     def correct(self, run_id: str, key: Key, new: str | None) -> tuple[Correction, ...]:
-        """Gives the row of this key another label, or leaves it out (None). Its own label takes a correction back. Returns them all."""
+        """Gives the row of this key another label, or leaves it out (None). Its own label takes a correction back. Returns them all.
+
+        `new` is a class; or a number or tags, as a correction names them (`corrected`).
+        """
         row = self._row(run_id, key)
-        if new is not None and new not in self.classes(run_id):
-            raise Refused(Problem("run", f"{new!r} is none of this run's labels.", "Choose one of the list."))
+        new = None if new is None else self._allowed(run_id, new)
         with self._guard:
             kept = {one.key: one for one in self.corrections(run_id)}
             kept.pop(key, None)
@@ -165,6 +198,20 @@ class Explorer:
                 kept[key] = Correction(row.row, row.text, row.label, new, run_id)
             write_whole(self._folder(run_id) / CORRECTIONS, corrected.to_csv(kept.values()).encode())
             return tuple(kept.values())
+
+    def _allowed(self, run_id: str, new: str) -> str:
+        """What a row may be labelled with, as a correction names it. Raises Refused for anything else."""
+        match self.kind(run_id):
+            case "number":
+                value = corrected.number_of(new)
+                if value is None:
+                    raise Refused(Problem("run", f"{new!r} is no number.", "Write it as 4.5, without a unit."))
+                return corrected.of_number(value)
+            case "tags":
+                return corrected.of_tags(tag for tag in corrected.tags_of(new) or () if tag in self.classes(run_id))
+            case "class" if new in self.classes(run_id):
+                return new
+        raise Refused(Problem("run", f"{new!r} is none of this run's labels.", "Choose one of the list."))
 
     def take_back(self, run_id: str) -> None:
         """Forgets every correction that was made among this run's rows."""
@@ -200,16 +247,34 @@ class Explorer:
         return earlier_run(specs.from_json(self._reader.spec_json(run_id)).data, self._facts.home)
 
     def changed(self, run_id: str) -> tuple[list[Answer], list[Answer]]:
-        """The test rows that this run gets right and the one before it did not, and the reverse, by this run's labels."""
-        earlier = self.before(run_id)
-        try:
-            said = {one.key: one.predicted for one in self.answers(earlier)} if earlier else {}
-        except Refused:
-            said = {}
-        both = [(one, said[one.key]) for one in self.answers(run_id) if one.key in said]
+        """The test rows that this run gets right and the one before it did not, and the reverse, by this run's labels.
+
+        None where numbers are given, which are never quite right.
+        """
+        both = [(one, was.predicted) for one, was in self._both(run_id) if one.kind in ("class", "tags")]
         better = [one for one, was in both if one.is_right and was != one.label]
         worse = [one for one, was in both if not one.is_right and was == one.label]
-        return answers.surest_first(better), answers.surest_first(worse)
+        return answers.worst_first(better), answers.worst_first(worse)
+
+    def mean_errors(self, run_id: str) -> tuple[float, float] | None:
+        """How far the run before the corrections and this one are off, by the numbers as they are now; None where no numbers are given."""
+        both = [(one.numbers, was.numbers) for one, was in self._both(run_id) if one.numbers and was.numbers]
+        if not both:
+            return None
+        before, now = (
+            sum(abs(said - right) for right, said in pairs) / len(both)
+            for pairs in ([(right, said) for (right, _), (_, said) in both], [one for one, _ in both])
+        )
+        return before, now
+
+    def _both(self, run_id: str) -> list[tuple[Answer, Answer]]:
+        """This run's answers and, of the same rows, those of the run before the corrections."""
+        earlier = self.before(run_id)
+        try:
+            said = {one.key: one for one in self.answers(earlier)} if earlier else {}
+        except Refused:
+            said = {}
+        return [(one, said[one.key]) for one in self.answers(run_id) if one.key in said]
 
     # Why, and where
 
@@ -236,7 +301,8 @@ class Explorer:
         source = _source(told, [one for one in (test, table) if one is not None], plan.text)
         numbers = {number: at for at, number in enumerate(source.row_numbers().to_pylist())} if source.numbers is not None else None
         places = [number - 1 if numbers is None else numbers.get(number, -1) for number in rows]
-        names = [name for name in source.columns if name not in (plan.text, plan.label)][:DROPPED_COLUMNS]
+        known = (plan.text, plan.label, plan.second, *plan.label_columns)
+        names = [name for name in source.columns if name not in known][:DROPPED_COLUMNS]
         found = {}
         for name in names:
             column = source.column(name)

@@ -46,7 +46,10 @@ class KnownAccount(KnownRun):
 
     account: Account
     reviewed: Outcome | None = None  # what people said of some answers; None where nobody was asked
-    look: Probed | None = None  # how quick it is, where a closer look told
+    look: Probed | None = None  # what a closer look told
+    answers: tuple[Answer, ...] = ()  # none where too little was kept of them
+    slices: tuple[Slice, ...] = ()
+    corrected: int = 0  # numbers or tags put right by hand
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,11 @@ def known_account(studio: Studio, run_id: str) -> KnownAccount | None:
     text = studio.spec_json(run_id)
     spec = specs.from_json(text)
     plan, record = studio.plan(run_id), studio.record(run_id)
-    said, look = _reviewed(studio, run_id), studio.look(run_id).found
-    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account, said, look)
+    said, look, explorer = _reviewed(studio, run_id), studio.look(run_id).found, studio.explorer
+    rows = (
+        (explorer.answers(run_id), explorer.slices(run_id), len(explorer.all_corrections(run_id))) if explorer.has_answers(run_id) else ()
+    )
+    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account, said, look, *rows)
 
 
 def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:

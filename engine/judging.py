@@ -8,6 +8,8 @@ from typing import Any
 
 from engine import account, redrawn, told
 from engine.account import SAMPLES, Account, Sample
+from engine.again import Earlier
+from engine.data import corrected
 from engine.data.split import Prepared, Rows
 from engine.redrawn import Redrawn
 from engine.tasks import Task
@@ -24,10 +26,11 @@ def judged(
     step: int,
     threshold: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    earlier: Earlier | None = None,
 ) -> tuple[Account, str, tuple[Redrawn, ...]]:
     """The account of these answers to the test rows, every one of them as JSON lines, and its figures redrawn. `tell` says what is done.
 
-    With a threshold the answers are chances, (rows, classes), and from it on each is a yes.
+    With a threshold the answers are chances, (rows, classes), and from it on each is a yes. `earlier`: the run before corrections.
     """
     assert task.judges is not None
     test, classes = prepared.test, prepared.classes
@@ -40,6 +43,9 @@ def judged(
         tell("Comparing with the baselines")
         made = rival(prepared)
         rivals.append((made, {one.id: one for one in task.judges.figures(made.answers, test.targets, classes)}))
+    if earlier is not None and earlier.answered is not None:
+        made = earlier.answered
+        rivals.append((made, {one.id: one for one in task.judges.figures(made.answers, test.targets, classes)}))
     known = tuple(
         told.told(one, before[at] if before else None, [(made.id, made.name, there[one.id]) for made, there in rivals if one.id in there])
         for at, one in enumerate(figures)
@@ -47,13 +53,10 @@ def judged(
     samples = _samples(task, test, classes, answers, untuned)
     seen = frozenset(zip(prepared.train.texts, _beside(prepared.train), strict=True))
     seen_rows = sum(one in seen for one in zip(test.texts, _beside(test), strict=True))
-    more = (
-        [{}] * len(samples)
-        if chances is None
-        else [_columns(test.targets[at], answers[at], chances[at], classes) for at in range(len(samples))]
-    )
+    more = _more(task, prepared, answers, chances)
     every = "".join(json.dumps({**vars(one), **beside}, ensure_ascii=False) + "\n" for one, beside in zip(samples, more, strict=True))
-    warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen_rows), *task.judges.warnings(answers, test.targets, classes))
+    remarks = earlier.remarks if earlier else ()
+    warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen_rows), *task.judges.warnings(answers, test.targets, classes), *remarks)
     made_account = Account(
         task=task.id, rows=len(test.texts), written=len(test.texts), headline=task.headline, figures=known,
         sentence=task.judges.sentence(known), warnings=warnings, samples=tuple(account.cut(one) for one in _spread(samples)), step=step,
@@ -62,6 +65,23 @@ def judged(
     )  # fmt: skip
     rows = list(zip(test.numbers, test.texts, _beside(test), test.targets, strict=True))
     return made_account, every, tuple(redrawn.of(one, rows) for one in figures)
+
+
+def _more(task: Task, prepared: Prepared, answers: Any, chances: Any) -> list[dict[str, Any]]:
+    """Of each row what `answers.read` needs beside what a person reads: its texts apart, and its number or tags as they are."""
+    assert task.judges is not None
+    test = prepared.test
+    beside = test.second if test.second is not None else [None] * len(test.texts)
+    found: list[dict[str, Any]] = [{"text": text, "second": second} for text, second in zip(test.texts, beside, strict=True)]
+    if chances is not None:
+        each = zip(test.targets, answers, chances, strict=True)
+        return [{**one, **_columns(*row, prepared.classes)} for one, row in zip(found, each, strict=True)]
+    right = task.judges.right(test.targets, prepared.scale)
+    pairs = zip(test.targets, right, answers, strict=True)
+    return [
+        {**one, "label": corrected.of_number(target), "numbers": [float(wanted), float(said)]}
+        for one, (target, wanted, said) in zip(found, pairs, strict=True)
+    ]
 
 
 def _columns(wanted: Sequence[int], given: Sequence[int], chances: Sequence[float], classes: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`python -m engine.probe RUN_FOLDER HOME`: a closer look at a finished run, in a process of its own (probed.py says what it writes).
 
 Edge cases made from its test rows; how quick it is, beside the untuned and the merged model on the same texts; what the untuned model
-could do; the temperature that makes its confidence true. Of a run that gives no classes: how quick it is. The run itself is not touched.
+could do; the temperature that makes its confidence true. Of a run that gives numbers or tags the first two. The run itself is not touched.
 One model lies in memory at a time, and each part takes as many rows as its time allows.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import calibration, edge_cases, judged, models, opening, probed, scoring, spec, timing, trained, untuned
+from engine import calibration, edge_cases, judged, models, opening, probed, scoring, spec, tag_metrics, timing, trained, untuned
 from engine import plan as planning
 from engine.baselines import Guess
 from engine.calibration import Answers
@@ -69,7 +69,7 @@ def probe(run_folder: Path, home: Path, say: Say) -> Probed:
     begun = time.perf_counter()
     plan = planning.from_json((run_folder / "plan.json").read_text("utf-8"))
     if not all_tasks()[plan.task].sorts:
-        return _speed_alone(run_folder, plan, home, say)
+        return _without_classes(run_folder, plan, home, say)
     answers = judged.answers_of(run_folder)
     if answers is None:
         raise Refused(Problem("run", "The answers of this run to its test rows were not kept.", "Train it again, with Clone."))
@@ -110,8 +110,8 @@ def probe(run_folder: Path, home: Path, say: Say) -> Probed:
     )  # fmt: skip
 
 
-def _speed_alone(run_folder: Path, plan: planning.Plan, home: Path, say: Say) -> Probed:
-    """The look at a run that gives no classes: how quick it is on its test rows, beside the untuned and the merged model."""
+def _without_classes(run_folder: Path, plan: planning.Plan, home: Path, say: Say) -> Probed:
+    """The look at a run that gives numbers or tags: edge cases of its test rows, and how quick it is on them, beside the other models."""
     begun, stamp, notes = time.perf_counter(), judged.model_stamp(run_folder), list[str]()
     say("Reading the test rows")
     prepared = _prepared(run_folder, plan, home, notes)
@@ -121,8 +121,11 @@ def _speed_alone(run_folder: Path, plan: planning.Plan, home: Path, say: Say) ->
     order = _by_chance(len(test.texts))[:TIMED_TEXTS]
     texts = [(test.texts[at], test.second[at] if test.second else None) for at in order]
     opening.settle_torch(plan)
-    say("Timing it")
+    say("Opening the model")
     opened = trained.open_trained(run_folder / "model", home=home)
+    say("Trying edge cases")
+    edge_rows, findings = _edge_cases_of_others(opened, prepared)
+    say("Timing it")
     speeds, kept, autocast, classes = [_speed("tuned", opened, texts)], opened.kept, opened.autocast, opened.classes
     del opened
     gc.collect()
@@ -133,8 +136,9 @@ def _speed_alone(run_folder: Path, plan: planning.Plan, home: Path, say: Say) ->
         say("Timing the merged model")
         speeds.append(_speed("merged", _merged(run_folder, home, autocast), texts))
     return Probed(
-        model_stamp=stamp, device=plan.device_words, seconds=time.perf_counter() - begun, test_rows=len(test.texts), edge_rows=0,
-        edge_cases=(), speed=tuple(speeds), untuned=None, untuned_rows=0, tuned_accuracy=None, temperature=None, temperature_rows=0,
+        model_stamp=stamp, device=plan.device_words, seconds=time.perf_counter() - begun, test_rows=len(test.texts),
+        edge_rows=edge_rows, edge_cases=findings, speed=tuple(speeds), untuned=None, untuned_rows=0, tuned_accuracy=None,
+        temperature=None, temperature_rows=0,
     )  # fmt: skip
 
 
@@ -163,25 +167,56 @@ def _until(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() < end
 
 
+Asked = tuple[list[int], list[edge_cases.Variant], Any, Any]  # rows that were changed, what was made of them, answers before and after
+
+
 def _edge_cases(opened: Trained, answers: Answers) -> tuple[int, tuple[edge_cases.Finding, ...]]:
-    """Rows that were changed, and what came of it. Row by row all changes, so that each kind is tried on the same rows."""
-    chosen = _by_chance(len(answers.texts))[:EDGE_ROWS]
-    texts = [answers.texts[at] for at in chosen]
-    made = edge_cases.variants(texts)
-    before: list[int] = []
-    after: list[int] = []
+    """Rows that were changed, and what came of it."""
+    rows, made, before, after = _changed(
+        lambda pairs: _said(opened, pairs).argmax(axis=1), [_pair(answers, at) for at in range(len(answers.texts))]
+    )
+    texts, labels = [answers.texts[at] for at in rows], [int(answers.labels[at]) for at in rows]
+    return len(rows), edge_cases.findings(texts, labels, before.tolist(), made, after.tolist(), answers.classes)
+
+
+def _edge_cases_of_others(opened: Trained, prepared: Prepared) -> tuple[int, tuple[edge_cases.Finding, ...]]:
+    """The same of a model that gives numbers, which move, or tags, which change."""
+    test, judges = prepared.test, opened.task.judges
+    assert judges is not None
+
+    def answer(pairs: Sequence[Pair]) -> np.ndarray:
+        beside = [second for _, second in pairs if second is not None]
+        return opened.answers([text for text, _ in pairs], beside or None, batch_size=AT_ONCE)
+
+    rows, made, before, after = _changed(answer, [(text, test.second[at] if test.second else None) for at, text in enumerate(test.texts)])
+    texts = [test.texts[at] for at in rows]
+    if test.tags is None:
+        right = judges.right(test.targets, prepared.scale)
+        return len(rows), edge_cases.moves(texts, [right[at] for at in rows], before.tolist(), made, after.tolist())
+    threshold = opened.kept.threshold or tag_metrics.USUAL
+    spelt = [[judges.spelt((row >= threshold).astype(int), opened.classes) for row in of] for of in (before, after)]
+    wanted = [judges.spelt(test.targets[at], opened.classes) for at in rows]
+    names = sorted({*wanted, *spelt[0], *spelt[1]})  # each set of tags is an answer of its own
+    ids = {name: at for at, name in enumerate(names)}
+    was, then = ([ids[name] for name in of] for of in spelt)
+    return len(rows), edge_cases.findings(texts, [ids[name] for name in wanted], was, made, then, names)
+
+
+def _changed(answer: Callable[[Sequence[Pair]], np.ndarray], pairs: Sequence[Pair]) -> Asked:
+    """Some of the rows, changed in every way, and what the model answers. Row by row all changes: each kind is tried on the same rows."""
+    chosen = _by_chance(len(pairs))[:EDGE_ROWS]
+    made = edge_cases.variants([pairs[at][0] for at in chosen])
+    before: list[np.ndarray] = []
+    after: list[np.ndarray] = []
     may_go_on, done = _until(EDGE_SECONDS), 0
-    for start in range(0, len(texts), AT_ONCE):
+    for start in range(0, len(chosen), AT_ONCE):
         if not may_go_on():
             break
-        part = texts[start : start + AT_ONCE]
-        mine = [(one.text, _pair(answers, chosen[one.row])[1]) for one in made if start <= one.row < start + len(part)]
-        asked = [_pair(answers, at) for at in chosen[start : start + len(part)]]
-        told = _said(opened, [*asked, *mine]).argmax(axis=1).tolist()
-        before, after, done = [*before, *told[: len(part)]], [*after, *told[len(part) :]], start + len(part)
-    made = [one for one in made if one.row < done]
-    labels = [int(answers.labels[at]) for at in chosen[:done]]
-    return done, edge_cases.findings(texts[:done], labels, before, made, after, answers.classes)
+        part = chosen[start : start + AT_ONCE]
+        mine = [(one.text, pairs[chosen[one.row]][1]) for one in made if start <= one.row < start + len(part)]
+        told = answer([*(pairs[at] for at in part), *mine])
+        before, after, done = [*before, told[: len(part)]], [*after, told[len(part) :]], start + len(part)
+    return chosen[:done], [one for one in made if one.row < done], np.concatenate(before), np.concatenate(after)
 
 
 def _speed(which: Any, model: Trained, texts: list[Pair]) -> Speed:

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.edge_cases import Example, Finding
+from engine.edge_cases import Example, Finding, Move
 from engine.scoring import BaselineScore, Interval
 
 FOLDER = "probe"
@@ -73,5 +73,6 @@ def from_json(text: str) -> Probed:
 
 
 def _finding(told: dict[str, Any]) -> Finding:
-    changed, examples = told["changed"], tuple(Example(**one) for one in told["examples"])
-    return Finding(**{**told, "changed": Interval(**changed) if changed else None, "examples": examples})
+    changed, move, examples = told["changed"], told.get("move"), tuple(Example(**one) for one in told["examples"])
+    moved = Move(**{**move, "mean": Interval(**move["mean"])}) if move else None
+    return Finding(**{**told, "changed": Interval(**changed) if changed else None, "examples": examples, "move": moved})

@@ -58,7 +58,7 @@ def checks_of_account(
 ) -> tuple[Check, ...]:
     """The items of a run that writes, or that says something else than classes, in the order in which they are best done.
 
-    Only what can be known of such a run: one that writes is not timed.
+    Only what can be known of such a run: one that writes is neither timed nor tried with changed texts.
     """
     figures = sorted((one for one in account.figures if one.rows), key=lambda one: one.id != account.headline)
     finished = _finished(studies)
@@ -69,7 +69,7 @@ def checks_of_account(
         _methods(finished.get("methods")),
         _folds(plan, finished.get("folds")),
         _curve(finished.get("shares")),
-        *(() if writes else (_speed(look),)),
+        *(() if writes else (_edge_cases(look), _speed(look))),
         _rated(reviewed),
         _taken_home(plan, look),
     )
@@ -157,14 +157,14 @@ def _mistakes(doubted: int | None, corrected: int) -> Check:
 
 
 def _edge_cases(look: Probed | None) -> Check:
-    steady = [one for one in look.edge_cases if one.stays and one.changed] if look else []
+    steady = [one for one in look.edge_cases if one.stays and one.rows] if look else []
     if not steady:
         return Check("Edge cases", False, "Press “Look closer” on the run's page.")
-    worst = max(steady, key=lambda one: one.changed.value if one.changed else 0.0)
-    assert worst.changed is not None
-    return Check(
-        "Edge cases", True, f"{len(steady)} kinds tried; the worst, “{worst.name}”, changes {percent(worst.changed.value)} of the answers."
-    )
+    moved = [(one.move.mean.value, one) for one in steady if one.move]
+    changed = [(one.changed.value, one) for one in steady if one.changed]
+    most, worst = max(moved or changed, key=lambda pair: pair[0])
+    does = f"moves the numbers by {number(most)} on average" if moved else f"changes {percent(most)} of the answers"
+    return Check("Edge cases", True, f"{len(steady)} kinds tried; the worst, “{worst.name}”, {does}.")
 
 
 def _methods(study: Result | None) -> Check:

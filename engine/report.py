@@ -13,12 +13,15 @@ from engine import coach, evaluate, readiness
 from engine.comparison import minutes, size
 from engine.document import Block, Checks, Code, Document, Grid, Listed, Picture, Section, Words
 from engine.drawing import Series, plot
+from engine.edge_cases import Finding
 from engine.evaluate import Evaluation
 from engine.events import Step
 from engine.gathered import Known, KnownAccount, KnownRun
 from engine.plan import Plan
 from engine.probed import Probed
+from engine.slices import Slice
 from engine.store import RunRecord
+from engine.told import number
 from engine.verdict import p_words, percent, with_interval
 
 MOST_CLASSES = 20  # in the matrix; of more, the pairs that are confused most
@@ -166,44 +169,53 @@ def _mistakes(told: Known) -> list[Block]:
         )
     else:
         blocks.append(Words(f"{told.doubted:,} labels are likely wrong; {told.corrected:,} were put right by hand."))
-    weak = [one for one in told.slices if one.is_weak]
+    return [*blocks, *weak_parts(told.slices)]
+
+
+def weak_parts(slices: Sequence[Slice]) -> list[Block]:
+    """Parts of the test rows in which the model is weaker than elsewhere, or how all of them compare."""
+    if not slices:
+        return [Words("There are too few test rows to look at parts of them.", "soft")]
+    weak, measure = [one for one in slices if one.is_weak], slices[0].measure
     shown = tuple(
-        (f"{one.by}: {one.name}", with_interval(one.accuracy), percent(one.rest), f"{len(one.places):,}", p_words(one.p_value))
-        for one in (weak or told.slices)[:MOST_SLICES]
+        (f"{one.by}: {one.name}", measure.with_interval(one.value), measure.words(one.rest), f"{len(one.places):,}", p_words(one.p_value))
+        for one in (weak or slices)[:MOST_SLICES]
     )
-    blocks.append(
-        Words(
-            "Where it is weaker than elsewhere, by more than chance:"
-            if weak
-            else "No part of the test rows is weaker than the rest by more than chance:"
-        )
-    )
-    blocks.append(Grid(("Part", "Right", "Right elsewhere", "Rows", "Fisher's test"), shown))
-    return blocks
+    found = "Where it is weaker than elsewhere, by more than chance:" if weak else "No part is weaker than the rest by more than chance:"
+    test = measure.test[0].upper() + measure.test[1:]
+    return [Words(found), Grid(("Part", measure.name, "Elsewhere", "Rows", test), shown)]
 
 
-def _edge_cases(told: Known) -> list[Block]:
-    if told.look is None:
+def edge_cases(told: KnownRun, look: Probed | None) -> list[Block]:
+    """What changed texts do to the answers: how often they change, or how far numbers move."""
+    if look is None or not look.edge_cases:
         return [Words(LACKS_LOOK.format(run=told.run_id), "soft")]
-    rows = tuple(
-        (
-            one.name,
-            with_interval(one.changed),
-            f"{one.right_before:,}" if one.stays else "–",
-            f"{one.right_after:,}" if one.stays else "may rightly change",
-            f"{one.rows:,}",
+    tried, of = [one for one in look.edge_cases if one.rows], f"Made from {look.edge_rows:,} of the {look.test_rows:,} test rows"
+    examples = tuple((one.name, cut(shown.after), shown.said_before, shown.said_after) for one in tried for shown in one.examples[:1])
+    if any(one.move for one in tried):
+        first = f"{of}: how far the numbers move on average, and how far they are off."
+        head = ("The text is changed", "Moves it by", "Off before", "Off after", "Texts")
+    else:
+        first, head = (
+            f"{of}: how often the answer changes.",
+            ("The text is changed", "Answer changes", "Right before", "Right after", "Texts"),
         )
-        for one in told.look.edge_cases
-        if one.changed is not None
-    )
-    examples = tuple(
-        (one.name, cut(shown.after), shown.said_before, shown.said_after) for one in told.look.edge_cases for shown in one.examples[:1]
-    )
     return [
-        Words(f"Made from {told.look.edge_rows:,} of the {told.look.test_rows:,} test rows: how often the answer changes."),
-        Grid(("The text is changed", "Answer changes", "Right before", "Right after", "Texts"), rows),
+        Words(first),
+        Grid(head, tuple(map(_edge_case, tried))),
         Grid(("Change", "The text then", "It said", "It says then"), examples),
     ]
+
+
+def _edge_case(one: Finding) -> tuple[str, ...]:
+    if one.move is not None:
+        mean = one.move.mean
+        told = f"{number(mean.value)} ({number(mean.low)} to {number(mean.high)})"
+        before, after = number(one.move.off_before), number(one.move.off_after)
+    else:
+        assert one.changed is not None
+        told, before, after = with_interval(one.changed), f"{one.right_before:,}", f"{one.right_after:,}"
+    return one.name, told, before if one.stays else "–", after if one.stays else "may rightly change", f"{one.rows:,}"
 
 
 def speed(told: KnownRun, look: Probed | None) -> list[Block]:
@@ -376,7 +388,7 @@ SECTIONS: tuple[tuple[str, Callable[[Known], list[Block]]], ...] = (
     ("Label by label", _classes),
     ("Can its confidence be believed", _confidence),
     ("Mistakes, and where it is weakest", _mistakes),
-    ("Edge cases", _edge_cases),
+    ("Edge cases", lambda told: edge_cases(told, told.look)),
     ("Speed", lambda told: speed(told, told.look)),
     ("Studies", studied),
     ("What people say", reviewed),

@@ -10,6 +10,7 @@ from engine.resampling import Figure
 from engine.scoring import Interval
 from engine.verdict import CHANCE, p_words
 
+EARLIER = "earlier"  # id of a run of before, in whose answers labels were put right
 Named = tuple[str, str, Figure]  # id and name of an answerer, and the figure of its answers
 
 
@@ -34,6 +35,16 @@ class Part:
     f1: float
     rows: int  # that have it
     given: int  # that the model gave it to
+
+    @property
+    def missed(self) -> int:
+        """Rows that have it and were not given it."""
+        return self.rows - round(self.recall * self.rows)
+
+    @property
+    def extra(self) -> int:
+        """Rows that were given it and have it not."""
+        return self.given - round(self.precision * self.given)
 
 
 @dataclass(frozen=True)
@@ -90,8 +101,9 @@ def beats(gain: Interval, p_value: float, better: str) -> bool | None:
 
 
 def strongest(one: Told) -> Other | None:
-    """The best of the others by this figure; None where there is none."""
-    return min(one.others, key=lambda other: other.value if one.better == "lower" else -other.value, default=None)
+    """The best of the others by this figure, an earlier run apart; None where there is none."""
+    rivals = [other for other in one.others if other.id != EARLIER]
+    return min(rivals, key=lambda other: other.value if one.better == "lower" else -other.value, default=None)
 
 
 def against(other: Other, better: str) -> str:

@@ -184,7 +184,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         del model, work  # one model at a time lies in memory
         if task.judges.untuned:
             untuned_answers = answered(untuned_model(), "untuned")
-        _weigh(folder, task, prepared, answers, untuned_answers, scores, outcome, emit, partial(tell, "evaluation"), threshold)
+        _weigh(folder, asked, task, prepared, answers, untuned_answers, scores, outcome, emit, partial(tell, "evaluation"), threshold)
     else:
         hear = partial(
             accounting.heard, task, settle(task.knobs, plan.settings), tokenizer=tokenizer, test=prepared.test, ids=ids["test"],
@@ -270,6 +270,7 @@ def _answered(
 
 def _weigh(
     folder: Path,
+    asked: spec.RunSpec,
     task: Task,
     prepared: split.Prepared,
     answers: Any,
@@ -282,7 +283,8 @@ def _weigh(
 ) -> None:
     """Judges the answers to the test rows, beside the untuned model's where those say anything."""
     step = outcome.best_step or outcome.step
-    told = judging.judged(task, prepared, answers, untuned, step=step, threshold=threshold, tell=tell)
+    before = again.earlier(asked.data, prepared, folder.parent.parent)
+    told = judging.judged(task, prepared, answers, untuned, step=step, threshold=threshold, tell=tell, earlier=before)
     _keep_account(folder, *told)
     decided = {} if threshold is None else {"threshold": threshold}
     emit(Evaluated(time.time(), "test", step, scores(prepared.test.targets, answers, prepared.classes, **decided)))

@@ -51,9 +51,10 @@ def write(folder: Path, rows: int = 40) -> None:
         )
         for at in range(rows)
     )  # fmt: skip
-    (folder / account.TEXTS).write_text("".join(json.dumps(vars(one), ensure_ascii=False) + "\n" for one in lines), "utf-8")
-    told = account.from_json((folder / account.FILE).read_text("utf-8"))
-    (folder / account.FILE).write_text(account.to_json(dataclasses.replace(told, written=rows)), "utf-8")
+    told = ({**vars(one), "score": {"name": "ROUGE-L", "value": float(one.written == one.wanted), "better": "higher"}} for one in lines)
+    (folder / account.TEXTS).write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told), "utf-8")
+    kept = account.from_json((folder / account.FILE).read_text("utf-8"))
+    (folder / account.FILE).write_text(account.to_json(dataclasses.replace(kept, written=rows)), "utf-8")
 
 
 def a_look(model_stamp: int) -> Probed:

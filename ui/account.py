@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from html import escape
 
+from engine import answers
 from engine.account import Account, Sample, Told, is_better, number, shown
 from engine.told import beats
 from engine.verdict import p_words
@@ -72,17 +74,28 @@ def parts(one: Account) -> str:
     """Each tag's own figures, and from which chance on one is given."""
     if not one.parts:
         return ""
-    columns = (
-        Column("Tag"), *(Column(name, number=True) for name in ("Precision", "Recall", "F1", "Rows that have it", "Given")),
-    )  # fmt: skip
+    names = ("Precision", "Recall", "F1", "Rows that have it", "Given", "Missed", "Given wrongly")
+    columns = (Column("Tag"), *(Column(name, number=True) for name in names))
     rows = (
         [escape(part.name), *(words.percent(share) for share in (part.precision, part.recall, part.f1)),
-         words.count(part.rows), words.count(part.given)] for part in one.parts
+         words.count(part.rows), words.count(part.given), _rows_of(at, "missed", part.name, part.missed),
+         _rows_of(at, "extra", part.name, part.extra)] for at, part in enumerate(one.parts)
     )  # fmt: skip
     told = "Precision: how many of those it is given to have it. Recall: how many of those that have it are given it."
     if one.threshold is not None:
         told = f"{given_from(one.threshold)} {told}"
     return f'<h2>Each tag</h2>{tables.table("Tags", columns, rows)}<p class="soft">{told}</p>'
+
+
+def _rows_of(at: int, what: str, tag: str, count: int) -> str:
+    """A count that brings its rows into the explorer below."""
+    if not count:
+        return "0"
+    does = escape(json.dumps({"do": "rows", "pick": [what, tag]}))
+    named = f'id="{what}-{at}" aria-label="{words.counted(count, "row")}: {escape(answers.name_of((what, tag)))}"'
+    return (
+        f'<button type="button" class="link" {named} data-as="explore" data-to="explorer" data-pick="{does}">{words.count(count)}</button>'
+    )
 
 
 def given_from(threshold: float) -> str:

@@ -47,6 +47,7 @@
       const pick = event.target.closest?.("button[data-pick]");
       if (pick) {
         shur.pressed = pick.id;
+        if (pick.dataset.to) document.getElementById(pick.dataset.to)?.scrollIntoView();
         return shur[pick.dataset.as || "pick"]?.(pick.dataset.pick);
       }
       const use = event.target.closest?.("button[data-use]");
@@ -59,6 +60,8 @@
       shur.go(link.dataset.place, link.dataset.run || "", link.dataset.study || "");
     });
     document.addEventListener("change", (event) => {
+      const box = event.target.closest?.(".put-right");
+      if (box) return corrected(box);
       const list = event.target.closest?.("select[data-row]");
       if (!list) return;
       was(list);
@@ -70,12 +73,32 @@
 
   const was = (list) => { list.nextElementSibling.hidden = list.value === list.dataset.was; }; // the label before, told below the list
 
+  // A row's number, or its tags by their places, as they stand now; the ticked names are told on the fold that holds them.
+  const ticked = (box) => [...box.querySelectorAll("[data-tag]:checked")];
+  const asWas = (box) => {
+    const number = box.querySelector("[data-number]"), out = box.querySelector("[data-out]").checked;
+    const now = number ? number.value.trim() : JSON.stringify(ticked(box).map((one) => Number(one.dataset.tag))).replaceAll(",", ", ");
+    box.querySelector(".was").hidden = !out && now === (number || box).dataset.was;
+    const told = box.querySelector("summary");
+    if (told) told.textContent = ticked(box).map((one) => one.parentElement.textContent.trim()).join(", ") || "no tag";
+  };
+  const corrected = (box) => {
+    asWas(box);
+    const number = box.querySelector("[data-number]"), out = box.querySelector("[data-out]").checked;
+    const now = number ? { number: number.value.trim() } : { tags: ticked(box).map((one) => Number(one.dataset.tag)) };
+    shur.relabel?.(JSON.stringify({ row: box.dataset.row, ...(out ? { label: -1 } : now) }));
+  };
+
   // A table of rows was drawn anew. Gradio keeps elements that are told as before, so a list that was changed by hand is set again;
   // and the keyboard goes on at the button that was pressed, or at the table where that is gone.
   shur.redrawn = (table) => requestAnimationFrame(() => setTimeout(() => {
     document.querySelectorAll(`${table} select[data-row]`).forEach((list) => {
       list.value = [...list.options].find((one) => one.defaultSelected)?.value ?? list.value;
       was(list);
+    });
+    document.querySelectorAll(`${table} .put-right`).forEach((box) => {
+      box.querySelectorAll("input").forEach((one) => { one.value = one.defaultValue; one.checked = one.defaultChecked; });
+      asWas(box);
     });
     if (!shur.pressed || document.activeElement !== document.body) return;
     const again = document.getElementById(shur.pressed);

@@ -7,6 +7,7 @@ from html import escape
 from engine.edge_cases import Finding
 from engine.probed import Probed, Speed
 from engine.probing import Look
+from engine.told import number
 from ui import tables, words
 from ui.tables import Column
 
@@ -15,24 +16,26 @@ WHAT = (
     "beside the untuned and the merged one; asks the untuned model about the same rows; learns how to correct its confidence. Takes one to "
     "three minutes for a small model, in a process of its own; the run is not touched."
 )
-SPEED_ALONE = (
-    "Times the model on its test rows, beside the untuned and the merged one: a text by itself, and in batches. Takes about a minute for a "
-    "small model, in a process of its own; the run is not touched."
+WITHOUT_CLASSES = (
+    "Changes test texts the way people do (slips, capitals, emoji, half a text …) and tells how the answers change with them; times the "
+    "model beside the untuned and the merged one. Takes one to three minutes for a small model, in a process of its own; the run is not "
+    "touched."
 )
 NAMES = {"tuned": "This model", "untuned": "The model before its training", "merged": "Merged into one model"}
 MUCH, LITTLE = 0.1, 0.02  # shares of changed answers
+FAR, NEAR = 0.5, 0.1  # of the mean error: by how much numbers move
 NOTHING = 0.02  # of a temperature, from 1
 TEXT_SHOWN = 140
 NOISE = "On a machine that does other work too, differences under a tenth mean nothing."
 
 
 def state(look: Look, *, sorts: bool = True) -> str:
-    """What the look does now, why it did not come to an end, or what it is: of a run that gives no classes (`sorts`) it is shorter."""
+    """What the look does now, why it did not come to an end, or what it is: another of a run that gives no classes (`sorts`)."""
     if look.state == "looking":
         return f'<p role="status"><b>{escape(look.message)} …</b></p>'
     if look.problem is not None:
         return words.problem(look.problem)
-    return "" if look.found is not None else f'<p class="soft">{WHAT if sorts else SPEED_ALONE}</p>'
+    return "" if look.found is not None else f'<p class="soft">{WHAT if sorts else WITHOUT_CLASSES}</p>'
 
 
 def found(look: Look) -> str:
@@ -45,29 +48,41 @@ def found(look: Look) -> str:
 
 
 def edge_cases(told: Probed) -> str:
-    """How often the answer changes, a line a kind, and some of the rows."""
-    tried = [one for one in told.edge_cases if one.changed is not None]
-    columns = (
-        Column("The text is changed"), Column("Answer changes", number=True), Column("Right before", number=True),
-        Column("Right after", number=True), Column("Texts", number=True),
-    )  # fmt: skip
+    """How often the answer changes, or how far numbers move, a line a kind, and some of the rows."""
+    tried = [one for one in told.edge_cases if one.rows]
+    names = (
+        ("Moves it by", "Off before", "Off after") if any(one.move for one in tried) else ("Answer changes", "Right before", "Right after")
+    )
+    columns = (Column("The text is changed"), *(Column(name, number=True) for name in (*names, "Texts")))
     table = tables.table("Edge cases", columns, [_line(one) for one in tried])
-    left = [one.name for one in told.edge_cases if one.changed is None]
+    left = [one.name for one in told.edge_cases if not one.rows]
     none = f" Applies to no text here: {escape(', '.join(left))}." if left else ""
     rows = f"Made from {words.counted(told.edge_rows, 'test row')} of {words.count(told.test_rows)}; in brackets the 95 % interval.{none}"
     return f'<h3>Edge cases</h3><p><b>{verdict(told)}</b></p>{table}<p class="soft">{rows}</p>{_examples(tried)}'
 
 
 def _line(one: Finding) -> tuple[str, ...]:
-    assert one.changed is not None
-    share = f"{words.percent(one.changed.value)} {tables.soft(f'({one.changed.low * 100:.0f} to {one.changed.high * 100:.0f})')}"
-    before, after = (words.percent(part / one.rows) if one.stays else "–" for part in (one.right_before, one.right_after))
+    if one.move is not None:
+        mean = one.move.mean
+        share = f"{number(mean.value)} {tables.soft(f'({number(mean.low)} to {number(mean.high)})')}"
+        before, after = (number(off) if one.stays else "–" for off in (one.move.off_before, one.move.off_after))
+    else:
+        assert one.changed is not None
+        share = f"{words.percent(one.changed.value)} {tables.soft(f'({one.changed.low * 100:.0f} to {one.changed.high * 100:.0f})')}"
+        before, after = (words.percent(part / one.rows) if one.stays else "–" for part in (one.right_before, one.right_after))
     name = escape(one.name) if one.stays else f"{escape(one.name)} {tables.soft('may rightly change it')}"
     return name, share, before, after, words.count(one.rows)
 
 
 def verdict(told: Probed) -> str:
     """What it stumbles over most, among the changes that should leave the answer as it was."""
+    moved = [(one, one.move) for one in told.edge_cases if one.stays and one.move is not None]
+    if moved:
+        furthest, move = max(moved, key=lambda pair: pair[1].mean.value)
+        told_of = f"“{escape(furthest.name)}” moves its numbers by {number(move.mean.value)} on average, beside a mean error of "
+        told_of += number(move.off_before)
+        share = move.mean.value / (move.off_before or 1.0)
+        return f"It stumbles: {told_of}." if share >= FAR else f"It is {'very' if share <= NEAR else 'fairly'} steady: at most, {told_of}."
     steady = [one for one in told.edge_cases if one.stays and one.changed is not None]
     if not steady:
         return "No text here could be changed."

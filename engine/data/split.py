@@ -177,9 +177,9 @@ def parted(
     if given is not None and has_test:
         tested = _rows(given, picked(given.labels.to_pylist(), split.max_rows, split.split_seed), ids, tuple(facts.tags))
     by_key = {one.key: one for one in corrections}
-    train, validation, tested = (corrected.applied(part, classes, by_key) for part in (train, validation, tested))
     if facts.tags:
         classes = tuple(facts.tags)
+    train, validation, tested = (corrected.applied(part, classes, by_key) for part in (train, validation, tested))
     return Prepared(classes, train, validation, tested, fingerprint(table, test, corrections), facts.notes)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from engine.baselines import Answered
+    from engine.data.numbers import Scale
     from engine.data.split import Prepared
     from engine.resampling import Figure
     from engine.told import Part, Told
@@ -59,6 +60,9 @@ class Judges:
     )
     parts: Callable[[Any, Sequence[Any], Sequence[str]], tuple[Part, ...]] | None = (
         None  # (answers, targets, classes) -> each class's figures
+    )
+    right: Callable[[Sequence[Any], Scale | None], Sequence[Any]] = (
+        lambda targets, scale: targets  # the targets on the scale on which the model answers
     )
 
 

@@ -238,6 +238,7 @@ TASK = Task(
         warnings=warnings,
         spelt=spelt,
         untuned=True,
+        right=lambda targets, scale: wanted(targets, scale or AS_IT_IS),
     ),
     pairs=True,
     caches=False,

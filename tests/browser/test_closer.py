@@ -51,7 +51,7 @@ def test_the_verdict_names_the_strongest_and_a_look_shows_edge_cases_speed_and_a
         Store(still.home).delete(run_id)
 
 
-def test_of_a_run_that_gives_numbers_the_look_tells_its_speed_alone(open_page: Open, seen: Seen, still: Served) -> None:
+def test_of_a_run_that_gives_numbers_the_look_tells_its_speed(open_page: Open, seen: Seen, still: Served) -> None:
     run_id = homes.finished_writer(still.home, time.time())
     folder = Store(still.home).folder(run_id)
     try:

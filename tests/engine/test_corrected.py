@@ -124,3 +124,47 @@ def test_a_class_is_not_emptied_by_corrections(tmp_path: Path) -> None:
 def test_a_missing_file_of_corrections_is_told(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"no file of corrections 'gone\.csv'"):
         prepare(replace(_data(tmp_path), corrections="file:gone.csv"), Split(), home=tmp_path)
+
+
+def _others(tmp_path: Path, corrections: list[Correction], target: str) -> tuple[DataSpec, Path]:
+    lines = [f'text number {at} of this,"{at % 5 + 0.5}",{at % 2},{int(at % 3 == 0)}' for at in range(90)]
+    (tmp_path / "data.csv").write_text("text,price,rude,late\n" + "\n".join(lines) + "\n", "utf-8")
+    (tmp_path / "made.csv").write_text(corrected.to_csv(corrections), "utf-8")
+    columns = {"label": "price"} if target == "number" else {"labels": ("rude", "late")}
+    return DataSpec("file:data.csv", text="text", target=target, corrections="file:made.csv", **columns), tmp_path  # type: ignore[arg-type]
+
+
+def _there(found: Prepared) -> dict[int, object]:
+    return {
+        number: target
+        for part in (found.train, found.validation, found.test)
+        for number, target in zip(part.numbers, part.targets, strict=True)
+    }
+
+
+def test_numbers_are_put_right_and_rows_left_out_and_no_other_row_moves(tmp_path: Path) -> None:
+    made = [Correction(2, "text number 1 of this", "1.5", "7"), Correction(6, "text number 5 of this", "0.5", None)]
+    data, home = _others(tmp_path, made, "number")
+    plain, found = (prepare(one, Split(), home=home) for one in (replace(data, corrections=None), data))
+    before, after = _there(plain), _there(found)
+    assert (before[2], after[2]) == (1.5, 7.0)
+    assert set(before) - set(after) == {6}
+    assert {number for number in after if after[number] != before[number]} == {2}
+    assert set(found.test.numbers) <= set(plain.test.numbers)
+    assert any("1 number was corrected" in note for note in found.notes)
+
+
+def test_tags_are_put_right_and_what_no_row_has_is_refused(tmp_path: Path) -> None:
+    data, home = _others(tmp_path, [Correction(2, "text number 1 of this", '["rude"]', '["late", "rude"]')], "tags")
+    found = prepare(data, Split(), home=home)
+    assert found.classes == ("rude", "late")
+    assert _there(found)[2] == (1, 1)
+    for target, old, new, told in (
+        ("tags", '["rude"]', '["kind"]', "the tag 'kind'"),
+        ("tags", '["rude"]', "late", "no list"),
+        ("number", "1.5", "much", "no number"),
+        ("number", "9", "7", "is labelled '1.5'"),
+    ):
+        data, home = _others(tmp_path, [Correction(2, "text number 1 of this", old, new)], target)
+        with pytest.raises(Refused, match=told):
+            prepare(data, Split(), home=home)

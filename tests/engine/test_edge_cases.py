@@ -103,3 +103,16 @@ def test_how_often_the_answer_changed_is_counted_with_its_interval_and_examples(
     assert (example.before, example.after, example.said_before, example.said_after) == ("a bad film", "a abd film", "no", "yes")
     assert told["emoji"].changed is None
     assert set(told) == {kind.id for kind in KINDS}
+
+
+def test_how_far_numbers_move_is_told_with_how_far_they_are_off_and_the_furthest_first() -> None:
+    texts = ["a good film", "a bad film"]
+    made = [Variant(0, "typos", "a godo film"), Variant(1, "typos", "a abd film")]
+    told = {one.id: one for one in edge_cases.moves(texts, [4.0, 2.0], [4.5, 2.5], made, [4.25, 4.0])}
+    typos = told["typos"]
+    assert typos.changed is None
+    assert typos.move is not None
+    assert (typos.move.mean.value, typos.move.off_before, typos.move.off_after) == (0.875, 0.5, 1.125)
+    assert typos.move.mean.low == 0.25
+    assert [(one.said_before, one.said_after) for one in typos.examples] == [("2.50", "4.00"), ("4.50", "4.25")]
+    assert told["emoji"].move is told["emoji"].changed is None

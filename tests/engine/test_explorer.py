@@ -109,7 +109,7 @@ def test_the_weak_part_leads_and_its_p_value_counts_all_parts() -> None:
     assert found[0].is_weak or all(not one.is_weak for one in found)
     assert {one.by for one in found} == {"Length", "shop", "price"}
     assert sum(len(one.places) for one in found if one.by == "price") == 200
-    assert all(one.accuracy.low <= one.accuracy.value <= one.accuracy.high for one in found)
+    assert all(one.value.low <= one.value.value <= one.value.high for one in found)
 
 
 def test_scripts_are_told_by_most_letters() -> None:
@@ -172,3 +172,94 @@ def test_the_run_before_is_judged_on_the_same_corrected_rows(tmp_path: Path) -> 
     assert lost is not None
     assert lost.guess is None
     assert again.earlier(DataSpec("file:x.csv"), prepared, tmp_path) is None
+
+
+def a_number(row: int, right: float, said: float, text: str = "a film") -> Answer:
+    return Answer(row, text, corrected.of_number(right), corrected.of_number(said), {}, numbers=(right, said))
+
+
+def some_tags(row: int, there: Sequence[str], given: Sequence[str], chances: Mapping[str, float] | None = None) -> Answer:
+    spelt = (corrected.of_tags(there), corrected.of_tags(given))
+    return Answer(row, "a film", *spelt, dict(chances or {}), tags=(tuple(there), tuple(given)))
+
+
+def test_numbers_are_looked_at_from_the_largest_error_down_and_by_its_sign() -> None:
+    told = [a_number(1, 4, 4.5), a_number(2, 1, 4), a_number(3, 5, 3)]
+    assert [(list(pick), rows) for pick, _, rows in answers.groups(told)] == [(["mistakes"], 3), (["high"], 2), (["low"], 1)]
+    assert [one.row for one in answers.picked(told, ["mistakes"])] == [2, 3, 1]
+    assert [one.row for one in answers.picked(told, ["high"])] == [2, 1]
+    assert [one.off for one in answers.picked(told, ["low"])] == [-2]
+
+
+def test_tags_are_looked_at_by_each_tag_that_was_missed_or_given_wrongly() -> None:
+    told = [
+        some_tags(1, ["rude"], []),
+        some_tags(2, ["rude"], ["rude"]),
+        some_tags(3, [], ["rude"], {"rude": 0.6}),
+        some_tags(4, [], ["rude", "late"], {"rude": 0.9}),
+    ]
+    groups = {tuple(pick): rows for pick, _, rows in answers.groups(told)}
+    assert groups == {("mistakes",): 3, ("extra", "rude"): 2, ("extra", "late"): 1, ("missed", "rude"): 1}
+    assert [one.row for one in answers.picked(told, ["mistakes"])] == [4, 1, 3]
+    assert [one.row for one in answers.picked(told, ["extra", "rude"])] == [4, 3], "the surest first"
+    assert [one.row for one in answers.picked(told, ["missed", "rude"])] == [1]
+
+
+def test_written_texts_are_looked_at_from_the_lowest_score_up_and_the_highest_perplexity_down() -> None:
+    for better, order in (("higher", [2, 3, 1]), ("lower", [1, 3, 2])):
+        told = [Answer(row, "", "a", "b", {}, score=answers.Score("chrF", value, better)) for row, value in ((1, 90), (2, 5), (3, 40))]
+        assert [one.row for one in answers.picked(told, ["mistakes"])] == order
+    cut = Answer(4, "", "a", "b", {}, score=answers.Score("chrF", 1, "higher"), ended="length")
+    assert [one.row for one in answers.picked([*told, cut], ["cut"])] == [4]
+
+
+def test_parts_whose_numbers_are_further_off_are_weak_by_ranks_not_by_one_wild_error() -> None:
+    """Expected p value: scipy 1.16, mannwhitneyu(np.arange(20) / 10 + 1, np.arange(60) / 60)."""
+    texts = ["খুব ভালো ছবি"] * 20 + ["a good film"] * 60
+    errors = [*(at / 10 + 1 for at in range(20)), *(at / 60 for at in range(60))]
+    told = [a_number(at, 0, error, text) for at, (error, text) in enumerate(zip(errors, texts, strict=True))]
+    weakest = next(one for one in slices.slices(told) if one.name == "Bengali")
+    assert (weakest.is_weak, weakest.measure.name, weakest.rest) == (True, "Mean error", pytest.approx(59 / 120))
+    assert weakest.value.value == pytest.approx(1.95)
+    wild = [a_number(at, 0, 500.0 if at == 0 else 0.1 if at < 20 else 0.2, text) for at, text in enumerate(texts)]
+    assert not any(one.is_weak for one in slices.slices(wild)), "its mean is larger, its ranks are lower"
+
+
+def test_a_mean_s_interval_is_student_s() -> None:
+    """Expected: scipy.stats.t.interval(0.95, 4, loc=3, scale=scipy.stats.sem([1, 2, 3, 4, 5])), scipy 1.16."""
+    found = slices.student(np.array([1.0, 2, 3, 4, 5]))
+    assert (found.low, found.high) == pytest.approx((1.0367568, 4.9632432), abs=1e-6)
+    assert slices.student(np.array([0.0, 0, 0, 9])).low == 0
+
+
+def test_parts_of_rows_with_tags_are_told_apart_by_rows_all_of_whose_tags_are_right() -> None:
+    told = [some_tags(at, ["a"], ["a"] if at % 4 < 2 or at % 16 in (2, 6, 10) else ["b"]) for at in range(200)]
+    found = slices.slices(told, {"shop": [("north", "south", "east", "west")[at % 4] for at in range(200)]})
+    weak = [(one.name, one.measure.name) for one in found if one.is_weak]
+    assert weak == [("west", "Every tag right")]
+
+
+def test_the_run_before_is_told_beside_a_run_whose_numbers_or_tags_were_put_right(tmp_path: Path) -> None:
+    run_id = "20261126-0101-first-ab12"
+    folder = tmp_path / "runs" / run_id
+    folder.mkdir(parents=True)
+    shared = {"prompt": "p", "wanted": "", "written": "", "before": None, "ended": "end", "second": None}
+    numbers = [{**shared, "number": at + 1, "text": f"text {at}", "label": "4", "numbers": [4.0, at / 2]} for at in range(3)]
+    (folder / answers.WRITTEN).write_text("".join(json.dumps(one) + "\n" for one in numbers), "utf-8")
+    made = Correction(1, "text 0", "4", "1", run_id)
+    (tmp_path / "c.csv").write_text(corrected.to_csv([made]), "utf-8")
+    texts = [f"text {at}" for at in range(3)]
+    test = Rows(texts, [0] * 3, [1, 2, 3], values=[1.0, 4.0, 4.0])
+    data = DataSpec("file:x.csv", corrections="file:c.csv")
+    found = again.earlier(data, Prepared(("all rows",), test, test, test, "", ()), tmp_path)
+    assert found is not None
+    assert found.answered is not None
+    assert found.answered.answers == (0.0, 0.5, 1.0)
+    each = {"wanted_each": {"a": 1, "b": 0}, "given_each": {"a": 0, "b": 1}, "chance_each": {"a": 0.2, "b": 0.7}}
+    tagged = [{**shared, "number": at + 1, "text": f"text {at}", **each} for at in range(3)]
+    (folder / answers.WRITTEN).write_text("".join(json.dumps(one) + "\n" for one in tagged), "utf-8")
+    test = Rows(texts, [0] * 3, [1, 2, 3], tags=[(1, 0)] * 3)
+    found = again.earlier(data, Prepared(("a", "b"), test, test, test, "", ()), tmp_path)
+    assert found is not None
+    assert found.answered is not None
+    assert found.answered.answers == ((0, 1),) * 3

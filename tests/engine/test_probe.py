@@ -9,6 +9,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,19 +83,23 @@ def test_a_look_tells_edge_cases_speed_the_untuned_model_and_a_temperature(
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("task", ["regress", "tag", "similar"])
-def test_a_run_that_gives_no_classes_is_timed_beside_the_untuned_and_the_merged_model(
+def test_a_run_that_gives_no_classes_is_tried_with_changed_texts_and_timed_beside_the_untuned_and_the_merged_model(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, folder = unsorted_run(tmp_path, task)
     texts = [LINES[at % 8] for at in range(60)]
-    rows = Rows(texts, [0] * 60, list(range(1, 61)), second=list(reversed(texts)) if task == "similar" else None)
+    labels: dict[str, Any] = {"tags": [(at % 2, 0, 1) for at in range(60)]} if task == "tag" else {"values": [at / 10 for at in range(60)]}
+    rows = Rows(texts, [0] * 60, list(range(1, 61)), second=list(reversed(texts)) if task == "similar" else None, **labels)
     monkeypatch.setattr(opening, "rows", lambda *_, **__: Prepared(CLASSES, rows, rows, rows, "", ()))
     said: list[str] = []
     found = probe.probe(folder, home, said.append)
     assert [one.id for one in found.speed] == ["tuned", "untuned", "merged"]
     assert all(0 < one.median_seconds <= one.slow_seconds and one.rows_per_second > 0 for one in found.speed)
-    assert (found.test_rows, found.edge_cases, found.untuned) == (60, (), None)
-    assert len(said) == 4
+    assert (found.test_rows, found.edge_rows, found.untuned) == (60, 20, None)
+    tried = {one.id: one for one in found.edge_cases if one.rows}
+    assert set(tried) >= {"typos", "capitals", "negation", "latin"}
+    assert all((one.move is None) is (task == "tag") is (one.changed is not None) for one in tried.values())
+    assert len(said) == 6
     assert probed.from_json(probed.to_json(found)) == found
     probing = Probing(Store(home), lambda _: {}, lambda: False, lambda *_: [sys.executable, "-c", "raise SystemExit"])
     probing.start(folder.name, None)

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 from engine import account, export, number_baselines
+from engine.answers import Answer
+from engine.data.corrected import key
 from engine.data.numbers import Scale
 from engine.data.split import Prepared, Rows
 from engine.data.texts import Texts
+from engine.errors import Refused
 from engine.methods import all_methods
 from engine.models import find
 from engine.predict import Predictor
@@ -130,6 +133,15 @@ def test_a_run_goes_from_its_plan_to_an_account_and_home(
     assert account.from_json(account.to_json(told)) == told
     assert told.sentence.startswith("Its numbers are off by ")
     lines = [json.loads(line) for line in (folder / account.TEXTS).read_text("utf-8").splitlines()]
+    assert [one.key for one in studio.explorer.answers(folder.name)] == [key(one["number"], one["text"]) for one in lines]
+    worst = studio.explorer.rows(folder.name, ["mistakes"])[0]
+    assert isinstance(worst, Answer)
+    assert abs(worst.off) == max(abs(one["numbers"][1] - one["numbers"][0]) for one in lines)
+    studio.explorer.correct(folder.name, worst.key, "3.25")
+    with pytest.raises(Refused, match="no number"):
+        studio.explorer.correct(folder.name, worst.key, "much")
+    assert [(one.old, one.new) for one in studio.explorer.corrections(folder.name)] == [(worst.label, "3.25")]
+    assert "1 number was corrected" in str(studio.preview(studio.explorer.again(folder.name)).data)
     off = np.mean([abs(float(one["wanted"]) - float(one["written"])) for one in lines])
     assert off == pytest.approx(told.figures[0].value.value, abs=1e-2)
 

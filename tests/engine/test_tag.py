@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from engine import account, account_report, export, gathered, tag_baselines, tag_metrics
+from engine.data.corrected import of_tags
 from engine.data.split import Prepared, Rows
 from engine.data.texts import Texts
 from engine.methods import all_methods
@@ -183,6 +184,16 @@ def test_a_run_goes_from_its_plan_to_an_account_and_home(studio: Studio, tmp_pat
         assert one["given_each"] == {name: int(chance >= told.threshold) for name, chance in one["chance_each"].items()}
         assert one["written"] == (", ".join(name for name, on in one["given_each"].items() if on) or "no tag")
     assert np.mean([one["wanted_each"] == one["given_each"] for one in lines]) == told.figures[2].value.value
+
+    explorer = studio.explorer
+    assert sum(rows for pick, _, rows in explorer.groups(folder.name) if pick[0] == "missed") == sum(one.missed for one in told.parts)
+    assert sum(rows for pick, _, rows in explorer.groups(folder.name) if pick[0] == "extra") == sum(one.extra for one in told.parts)
+    first_row = explorer.answers(folder.name)[0]
+    assert first_row.tags is not None
+    other = [tag for tag in TAGS if tag not in first_row.tags[0]]
+    explorer.correct(folder.name, first_row.key, of_tags(other))
+    assert [(one.old, one.new) for one in explorer.corrections(folder.name)] == [(of_tags(first_row.tags[0]), of_tags(other))]
+    assert "1 row's tags were corrected" in str(studio.preview(explorer.again(folder.name)).data)
 
     opened = open_trained(folder / "model", home=studio.home)
     assert opened.kept.threshold == told.threshold

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from engine import account
+from engine.answers import Answer
 from engine.chat import Chat
 from engine.data.texts import Texts
 from engine.errors import Refused, RunFailed
@@ -324,6 +325,10 @@ def test_a_task_that_writes_goes_from_its_plan_to_an_account(task: str, studio: 
     assert all(one.before is not None and one.p_value is not None for one in told.figures)
     lines = [json.loads(line) for line in (folder / account.TEXTS).read_text("utf-8").splitlines()]
     assert [one["number"] for one in lines] == [one.number for one in told.samples]
+    rows = studio.explorer.rows(folder.name, ["mistakes"])
+    assert len(rows) == 4
+    scores = [one.score.value for one in rows if isinstance(one, Answer) and one.score is not None]
+    assert scores == sorted(scores, reverse=task == "write")
     assert task != "answer" or any(" / " in one["wanted"] and "{" not in one["wanted"] for one in lines)
     opened = open_trained(folder / "model", home=studio.home)
     assert opened.classes == ("all rows",)

@@ -13,10 +13,11 @@ import pytest
 
 from engine import account
 from engine.calibration import Answers, Confidence, confidence_of
-from engine.edge_cases import Finding
+from engine.edge_cases import Finding, Move
 from engine.errors import Problem
 from engine.probed import Probed, Speed
 from engine.probing import Look
+from engine.scoring import Interval
 from engine.store import Store
 from engine.studio import Studio
 from tests import looks
@@ -42,7 +43,7 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize(("task", "seen"), [("regress", True), ("instruct", False)])
-def test_of_a_run_without_classes_only_its_speed_is_folded_away_and_of_one_that_writes_nothing(
+def test_of_a_run_without_classes_edge_cases_and_speed_are_folded_away_and_of_one_that_writes_nothing(
     task: str, seen: bool, tmp_path: Path
 ) -> None:
     run_id = homes.finished_writer(tmp_path, 1_000_000.0)
@@ -52,12 +53,19 @@ def test_of_a_run_without_classes_only_its_speed_is_folded_away_and_of_one_that_
     column, *_, sure, classes, look = closer_events.on_judged(Studio(tmp_path, dispatch=False), run_id)
     assert column["visible"] is seen
     if seen:
-        assert (sure["visible"], classes["visible"], look["label"]) == (False, False, "Speed")
+        assert (sure["visible"], classes["visible"], look["label"]) == (False, False, "Edge cases and speed")
         timed = Probed(1, "CPU", 9.0, 40, 0, (), (Speed("tuned", 0.02, 0.04, 100, 8, 210.0),), None, 0, None, None, 0)
         shown = probed.found(Look("done", found=timed))
         assert "Edge cases" not in shown
         assert "One text takes 20" in plain(shown)
-        assert "edge" not in probed.state(Look("none"), sorts=False)
+        assert "confidence" not in probed.state(Look("none"), sorts=False)
+        far = Finding("capitals", "ALL IN CAPITALS", True, 40, None, 0, 0, (), Move(Interval(0.6, 0.5, 0.7), 0.8, 1.1))
+        none = Finding("latin", "Bengali typed in Latin letters", True, 0, None, 0, 0, ())
+        shown = plain(probed.found(Look("done", found=replace(timed, edge_cases=(far, none)))))
+        assert "“ALL IN CAPITALS” moves its numbers by 0.600 on average, beside a mean error of 0.800" in shown
+        assert "It stumbles" in shown
+        assert "Off after" in shown
+        assert "Applies to no text here: Bengali typed in Latin letters." in shown
 
 
 def test_a_model_is_called_too_sure_too_shy_or_neither() -> None:

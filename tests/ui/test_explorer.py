@@ -7,12 +7,12 @@ import re
 from dataclasses import replace
 from html import unescape
 
-from engine.answers import Answer
+from engine.answers import Answer, Score
 from engine.data.corrected import Correction
 from engine.evaluate import Interval
 from engine.explorer import Doubted
 from engine.occlusion import Moved, Piece
-from engine.slices import Slice
+from engine.slices import MEAN_ERROR, Slice
 from ui import explorer
 
 CLASSES = ("নেতিবাচক", "<b>Neutral</b>", "Positive")
@@ -101,3 +101,57 @@ def test_what_was_put_right_and_what_it_changed_is_counted() -> None:
     assert "<b>2\u00a0rows</b> right now that were wrong, <b>1</b> wrong now that was right" in told
     assert explorer.before("", [], []) == ""
     assert "as rightly or wrongly" in explorer.before("20260101-a", [], [])
+
+
+def test_a_number_can_be_written_anew_and_says_by_how_much_the_model_is_off() -> None:
+    one = Answer(7, TEXT, "4.5", "2", {}, numbers=(4.5, 2.0))
+    shown = explorer.rows_table([one], 0, ("all rows",), {})
+    assert 'value="4.5"' in shown
+    assert "\u22122.5" in shown
+    assert "Which words?" not in shown
+    assert 'class="soft was" hidden' in shown
+    put_right = explorer.rows_table([one], 0, (), {one.key: Correction(7, TEXT, "4.5", "3")})
+    assert 'data-was="4.5" value="3"' in put_right
+    assert 'class="soft was">was 4.5' in put_right
+    left_out = explorer.rows_table([one], 0, (), {one.key: Correction(7, TEXT, "4.5", None)})
+    assert f'data-out="{explorer.row_id(one.key)}" checked' in left_out
+
+
+def test_tags_can_be_ticked_and_those_missed_or_given_wrongly_are_told() -> None:
+    one = Answer(7, TEXT, '["নেতিবাচক"]', '["Positive"]', {"Positive": 0.8}, tags=(("নেতিবাচক",), ("Positive",)))
+    shown = explorer.rows_table([one], 0, CLASSES, {})
+    boxes = re.findall(r'data-tag="(\d)"( checked)?> ([^<]+)</label>', shown)
+    assert [(at, bool(on), unescape(name)) for at, on, name in boxes] == [
+        ("0", True, "নেতিবাচক"), ("1", False, "<b>Neutral</b>"), ("2", False, "Positive")
+    ]  # fmt: skip
+    assert "<mark>Positive</mark>" in shown
+    assert "missed: নেতিবাচক" in shown
+    assert 'data-was="[0]"' in shown
+    none = explorer.rows_table([one], 0, CLASSES, {one.key: Correction(7, TEXT, '["নেতিবাচক"]', "[]")})
+    assert "<summary>no tag</summary>" in none
+    assert 'class="soft was">was নেতিবাচক' in none
+
+
+def test_a_written_text_stands_beside_the_wanted_one_with_its_score_and_cannot_be_put_right() -> None:
+    one = Answer(7, "<i>Q</i>", "wanted <b>", "written", {}, score=Score("ROUGE-L", 0.125, "higher"), before="before")
+    shown = explorer.rows_table([one], 0, ("all rows",), {})
+    for told in ("&lt;i&gt;Q&lt;/i&gt;", "wanted &lt;b&gt;", "written", "before", "0.125", "ROUGE-L"):
+        assert told in shown
+    assert "<select" not in shown
+    assert "<input" not in shown
+    assert explorer.corrected_line([], "text") == ""
+
+
+def test_parts_by_their_errors_name_the_test_and_what_is_compared() -> None:
+    far = Slice("Script", "Bengali", tuple(range(40)), Interval(1.25, 1.0, 1.5), 0.5, 0.001, MEAN_ERROR)
+    shown = explorer.slices_table([far])
+    for told in ("Weaker than elsewhere by more than chance: Script: Bengali.", "Mean error", "1.25", "(1.00 to 1.50)", "Mann and Whitney"):
+        assert told in shown
+
+
+def test_numbers_before_and_after_corrections_are_told_by_their_mean_error() -> None:
+    told = explorer.before("20260101-a", [], [], (0.75, 0.5))
+    assert "off by <b>0.500</b> on average" in told
+    assert "by <b>0.750</b> on the same rows" in told
+    assert "2\u00a0numbers put right." in explorer.corrected_line([Correction(at, "a", "1", "2") for at in range(2)], "number")
+    assert "1\u00a0row's tags put right." in explorer.corrected_line([Correction(1, "a", "[]", '["b"]')], "tags")

@@ -13,7 +13,7 @@ import gradio as gr
 TICK_SECONDS = 1.0
 CHART = '<figure class="closer"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
 DRAW = "watch('value', () => shur.draw(props.value));"
-ALL, SPEED_ALONE = "Edge cases and speed", "Speed"
+ALL = "Edge cases and speed"
 SILENT = "<h3>Let it answer only where it is sure</h3>"
 
 
@@ -30,7 +30,7 @@ class Closer:
     thresholds: Any
     curves: Any
     figures: Any
-    folds: tuple[Any, Any, Any]  # how sure, each class, the look: only the last of a run that gives no classes
+    folds: tuple[Any, Any, Any]  # how sure, each class, the look: only the last of a run that gives numbers or tags
     look: Any
     state: Any
     found: Any

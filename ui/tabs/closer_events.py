@@ -10,7 +10,7 @@ from engine.errors import Refused
 from engine.tasks import all_tasks
 from ui import confidence, probed, result, verdict_figures, words
 from ui.border import bind
-from ui.tabs.closer import ALL, SPEED_ALONE, Closer
+from ui.tabs.closer import ALL, Closer
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -63,11 +63,11 @@ def _nothing() -> list[Any]:
 
 
 def _folds(*, sorts: bool) -> list[Any]:
-    return [gr.update(visible=sorts), gr.update(visible=sorts), gr.update(label=ALL if sorts else SPEED_ALONE)]
+    return [gr.update(visible=sorts), gr.update(visible=sorts), gr.update(label=ALL)]
 
 
 def _is_timed(studio: Studio, run_id: str) -> bool:
-    """Whether it gives numbers, tags or likeness, of which a closer look tells the speed."""
+    """Whether it gives numbers, tags or likeness, at which a closer look can be taken."""
     account = studio.account(run_id)
     return account is not None and all_tasks()[account.task].writes is None
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from ui.tabs.runs import Runs
     from ui.tabs.train import Train
 
-MISTAKES, DOUBTED, BETTER, WORSE = (json.dumps([what]) for what in ("mistakes", "doubted", "better", "worse"))
-MOST_CELLS = 60  # of the matrix in the list; the others are clicked
+MISTAKES, DOUBTED = json.dumps(["mistakes"]), json.dumps(["doubted"])
+MOST_GROUPS = 64  # in the list; the others, cells of the matrix or tags, are clicked
+INFO = {"class": "Or click a cell of the matrix above.", "tags": "Or click a count in the table of tags above."}
 
 
 def wire(studio: Studio, runs: Runs, train: Train) -> None:
@@ -36,7 +37,7 @@ def wire(studio: Studio, runs: Runs, train: Train) -> None:
     busy = {**quiet, "show_progress": "minimal", "show_progress_on": [place.table]}
     rows = [place.page, place.table]
     made = [place.line, place.again, place.download, place.back]
-    whole = [place.column, place.before, place.pick, place.slices, place.columns, place.weak, *rows, *made]
+    whole = [place.column, place.before, place.pick, place.slices, place.columns, place.weak, *rows, *made, place.through]
     runs.judged.change(bind(on_judged, studio), opened, whole, **quiet)
     place.pick.input(bind(on_pick, studio), [opened, place.pick], rows, **quiet)
     place.heard.click(bind(on_heard, studio), [opened, place.pick, place.page, place.heard], [place.pick, *rows], **busy)
@@ -58,49 +59,41 @@ def wire(studio: Studio, runs: Runs, train: Train) -> None:
 def on_judged(studio: Studio, run_id: str) -> list[Any]:
     """The explorer of a judged run; none for another."""
     try:
-        if not run_id or studio.evaluation(run_id) is None or not studio.explorer.has_answers(run_id):
+        if not run_id or not _is_judged(studio, run_id):
             return _nothing()
-        before = shown.before(studio.explorer.before(run_id), *studio.explorer.changed(run_id))
+        explorer = studio.explorer
+        before = shown.before(explorer.before(run_id), *explorer.changed(run_id), explorer.mean_errors(run_id))
         start = [gr.update(visible=True), before, _picks(studio, run_id, MISTAKES), "", gr.update(visible=False), gr.update(open=False)]
-        return [*start, *_rows_drawn(studio, run_id, MISTAKES, 0), *_made(studio, run_id)]
+        through = gr.update(visible=explorer.kind(run_id) == "class")
+        return [*start, *_rows_drawn(studio, run_id, MISTAKES, 0), *_made(studio, run_id), through]
     except Refused:  # deleted meanwhile, or written by hand
         return _nothing()
 
 
+def _is_judged(studio: Studio, run_id: str) -> bool:
+    judged = studio.evaluation(run_id) is not None or studio.account(run_id) is not None
+    return judged and studio.explorer.has_answers(run_id) and bool(studio.explorer.answers(run_id))
+
+
 def _nothing() -> list[Any]:
-    return [gr.update(visible=False), "", gr.skip(), "", gr.skip(), gr.skip(), 0, "", "", *(gr.update(visible=False) for _ in range(3))]
+    hidden = (gr.update(visible=False) for _ in range(3))
+    return [gr.update(visible=False), "", gr.skip(), "", gr.skip(), gr.skip(), 0, "", "", *hidden, gr.skip()]
 
 
 def _picks(studio: Studio, run_id: str, value: str) -> Any:
     """Which rows there are to look at, with how many of each."""
-    told = studio.explorer.answers(run_id)
-    better, worse = studio.explorer.changed(run_id)
-    listed = [
-        (f"All mistakes ({sum(not one.is_right for one in told):,})", MISTAKES),
-        (f"Labels that are likely wrong ({len(studio.explorer.doubted(run_id)):,})", DOUBTED),
-        *([(f"Right now, wrong before the corrections ({len(better):,})", BETTER)] if better else []),
-        *([(f"Wrong now, right before the corrections ({len(worse):,})", WORSE)] if worse else []),
-        *((f"{label}, called {said} ({rows:,})", json.dumps(["cell", label, said])) for label, said, rows in answers.confusions(told)),
-    ][: MOST_CELLS + 4]
-    if value not in [one for _, one in listed]:
-        _, label, said = json.loads(value)
-        listed.append((f"{label}, called {said} ({len(answers.of_cell(told, label, said)):,})", value))
-    return gr.update(choices=listed, value=value)
+    explorer = studio.explorer
+    listed = [(f"{name} ({rows:,})", json.dumps(list(pick))) for pick, name, rows in explorer.groups(run_id)]
+    choices = listed[:MOST_GROUPS]
+    if value not in [one for _, one in choices]:
+        pick = json.loads(value)
+        choices.append((f"{answers.name_of(pick)} ({len(explorer.rows(run_id, pick)):,})", value))
+    return gr.update(choices=choices, value=value, info=INFO.get(explorer.kind(run_id), ""))
 
 
 def _rows(studio: Studio, run_id: str, pick: str | None) -> Sequence[Answer | Doubted]:
-    """The picked rows, the surest mistakes first."""
-    match json.loads(pick or MISTAKES):
-        case ["doubted"]:
-            return studio.explorer.doubted(run_id)
-        case ["better"]:
-            return studio.explorer.changed(run_id)[0]
-        case ["worse"]:
-            return studio.explorer.changed(run_id)[1]
-        case ["cell", label, said]:
-            return answers.of_cell(studio.explorer.answers(run_id), label, said)
-        case _:
-            return answers.surest_first(one for one in studio.explorer.answers(run_id) if not one.is_right)
+    """The picked rows, the worst mistakes first."""
+    return studio.explorer.rows(run_id, json.loads(pick or MISTAKES))
 
 
 def _rows_drawn(studio: Studio, run_id: str, pick: str | None, page: int, why: tuple[corrected.Key, Moved] | None = None) -> list[Any]:
@@ -113,7 +106,7 @@ def _rows_drawn(studio: Studio, run_id: str, pick: str | None, page: int, why: t
 def _made(studio: Studio, run_id: str) -> list[Any]:
     """What was put right, and the buttons for it."""
     made = studio.explorer.corrections(run_id)
-    return [shown.corrected_line(made), *(gr.update(visible=bool(made)) for _ in range(3))]
+    return [shown.corrected_line(made, studio.explorer.kind(run_id)), *(gr.update(visible=bool(made)) for _ in range(3))]
 
 
 def on_pick(studio: Studio, run_id: str, pick: str | None) -> list[Any]:
@@ -128,6 +121,9 @@ def on_heard(studio: Studio, run_id: str, pick: str | None, page: int, told: str
             names = evaluation.classes if evaluation else studio.explorer.classes(run_id)
             pick = json.dumps(["cell", names[label], names[said]])
             return [_picks(studio, run_id, pick), *_rows_drawn(studio, run_id, pick, 0)]
+        case {"do": "rows", "pick": list(wanted)}:
+            pick = json.dumps(wanted)
+            return [_picks(studio, run_id, pick), *_rows_drawn(studio, run_id, pick, 0)]
         case {"do": "page", "page": int(wanted)}:
             return [gr.skip(), *_rows_drawn(studio, run_id, pick, max(0, wanted))]
         case {"do": "why", "row": str(row)}:
@@ -137,10 +133,15 @@ def on_heard(studio: Studio, run_id: str, pick: str | None, page: int, told: str
 
 
 def on_relabelled(studio: Studio, run_id: str, told: str) -> list[Any]:
-    """Another label for a row, by its place among the run's labels; below 0: the row is left out."""
+    """Another label for a row, by its place among the run's labels, below 0: the row is left out; or its number, or its tags by place."""
+    explorer, classes = studio.explorer, studio.explorer.classes(run_id)
     match json.loads(told):
         case {"row": str(row), "label": int(label)}:
-            studio.explorer.correct(run_id, shown.key_of(row), studio.explorer.classes(run_id)[label] if label >= 0 else None)
+            explorer.correct(run_id, shown.key_of(row), classes[label] if label >= 0 else None)
+        case {"row": str(row), "number": str(number)}:
+            explorer.correct(run_id, shown.key_of(row), number)
+        case {"row": str(row), "tags": list(places)}:
+            explorer.correct(run_id, shown.key_of(row), corrected.of_tags(classes[at] for at in places))
     return _made(studio, run_id)
 
 
