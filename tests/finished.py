@@ -26,7 +26,14 @@ ROWS = 150
 
 
 def finished_run(
-    home: Path, base: str, method: str = "lora", *, data: str = "sample:film-reviews-en", task: str = "classify", **settings: Any
+    home: Path,
+    base: str,
+    method: str = "lora",
+    *,
+    data: str = "sample:film-reviews-en",
+    task: str = "classify",
+    preset: str | None = "balanced",
+    **settings: Any,
 ) -> str:
     """The id of a run over this base (catalogue id, Hub id or folder) whose model is kept and judged."""
     learnt = all_tasks()[task]
@@ -38,6 +45,7 @@ def finished_run(
         base,
         method,
         task=task,
+        preset=preset,
         settings={"rank": 4} if method == "lora" else {},
         name="Film reviews",
     )

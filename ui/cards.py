@@ -161,7 +161,7 @@ def recipe_line(recipe: Recipe | None, guide: dict[str, Measured] | None = None)
 
 def _guide(found: dict[str, Measured]) -> str:
     """The guide's way beside the right one, and what each gave here."""
-    columns = (Column(""), *(Column(name, style="text") for name in ("As in the guide", "Done right", "Why")))
+    columns = [Column(name) for name in ("", "As in the guide", "Done right", "Why")]
     rows = [[escape(cell) for cell in (one.what, one.guide, one.right, one.why)] for one in DIFFERENCES]
     gave = [_measured(found.get(name)) for name in (GUIDE, RIGHT)]
     rows.append(["<b>Measured here</b>", *gave, "The newest finished run of each preset."])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import catalog
+from engine import catalog, guide
 from engine.errors import Problem
 from engine.facts import Facts
 from engine.measured import Measured
@@ -105,6 +105,17 @@ def test_every_model_of_the_catalogue_has_licence_size_and_a_link() -> None:
 def test_every_preset_says_where_it_comes_from() -> None:
     for recipe in catalog.load().recipes:
         assert "Source: " in cards.recipe_line(recipe)
+
+
+def test_the_guide_s_way_and_the_right_one_stand_side_by_side_with_what_they_gave() -> None:
+    recipe = catalog.load().recipe(guide.GUIDE)
+    assert "side by side" not in cards.recipe_line(recipe)
+    none = cards.recipe_line(recipe, {})
+    assert none.count("Not run here yet.") == 2
+    assert none.count('<th scope="row"') == len(guide.DIFFERENCES) + 1
+    told = cards.recipe_line(recipe, {guide.RIGHT: guide.Measured("run-1", "Right <b>", "90 % right", 3.6)})
+    assert told.count("Not run here yet.") == 1
+    assert '90 % right <span class="soft">(4 min, <a href="?run=run-1" data-place="runs" data-run="run-1">Right &lt;b&gt;</a>)' in told
 
 
 def test_a_measurement_beside_other_programs_says_so() -> None:
