@@ -44,10 +44,16 @@ TOO_HIGH, TOO_LOW = 5.0, 10.0  # the rate is divided by the one, or multiplied b
 
 @dataclass(frozen=True)
 class Advice:
-    """Something to press. With settings: the run is stopped and trained again with these over its own; without: the best is kept."""
+    """Something to press. With settings or a model the run is stopped and trained again with these over its own; else its best is kept."""
 
     words: str
     settings: Mapping[str, Value] = field(default_factory=dict)
+    model: str = ""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it begins another run."""
+        return bool(self.settings or self.model)
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,7 @@ def _training_loss(steps: Sequence[Step], upto: int) -> float | None:
 
 def _plateau(record: RunRecord, checks: Sequence[Evaluated], lesson: Lesson) -> Finding | None:
     """Neither the figure that is kept by nor the held-out loss has gained for CHECKS checks, and much of the run is, or was, left."""
-    if len(checks) <= CHECKS or not record.total_steps or _has_hardly_begun(record, lesson):
+    if len(checks) <= CHECKS or not record.total_steps or _has_hardly_begun(record, lesson) or _gives_one_class(checks, lesson):
         return None
     name = str(lesson.settings.get("select_by") or "macro_f1")
     figure = "macro_f1" if name == "loss" else name
@@ -286,6 +292,11 @@ def _has_hardly_begun(record: RunRecord, lesson: Lesson) -> bool:
     if record.is_over or record.step >= EARLY * record.total_steps or not windows:
         return False
     return windows[-1][1] > LEARNT_WELL * (guessing_loss(lesson.class_rows) or _began(record.steps))
+
+
+def _gives_one_class(checks: Sequence[Evaluated], lesson: Lesson) -> bool:
+    """Whether every row was given one class at every check: such a run has not begun to learn, and fewer passes would not help it."""
+    return lesson.has_classes and all(len(one.never) >= len(lesson.class_rows) - 1 for one in checks)
 
 
 def _never_predicted(record: RunRecord, checks: Sequence[Evaluated], lesson: Lesson, slow: bool) -> Finding | None:

@@ -14,6 +14,7 @@ from engine.errors import Problem, Refused
 from engine.evaluate import Evaluation
 from engine.plan import Plan
 from engine.probed import Probed
+from engine.reasons import Reason
 from engine.reviews import Outcome
 from engine.slices import Slice
 from engine.spec import RunSpec
@@ -34,6 +35,7 @@ class KnownRun:
     record: RunRecord
     checkup: Checkup | None  # None where the data cannot be opened any more
     studies: tuple[Result, ...]  # of the same data, task, model and method
+    reasons: tuple[Reason, ...]  # that may keep it from being better
 
     @property
     def title(self) -> str:
@@ -77,7 +79,8 @@ def known(studio: Studio, run_id: str) -> Known:
     has_answers = explorer.has_answers(run_id)
     return Known(
         run_id, spec, text, studio.plan(run_id), studio.record(run_id), _checkup(studio, spec),
-        studies_of(studio, spec), evaluation, studio.beside(run_id), studio.judged.confidence(run_id), studio.look(run_id).found,
+        studies_of(studio, spec), studio.reasons(run_id), evaluation, studio.beside(run_id), studio.judged.confidence(run_id),
+        studio.look(run_id).found,
         explorer.answers(run_id) if has_answers else (),
         explorer.slices(run_id) if has_answers else (),
         len(explorer.doubted(run_id)) if has_answers and explorer.was_looked_through(run_id) else None,
@@ -98,7 +101,8 @@ def known_account(studio: Studio, run_id: str) -> KnownAccount | None:
     rows = (
         (explorer.answers(run_id), explorer.slices(run_id), len(explorer.all_corrections(run_id))) if explorer.has_answers(run_id) else ()
     )
-    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies_of(studio, spec), account, said, look, *rows)
+    studies, why = studies_of(studio, spec), studio.reasons(run_id)
+    return KnownAccount(run_id, spec, text, plan, record, _checkup(studio, spec), studies, why, account, said, look, *rows)
 
 
 def _checkup(studio: Studio, spec: RunSpec) -> Checkup | None:

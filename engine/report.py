@@ -19,6 +19,7 @@ from engine.events import Step
 from engine.gathered import Known, KnownAccount, KnownRun
 from engine.plan import Plan
 from engine.probed import Probed
+from engine.reasons import Reason
 from engine.slices import Slice
 from engine.store import RunRecord
 from engine.told import number
@@ -342,15 +343,22 @@ def _fit(plan: Plan) -> str:
 
 
 def _coached(told: KnownRun) -> list[Block]:
-    """What the coach says of the curves, and advises."""
+    """What may keep it from being better, and what the coach says of the curves; each with its advice."""
+    blocks: list[Block] = []
+    if told.reasons:
+        blocks += [Words("What may keep it from being better, the likeliest first:"), _advised(told.reasons)]
     found = coach.findings(told.record, coach.lesson(told.plan))
     if not found:
-        return [Words("The coach finds nothing in the curves that calls for another try.", "soft")]
+        return [*blocks, Words("The coach finds nothing in the curves that calls for another try.", "soft")]
+    return [*blocks, Words("What the coach says of the curves; it can be wrong:"), _advised(found)]
+
+
+def _advised(found: Sequence[coach.Finding | Reason]) -> Listed:
     lines = []
     for one in found:
-        again = " or ".join(advice.words for advice in one.advice if advice.settings)  # the others are for a run that goes on
+        again = " or ".join(advice.words for advice in one.advice if advice.trains)  # the others are for a run that goes on
         lines.append(f"{one.message} To try: {again}." if again else one.message)
-    return [Words("What the coach says of the curves; it can be wrong:"), Listed(tuple(lines))]
+    return Listed(tuple(lines))
 
 
 def _memory(record: RunRecord) -> tuple[list[int | None], list[int | None]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import catalog as presets
-from engine import coach, fitting, models, token_fit, trained, uploads
+from engine import coach, fitting, models, reasons, token_fit, trained, uploads
 from engine import plan as planning
 from engine import spec as specs
 from engine.account import Account
@@ -52,6 +52,7 @@ from engine.playground import Asked, Playground
 from engine.predict import Prediction, Predictor
 from engine.probing import Look, Probing
 from engine.reading import Reader, RunSummary
+from engine.reasons import Reason
 from engine.reviews import Reviews
 from engine.rows_shown import RowsShown, rows_shown
 from engine.spec import DataSpec, RunSpec
@@ -364,19 +365,31 @@ class Studio:
         """What the coach sees in the run's curves and answers, the gravest first. Raises Refused for no run."""
         return coach.findings(self.record(run_id), coach.lesson(self.plan(run_id)), self.account(run_id))
 
+    def reasons(self, run_id: str) -> tuple[Reason, ...]:
+        """What may keep a judged run from being better, the likeliest first; none before. Raises Refused for no run."""
+        evaluation = self.evaluation(run_id)
+        if evaluation is None and self.account(run_id) is None:
+            return ()
+        texts = [one.text for one in self.explorer.answers(run_id)] if self.explorer.has_answers(run_id) else []
+        doubted = sum(one.part == "test" for one in self.explorer.doubted(run_id)) if texts else 0
+        return reasons.reasons(self.plan(run_id), self.record(run_id), self.catalog, texts, evaluation, doubted)
+
     def follow(self, run_id: str, kind: str, choice: int, token: str | None = None) -> str:
-        """Does what the coach advises: the id of the run that was started, or "" where this one was asked to keep its best.
+        """Does what the coach, or a reason, advises: the id of the run that was started, or "" where this one was asked to keep its best.
 
         `choice` counts the advice of the finding of this kind from 0. Raises Refused where the coach says something else by now.
         """
-        told = {one.kind: one.advice for one in self.coached(run_id)}.get(kind, ())  # type: ignore[call-overload]
+        said: list[Finding | Reason] = [*self.coached(run_id), *self.reasons(run_id)]
+        told = next((one.advice for one in said if one.kind == kind), ())
         if not 0 <= choice < len(told):
             raise Refused(Problem("coach", "The coach says something else of this run by now.", "Read it anew, and press again."))
-        if not told[choice].settings:
+        wanted = told[choice]
+        if not wanted.trains:
             self.enough(run_id)
             return ""
         spec = self.clone(run_id)
-        begun = self.start(replace(spec, settings={**spec.settings, **told[choice].settings}), token)
+        spec = replace(spec, settings={**spec.settings, **wanted.settings}, model=wanted.model or spec.model)
+        begun = self.start(spec, token)
         if not self.record(run_id).is_over:
             self.stop(run_id)
         return begun

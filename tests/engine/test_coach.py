@@ -143,6 +143,13 @@ def test_too_few_steps_say_nothing(steps_seen: int) -> None:
     assert findings(running([5.0] * steps_seen), LESSON) == ()
 
 
+def test_a_run_that_gives_one_class_alone_is_not_told_to_train_less() -> None:
+    losses, checks = [0.69] * 80, [0.69] * 8
+    assert "plateau" in {one.kind for one in findings(running(losses, checks), LESSON)}
+    one_class = tuple(f"class {at}" for at in range(len(LESSON.class_rows) - 1))
+    assert {one.kind for one in findings(running(losses, checks, never=one_class), LESSON)} == {"never_predicted"}
+
+
 def test_a_class_that_is_never_given_is_told_by_its_name_and_met_with_weights() -> None:
     record = running([0.6] * 80, [0.68, 0.67, 0.66, 0.65, 0.64], never=("নিরপেক্ষ",))
     told = {one.kind: one for one in findings(record, LESSON)}["never_predicted"]

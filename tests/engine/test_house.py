@@ -29,7 +29,7 @@ ORDER = (
     "uploads", "taking_in", "facts", "made_examples", "reading", "writers", "shelf", "playing",
     "coach", "edge_cases", "probed", "timing", "untuned", "judged", "probe", "probing",
     "comparison", "criterion", "ranking", "varied", "findings", "study", "study_run", "study_advice", "study_result", "studies",
-    "drawing", "study_report", "document", "token_fit", "explorer",
+    "drawing", "study_report", "document", "token_fit", "explorer", "reasons",
     "rows_shown", "guide",
     "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "write_command",
     "readiness", "gathered", "report", "account_report", "reported", "report_command", "spec_options", "train_command",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from engine import account
-from engine.coach import Kind
+from engine import account, reasons
+from engine.coach import Advice, Kind
 from engine.evaluate import Sample
 from engine.events import Ended, Progress, Queued, Started
+from engine.reasons import Reason
 from engine.store import RunRecord, Store, fold
 from engine.studio import Studio
 from engine.train_command import outcome
@@ -96,5 +100,15 @@ def test_a_run_that_writes_is_listed_with_its_first_figure_in_words(tmp_path: Pa
     assert "samples" not in last["metrics"]
 
 
-def test_whatever_the_coach_finds_has_a_title() -> None:
-    assert set(coach.TITLES) == set(get_args(Kind))
+def test_whatever_the_coach_and_the_verdict_find_has_a_title() -> None:
+    assert set(coach.TITLES) == {*get_args(Kind), *get_args(reasons.Kind)}
+
+
+def test_why_a_run_is_not_better_is_told_with_its_button_and_safe() -> None:
+    told = coach.reasons(
+        [Reason("cut", "<b>30 %</b> are cut.", (Advice("read 256 tokens", {"max_length": 256}),)), Reason("few_rows", "Few.")]
+    )
+    assert "&lt;b&gt;30 %&lt;/b&gt; are cut." in told
+    assert told.count("<button") == 1
+    assert json.loads(unescape(re.search('data-pick="([^"]+)"', told)[1])) == {"kind": "cut", "choice": 0}  # type: ignore[index]
+    assert coach.reasons([]) == ""

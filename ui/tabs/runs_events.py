@@ -19,7 +19,7 @@ from engine import document, reported
 from engine.account import FILE as ACCOUNT
 from engine.errors import Refused
 from engine.store import write_whole
-from ui import account, figures, more_data, result, words
+from ui import account, coach, figures, more_data, result, words
 from ui.border import bind
 from ui.tabs import closer_events, coach_events, explorer_events, review, train_events
 from ui.tabs.runs import ASK, COST, Runs
@@ -168,12 +168,13 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
         evaluation = studio.evaluation(run_id) if run_id else None
         plan = studio.plan(run_id) if run_id else None
         beside = studio.beside(run_id) if evaluation else ()
+        why = coach.reasons(studio.reasons(run_id)) if run_id else ""
     except Refused:
-        evaluation, plan, beside = None, None, ()
+        evaluation, plan, beside, why = None, None, (), ""
     told = studio.account(run_id) if run_id else None
     if told is not None:
         return [
-            account.verdict(told),
+            account.verdict(told) + why,
             account.figures(told) + account.parts(told),
             gr.update(visible=False),
             "",
@@ -186,7 +187,7 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
         ]
     matrix = {"confusion": figures.confusion(evaluation)} if evaluation else gr.skip()
     return [
-        result.verdict(evaluation, beside),
+        result.verdict(evaluation, beside) + why,
         result.scores_table(evaluation, beside),
         gr.update(visible=evaluation is not None),
         result.classes_table(evaluation),
