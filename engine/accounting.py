@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import generation, likeness, redrawn, text_metrics
 from engine.account import SAMPLES, Account, Sample, cut, sentence, told, warnings
+from engine.data.dialogues import as_text
 from engine.data.split import Rows
 from engine.data.texts import Texts
 from engine.decoding import GREEDY
@@ -110,10 +111,11 @@ def account(
             near = (likeness.likeness(encoder, [_text(one, at) for at in both], right) for one in (tuned, untuned))
             pairs += zip(*near, strict=True)
     figures = tuple(told(first, second) for first, second in pairs)
+    read = as_text if task.writes.chats else str
     lines = [
         Sample(
             test.numbers[places[at]],
-            "\n\n".join(filter(None, (asked.second[at] if asked.second else "", asked.first[at]))),
+            "\n\n".join(filter(None, (asked.second[at] if asked.second else "", read(asked.first[at])))),
             " / ".join(task.writes.accepted(wanted[at])), _text(tuned, at), _text(untuned, at),
             tuned.texts[at].ended if tuned.texts[at] else "budget",  # type: ignore[union-attr]
         )

@@ -50,6 +50,16 @@ def cut_dialogue(cell: str, characters: int, turns: int) -> str | None:
     return json.dumps(cut, ensure_ascii=False)
 
 
+def as_text(cell: str) -> str:
+    """A conversation as a person reads it, who says what before each turn; the words alone of a single one, and any other cell as it is."""
+    told = turns_of(cell) if cell.lstrip().startswith("[") else None
+    if told is None:
+        return cell
+    if len(told) == 1:
+        return told[0][1]
+    return "\n\n".join(f"{who}: {text}" for who, (_, text) in zip(speakers(told), told, strict=True))
+
+
 def is_answered(cell: str) -> bool:
     """Whether it is a conversation in which the assistant answers somebody: what opens one answers nobody."""
     return "assistant" in speakers(turns_of(cell) or ())[1:]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.chat import Chat
+from engine.data.dialogues import as_text
 from engine.data.doctor import examine
 from engine.data.texts import Texts
 from engine.errors import Problem, Refused
@@ -92,6 +93,12 @@ def test_an_answer_beside_a_conversation_is_its_last_turn(tmp_path: Path) -> Non
     assert tokenizer.decode(second) == "### Instruction:\nhi\n\n### Response:\n"
 
 
+def test_a_conversation_is_read_with_who_says_what_and_a_single_turn_as_its_words() -> None:
+    assert as_text(ASKED) == "user: hi\n\nassistant: good\n\nuser: bad?"
+    assert as_text(said(("human", "hi"))) == "hi"
+    assert as_text("[sic] a text") == "[sic] a text"
+
+
 def test_the_column_of_answers_is_found_and_what_is_not_read_of_it_is_told() -> None:
     spec = DataSpec("sample:none", target="text")
     rows: list[tuple[str | None, ...]] = [(ASKED.replace("bad", f"bad {at}"), f"okay {at}") for at in range(300)]
@@ -114,5 +121,12 @@ def test_conversations_with_a_column_of_answers_are_learnt_and_refused_where_non
     assert found.data is not None
     assert (found.data.text, found.data.label) == ("messages", "response")
     assert found.is_ready, found.problems
+    folder = studio.store.folder(studio.start(spec))
+    assert work(folder) == 0, (folder / "log.txt").read_text()
+    made = studio.account(folder.name)
+    assert made is not None
+    (sample, *_) = made.samples
+    assert sample.prompt.startswith("user: hi\n\nassistant: good\n\nuser: bad")
+    assert sample.wanted.startswith("okay")
     refused = studio.preview(replace(spec, task="transform"))
     assert [one.field for one in refused.problems if one.severity == "error"] == ["data.text"]
