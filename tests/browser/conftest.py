@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,14 +84,21 @@ class App:
         self.served.process.wait()
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    """An app on an empty home; its runs are killed with it."""
-    made = App(tmp_path / "home")
+@contextmanager
+def running(home: Path) -> Iterator[App]:
+    """An app on this home, for as long as the block lasts; its runs are killed with it."""
+    made = App(home)
     with made.running:
         made.start_again()
         yield made
         homes.end_all(made.home)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    """An app on an empty home."""
+    with running(tmp_path / "home") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

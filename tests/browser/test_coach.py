@@ -10,8 +10,9 @@ from playwright.sync_api import expect
 
 from engine.store import Store
 from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.doing import press_start
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
-from tests.browser.test_walk import Open, press_start
+from tests.browser.test_walk import Open
 
 pytestmark = pytest.mark.browser
 SETTINGS = {"learning_rate": "0.5", "max_length": "32", "max_steps": "40", "batch_size": "8", "warmup_steps": "1", "patience": "0"}

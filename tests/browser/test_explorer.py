@@ -15,8 +15,9 @@ from engine.data import corrected
 from engine.explorer import CORRECTIONS
 from engine.store import Store
 from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.doing import press_start
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
-from tests.browser.test_walk import Open, press_start
+from tests.browser.test_walk import Open
 
 pytestmark = pytest.mark.browser
 SAYINGS = {

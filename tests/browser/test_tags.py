@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import App
-from tests.browser.looking import WAYS, Seen, darken, faults, ready
-from tests.browser.test_tasks import choose, fill, start_and_wait, upload, with_own_model
+from tests.browser.doing import begin, choose, fill, said_of, start_and_wait, taken_home, upload, with_own_model
+from tests.browser.looking import WAYS, Seen, darken, faults
 from tests.browser.test_walk import Open
 from tests.tiny import tiny
 
@@ -44,9 +44,7 @@ def looked_at(page: Page, name: str, place: str) -> None:
 
 def test_columns_of_yes_and_no_are_learnt_as_tags_and_tried(app: App, open_page: Open, tmp_path: Path, seen: Seen) -> None:
     page = open_page(app.url)
-    ready(page)
-    page.locator("#detail input").check()
-    choose(page, "data", "A file of mine")
+    begin(page)
     with_own_model(page, tiny("bert", tmp_path / "tiny-bert"))
     upload(page, rows(tmp_path / "tags.csv"))
     expect(page.locator("#problems-columns")).to_contain_text("3 columns say yes or no", timeout=60_000)
@@ -71,10 +69,8 @@ def test_columns_of_yes_and_no_are_learnt_as_tags_and_tried(app: App, open_page:
     expect(page.locator("#scores")).to_contain_text("Rows that have it")
     expect(page.locator("#scores")).to_contain_text("A tag is given from a chance of")
     looked_at(page, "run", "#scores")
-    page.locator("#run-try").click()
-    page.locator("#try-text").get_by_role("textbox").fill("awful phone")
-    page.locator("#try-go").click()
-    expect(page.locator("#try-answer")).to_contain_text("given", timeout=120_000)
+    assert "abuse" in taken_home(page)["labels.json"]
+    expect(said_of(page, "awful phone")).to_contain_text("given", timeout=120_000)
     expect(page.locator("#try-answer tr")).to_have_count(3)
     looked_at(page, "try", "#try-answer")
     assert seen.errors == []

@@ -10,11 +10,11 @@ from playwright.sync_api import Page, expect
 
 from engine.store import Store
 from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.doing import press_start, said_of, taken_home
 from tests.browser.looking import Seen, faults, ready
 
 pytestmark = pytest.mark.browser
 Open = Callable[[str], Page]
-START = re.compile("Start training")
 POINTS = "() => document.querySelector('[data-chart=loss]')?.data?.[0]?.x?.length ?? 0"
 
 
@@ -22,13 +22,6 @@ def wait_for_points(page: Page, more_than: int) -> int:
     """How many points the training curve has, once there are more than so many."""
     page.wait_for_function(f"least => ({POINTS})() > least", arg=more_than, timeout=PATIENCE_MS)
     return int(page.evaluate(POINTS))
-
-
-def press_start(page: Page) -> None:
-    start = page.get_by_role("button", name=START)
-    expect(start).to_be_enabled(timeout=PATIENCE_MS)
-    start.click()
-    page.wait_for_url(re.compile("run="), timeout=PATIENCE_MS)
 
 
 def test_a_first_run_from_start_to_a_bengali_sentence(app: App, open_page: Open, seen: Seen) -> None:
@@ -67,10 +60,9 @@ def test_a_first_run_from_start_to_a_bengali_sentence(app: App, open_page: Open,
     for baseline in ("TF-IDF", "Largest class"):
         expect(page.locator("#scores")).to_contain_text(baseline)
 
-    page.get_by_role("button", name="Try it").click()
-    page.get_by_label("Text", exact=True).fill("পণ্যটা খুব ভালো, দামও কম। আবার কিনব।")
-    page.get_by_role("button", name="Classify").click()
-    answer = page.locator("#try-answer")
+    assert "AutoModelForSequenceClassification" in taken_home(page)["example.py"]
+    answer = said_of(page, "পণ্যটা খুব ভালো, দামও কম। আবার কিনব।")
+    expect(page.locator("#try-go")).to_have_text("Classify")
     for name in ("Negative", "Neutral", "Positive", "ms"):
         expect(answer).to_contain_text(name, timeout=PATIENCE_MS)
     assert faults(page) == {}
