@@ -16,7 +16,7 @@ from engine.answers import WRITTEN
 from engine.errors import Problem, Refused
 from engine.scoring import Interval
 from engine.told import Other, Part, Told, is_better, number, shown, told
-from engine.verdict import FEW_ROWS, p_words
+from engine.verdict import FEW_ROWS, p_words, shared_words
 
 __all__ = [
     "Account",
@@ -68,6 +68,7 @@ class Account:
     samples: tuple[Sample, ...]
     step: int
     seen_rows: int = 0  # test texts that stand among the training rows too
+    nearly_seen_rows: int = 0  # others that nearly do
     notes: tuple[str, ...] = ()  # how the others were made
     parts: tuple[Part, ...] = ()  # each class's own figures, where a row can have several
     threshold: float | None = None  # from which chance on one is given
@@ -109,8 +110,8 @@ def _against(one: Told) -> str:
     return f"; the untuned model {number(one.before)}: {how}"
 
 
-def warnings(rows: int, samples: Sequence[Sample], written: int, same: float, seen_rows: int) -> tuple[str, ...]:
-    """What limits the figures, a sentence each. `same`: the share of answers that equal another's."""
+def warnings(rows: int, samples: Sequence[Sample], written: int, same: float, seen: tuple[int, int]) -> tuple[str, ...]:
+    """What limits the figures, a sentence each. `same`: the share of answers that equal another's. `seen`: as in the verdict's."""
     found = []
     if rows < FEW_ROWS:
         found.append(f"There are only {rows:,} test rows: the intervals are wide, and another split would give other figures.")
@@ -121,8 +122,8 @@ def warnings(rows: int, samples: Sequence[Sample], written: int, same: float, se
         found.append("Most answers never come to an end by themselves: train longer, or let answers become longer in the test.")
     if same > 0.5 and written >= 5:
         found.append("The model gives many prompts the very same answer: it may have learnt a phrase and not the task.")
-    if seen_rows:
-        found.append(f"{seen_rows:,} of the test texts stand among the training rows too, so the figures flatter.")
+    if any(seen):
+        found.append(f"{shared_words(rows, *seen)}, so the figures flatter.")
     return tuple(found)
 
 

@@ -156,7 +156,7 @@ def _data(told: KnownAccount) -> list[Block]:
     columns += [f"what it learnt to say from “{plan.learnt_from}”"] if plan.label != plan.text else []
     return [
         Words(f"{told.spec.data.known_as}: {', '.join(columns)}. Rows: {parts}. SHA-256 {plan.data_sha256}."),
-        seen_words(told.account.seen_rows),
+        seen_words(told.account.rows, told.account.seen_rows, told.account.nearly_seen_rows),
         *checked(told),
     ]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine import generation, likeness, redrawn, text_metrics
 from engine.account import SAMPLES, Account, Sample, cut, sentence, told, warnings
 from engine.data.dialogues import as_text
+from engine.data.overlap import overlap
 from engine.data.split import Rows
 from engine.data.texts import Texts
 from engine.decoding import GREEDY
@@ -121,14 +122,13 @@ def account(
         )
         for at in both
     ]  # fmt: skip
+    seen = overlap(train, test).counts
     headline = task.writes.headline if any(one.id == task.writes.headline for one in figures) else "perplexity_word"
-    known = frozenset(zip(train.texts, train.second or train.texts, strict=True))
-    seen = sum(one in known for one in zip(test.texts, test.second or test.texts, strict=True))
     same = text_metrics.same_share([one.written for one in lines])
     made = Account(
         task=task.id, rows=len(test.texts), written=len(both), headline=headline, figures=figures, sentence=sentence(headline, figures),
         warnings=warnings(len(test.texts), lines, len(both), same, seen), samples=tuple(cut(one) for one in lines[:SAMPLES]), step=step,
-        seen_rows=seen,
+        seen_rows=seen[0], nearly_seen_rows=seen[1],
     )  # fmt: skip
     scores = _scores(headline, [first for first, _ in pairs], [places[at] for at in both])
     every = "".join(json.dumps({**vars(one), **more}, ensure_ascii=False) + "\n" for one, more in zip(lines, scores, strict=True))

@@ -20,6 +20,7 @@ from engine.scoring import BaselineScore, Chances, ClassScore, Interval
 from engine.verdict import Rival
 
 if TYPE_CHECKING:
+    from engine.data.overlap import Overlap
     from engine.data.split import Rows
 
 __all__ = ["BaselineScore", "ClassScore", "Evaluation", "Interval", "Sample", "evaluate", "from_json", "samples", "scores", "to_json"]
@@ -64,7 +65,8 @@ class Evaluation:
     samples: tuple[Sample, ...]
     step: int  # of the checkpoint that was scored
     seen_rows: int = 0  # test rows whose text stands among the training rows too
-    unseen_accuracy: float | None = None  # on the other rows; None where there is no such overlap
+    nearly_seen_rows: int = 0  # others that nearly do: a word of ten apart, or case, punctuation and blanks
+    unseen_accuracy: float | None = None  # on the rows that do neither; None where all do, or none
     version: int = VERSION
 
 
@@ -75,8 +77,13 @@ def headline(evaluation: Evaluation, beside: Sequence[Rival]) -> tuple[str, tupl
         return one.sentence, ()
     uneven = is_uneven(one.per_class)
     named = verdict.strongest(one.rows, one.baselines, beside, uneven=uneven)
-    told = verdict.sentence(one.rows, one.accuracy, one.macro_f1, one.baselines, uneven=uneven, seen_rows=one.seen_rows, beside=beside)
+    told = verdict.sentence(one.rows, one.accuracy, one.macro_f1, one.baselines, uneven=uneven, seen_rows=seen_by(one), beside=beside)
     return told, tuple(other.sentence for other in beside if other is not named)
+
+
+def seen_by(evaluation: Evaluation) -> int:
+    """The test rows that the model saw in training, or nearly."""
+    return evaluation.seen_rows + evaluation.nearly_seen_rows
 
 
 def is_uneven(per_class: Sequence[ClassScore]) -> bool:
@@ -142,13 +149,13 @@ def evaluate(
     classes: Sequence[str],
     guesses: Sequence[Guess] = (),
     *,
-    train: Rows | None = None,
+    shared: Overlap | None = None,
     step: int = 0,
     seed: int = 0,
 ) -> Evaluation:
     """The whole verdict on the test rows. `probabilities` is (rows, classes); `guesses` are the baselines' answers to the same rows.
 
-    With `train`, the test texts that stand there too are counted, and the others scored by themselves.
+    With `shared`, the test texts that stand among the training rows are counted, and the others scored by themselves.
     Raises RunFailed as `scores` does.
     """
     truth = np.asarray(test.labels, dtype=np.int64)
@@ -157,10 +164,9 @@ def evaluate(
     matrix = scoring.confusion_matrix(truth, predicted, len(classes))
     accuracy, macro_f1 = scoring.intervals(matrix, seed=seed)
     baselines = tuple(scoring.against(truth, predicted, guess, len(classes), seed) for guess in guesses)
-    known = frozenset(train.texts) if train else frozenset()
-    unseen = np.array([text not in known for text in test.texts], dtype=bool)
-    seen_rows = int((~unseen).sum())
-    unseen_accuracy = float((truth == predicted)[unseen].mean()) if seen_rows and unseen.any() else None
+    seen_rows, nearly_seen_rows = shared.counts if shared is not None else (0, 0)
+    unseen = ~(shared.seen | shared.nearly) if shared is not None else np.ones(len(truth), dtype=bool)
+    unseen_accuracy = float((truth == predicted)[unseen].mean()) if unseen.any() and not unseen.all() else None
     per_class = scoring.class_scores(matrix, classes)
     return Evaluation(
         rows=len(truth),
@@ -176,11 +182,14 @@ def evaluate(
         per_class=per_class,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         baselines=baselines,
-        sentence=verdict.sentence(len(truth), accuracy, macro_f1, baselines, uneven=is_uneven(per_class), seen_rows=seen_rows),
-        warnings=verdict.warnings(per_class, seen_rows, unseen_accuracy, baselines),
+        sentence=verdict.sentence(
+            len(truth), accuracy, macro_f1, baselines, uneven=is_uneven(per_class), seen_rows=seen_rows + nearly_seen_rows
+        ),
+        warnings=verdict.warnings(per_class, (seen_rows, nearly_seen_rows), unseen_accuracy, baselines),
         samples=samples(test, probabilities, classes),
         step=step,
         seen_rows=seen_rows,
+        nearly_seen_rows=nearly_seen_rows,
         unseen_accuracy=unseen_accuracy,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine import scoring, verdict
 from engine.comparison import STUDENT, Advice, Answers, Candidate, difference
-from engine.evaluate import Evaluation
+from engine.evaluate import Evaluation, seen_by
 from engine.scoring import BaselineScore, Interval
 from engine.varied import Varies
 from engine.verdict import percent
@@ -64,7 +64,7 @@ def over_folds(folds: Sequence[Evaluation]) -> tuple[str, ...]:
     matrix = np.sum([one.confusion for one in folds], axis=0).astype(np.int64)
     accuracy, macro_f1 = scoring.intervals(matrix)
     rows = int(matrix.sum())
-    every = verdict.sentence(rows, accuracy, macro_f1, pooled(folds), uneven=False, seen_rows=max(one.seen_rows for one in folds))
+    every = verdict.sentence(rows, accuracy, macro_f1, pooled(folds), uneven=False, seen_rows=max(map(seen_by, folds)))
     told.append(f"All folds together: {every}" if len(folds) > 1 else every)
     if len(folds) > 1:
         told.append("The first interval is for a model trained on so many rows, the second for these very rows.")

@@ -10,6 +10,7 @@ from engine import account, redrawn, told
 from engine.account import SAMPLES, Account, Sample
 from engine.again import Earlier
 from engine.data import corrected
+from engine.data.overlap import overlap
 from engine.data.split import Prepared, Rows
 from engine.redrawn import Redrawn
 from engine.tasks import Task
@@ -51,16 +52,15 @@ def judged(
         for at, one in enumerate(figures)
     )
     samples = _samples(task, test, classes, answers, untuned)
-    seen = frozenset(zip(prepared.train.texts, _beside(prepared.train), strict=True))
-    seen_rows = sum(one in seen for one in zip(test.texts, _beside(test), strict=True))
+    seen = overlap(prepared.train, test).counts
     more = _more(task, prepared, answers, chances)
     every = "".join(json.dumps({**vars(one), **beside}, ensure_ascii=False) + "\n" for one, beside in zip(samples, more, strict=True))
     remarks = earlier.remarks if earlier else ()
-    warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen_rows), *task.judges.warnings(answers, test.targets, classes), *remarks)
+    warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen), *task.judges.warnings(answers, test.targets, classes), *remarks)
     made_account = Account(
         task=task.id, rows=len(test.texts), written=len(test.texts), headline=task.headline, figures=known,
         sentence=task.judges.sentence(known), warnings=warnings, samples=tuple(account.cut(one) for one in _spread(samples)), step=step,
-        seen_rows=seen_rows, notes=tuple(f"{made.name}: {made.note}" for made, _ in rivals),
+        seen_rows=seen[0], nearly_seen_rows=seen[1], notes=tuple(f"{made.name}: {made.note}" for made, _ in rivals),
         parts=task.judges.parts(answers, test.targets, classes) if task.judges.parts else (), threshold=threshold,
     )  # fmt: skip
     rows = list(zip(test.numbers, test.texts, _beside(test), test.targets, strict=True))

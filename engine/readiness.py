@@ -13,7 +13,7 @@ from engine.probed import Probed
 from engine.reviews import Outcome
 from engine.study_result import Result
 from engine.told import against, beats, strongest
-from engine.verdict import beside_untuned, is_ahead, p_words, percent
+from engine.verdict import beside_untuned, is_ahead, p_words, percent, shared_words
 
 FEWEST_OF_A_CLASS = 10  # test rows, below which a label's own figures say next to nothing
 FOLDS_UNDER = 5000  # rows
@@ -124,12 +124,10 @@ def _stops(account: Account) -> Check:
 
 
 def _split(one: Evaluation | Account) -> Check:
-    if one.seen_rows:
-        told = (
-            f"{one.seen_rows:,} of {one.rows:,} test texts stand among the training texts: let the doctor take them out, and train again."
-        )
+    if one.seen_rows or one.nearly_seen_rows:
+        told = f"{shared_words(one.rows, one.seen_rows, one.nearly_seen_rows)}: let the doctor take them out, and train again."
         return Check("A strict split", False, told)
-    return Check("A strict split", True, f"{one.rows:,} test rows; the text of none stands among the training rows.")
+    return Check("A strict split", True, f"{one.rows:,} test rows; the text of none stands among the training rows, or nearly does.")
 
 
 def _per_class(one: Evaluation) -> Check:

@@ -23,7 +23,7 @@ from engine.reasons import Reason
 from engine.slices import Slice
 from engine.store import RunRecord
 from engine.told import number
-from engine.verdict import p_words, percent, with_interval
+from engine.verdict import p_words, percent, shared_words, with_interval
 
 MOST_CLASSES = 20  # in the matrix; of more, the pairs that are confused most
 MOST_PAIRS, MOST_MISTAKES, MOST_SLICES, MOST_POINTS = 20, 20, 12, 400
@@ -270,19 +270,20 @@ def reviewed(told: Known | KnownAccount) -> list[Block]:
 
 
 def _data(told: Known) -> list[Block]:
-    plan, seen = told.plan, told.evaluation.seen_rows
+    plan, one = told.plan, told.evaluation
     parts = ", ".join(f"{'up to ' if part == 'made' else ''}{rows:,} {part}" for part, rows in plan.rows.items())
     counts = tuple((label, f"{plan.class_counts.get(label, 0):,}") for label in plan.labels)
     blocks: list[Block] = [
         Words(f"{told.spec.data.known_as}: text from “{plan.text}”, label from “{plan.label}”. Rows: {parts}. SHA-256 {plan.data_sha256}."),
-        seen_words(seen),
+        seen_words(one.rows, one.seen_rows, one.nearly_seen_rows),
         Grid(("Label", "Usable rows"), counts),
     ]
     return [*blocks, *checked(told)]
 
 
-def seen_words(seen: int) -> Words:
-    return Words(f"{seen:,} test texts stand among the training texts too." if seen else "No test text stands among the training texts.")
+def seen_words(rows: int, seen: int, nearly: int) -> Words:
+    some = seen or nearly
+    return Words(f"{shared_words(rows, seen, nearly)}." if some else "No test text stands among the training texts, or nearly does.")
 
 
 def checked(told: KnownRun) -> list[Block]:

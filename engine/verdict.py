@@ -172,9 +172,9 @@ def beside_earlier(earlier: BaselineScore, name: str) -> str:
 
 
 def warnings(
-    per_class: Sequence[ClassScore], seen_rows: int, unseen_accuracy: float | None, baselines: Sequence[BaselineScore] = ()
+    per_class: Sequence[ClassScore], seen: tuple[int, int], unseen_accuracy: float | None, baselines: Sequence[BaselineScore] = ()
 ) -> tuple[str, ...]:
-    """What limits the figures, a sentence each."""
+    """What limits the figures, a sentence each. `seen`: the test rows that stand among the training rows, and that nearly do."""
     rows = sum(one.rows for one in per_class)
     told = []
     if rows < FEW_ROWS:
@@ -186,11 +186,20 @@ def warnings(
     never = [one.label for one in per_class if one.rows and not one.predicted]
     if never:
         told.append(f"The model never answers {', '.join(never)}.")
-    if seen_rows:
-        told.append(f"{seen_rows:,} of the {rows:,} test texts stand among the training rows too, so the figures flatter.")
+    if any(seen):
+        told.append(f"{shared_words(rows, *seen)}, so the figures flatter.")
         if unseen_accuracy is not None:
-            told[-1] += f" On the other {rows - seen_rows:,}: {percent(unseen_accuracy)} right."
+            told[-1] += f" On the other {rows - sum(seen):,}: {percent(unseen_accuracy)} right."
     return tuple(told)
+
+
+def shared_words(rows: int, seen: int, nearly: int) -> str:
+    """How many of the test texts stand among the training rows, and how many nearly do, without a full stop."""
+    apart = "(a word of ten apart, or case, punctuation and blanks)"
+    if not seen:
+        return f"{nearly:,} of the {rows:,} test texts nearly stand{'s' if nearly == 1 else ''} among the training rows {apart}"
+    told = f"{seen:,} of the {rows:,} test texts stand{'s' if seen == 1 else ''} among the training rows too"
+    return f"{told}, and {nearly:,} more nearly {'does' if nearly == 1 else 'do'} {apart}" if nearly else told
 
 
 def _are(rows: int) -> str:

@@ -42,6 +42,7 @@ from engine import (
 )
 from engine import plan as planning
 from engine.data import split
+from engine.data.overlap import overlap
 from engine.errors import Refused, explain, is_out_of_memory, redact
 from engine.events import Ended, Evaluated, Event, Progress, Sampled, Saved, Started, Step
 from engine.knobs import settle
@@ -230,7 +231,12 @@ def _judge(
     if before and before.guess:
         guesses.append(before.guess)
     judged = evaluate.evaluate(
-        _whole(prepared.test), chances, prepared.classes, guesses, train=_whole(prepared.train), step=outcome.best_step or outcome.step
+        _whole(prepared.test),
+        chances,
+        prepared.classes,
+        guesses,
+        shared=overlap(prepared.train, prepared.test),
+        step=outcome.best_step or outcome.step,
     )
     judged = dataclasses.replace(judged, warnings=(*judged.warnings, *remarks, *(before.remarks if before else ())))
     lines = [

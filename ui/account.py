@@ -37,7 +37,8 @@ def figures(one: Account) -> str:
          *(["" if told.before is None else number(told.before), _difference(told)] if untuned else []),
          *(_other(told, id) for id in beside), words.count(told.rows), escape(told.note)] for told in ordered
     )  # fmt: skip
-    title = f"On {words.counted(one.rows, 'test row')}" if one.seen_rows else f"On {words.counted(one.rows, 'row')} it had not seen"
+    seen = one.seen_rows or one.nearly_seen_rows
+    title = f"On {words.counted(one.rows, 'test row')}" if seen else f"On {words.counted(one.rows, 'row')} it had not seen"
     prompts = " Both models answered the same prompts with the same decoding: always the likeliest word."
     told = f"In brackets the 95 % interval.{'' if one.notes else prompts}"
     made = tables.notes(escape(note) for note in one.notes)

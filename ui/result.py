@@ -200,7 +200,8 @@ def scores_table(evaluation: Evaluation | None, beside: Sequence[Rival] = ()) ->
         f"weighted recall {tables.number(one.weighted_recall)}, loss {words.figure(one.loss)} nats a row."
     )
     table = tables.table("Scores", columns, (model, *others), row_styles=("ours",))
-    title = f"On {words.counted(one.rows, 'test row')}" if one.seen_rows else f"On {words.counted(one.rows, 'row')} it had not seen"
+    seen = one.seen_rows or one.nearly_seen_rows
+    title = f"On {words.counted(one.rows, 'test row')}" if seen else f"On {words.counted(one.rows, 'row')} it had not seen"
     return f'<h2>{title}</h2>{table}<p class="soft">{rest}</p>'
 
 

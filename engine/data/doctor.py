@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.data import doctor_labels, doctor_missing, doctor_texts
+from engine.data import doctor_labels, doctor_missing, doctor_near, doctor_texts
 from engine.data.chosen import Chosen
 from engine.data.columns import ColumnFacts, evenly
 from engine.data.finding import Finding, Harm, Remedy
-from engine.data.fixes import Applied, compared, conflicting, joined, later_copies, mended, nameless, nearly, reshaped
+from engine.data.fixes import Applied, compared, conflicting, joined, later_copies, mended, nameless, reshaped
 from engine.data.header import PADDED
 from engine.data.rows import Usable, pooled, usable
 from engine.data.table import Table, counted, listed, shown
@@ -26,12 +26,10 @@ from engine.fix import DELIMITERS, Fix
 from engine.spec import DataSpec
 
 MUCH = 0.01  # share of rows from which a doubt weighs
-FEW_NEARLY = 0.001  # share of rows below which near copies are not worth a word
 MOSTLY_APART = 0.8  # of the texts with several labels that a column has to tell apart, to be worth a word
 MOST_ASPECTS = 20  # different values that such a column has: of more, any column tells them apart
 LOOKED_FOR_TWINS = 2000  # rows in which a column is compared with the label
 TWINS = 0.95  # of the rows in which a column gives the label away
-NEARLY_ROWS = 200_000  # rows among which near copies are looked for
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,14 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     if rows.tags is not None:
         rows, given = _by_tags(rows), None if given is None else _by_tags(given)
     whole, whole_given = _whole(rows), None if given is None else _whole(given)  # a row is the same as another where all of it is
+    near = doctor_near.findings(_parts(rows), rows, None if given is None else _parts(given), given) if len(rows.texts) else ()
     found = [
         *_of_the_file(table),
         *_spilt(table, before.text),
         *doctor_missing.findings(table, rows, chosen, data.target),
         *(doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted) if data.target == "class" else ()),
         *(_rows(whole, whole_given, table, chosen) if len(rows.texts) else ()),
+        *near,
         *(doctor_texts.findings(whole) if len(rows.texts) else ()),
     ]
     return Checkup(tuple(sorted(found, key=lambda one: -one.harm)), made.applied)
@@ -81,9 +81,13 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
 
 def _whole(rows: Usable) -> Usable:
     """The rows with all that is read and written of them as their text."""
+    return replace(rows, texts=joined(_parts(rows)))
+
+
+def _parts(rows: Usable) -> list[pa.ChunkedArray]:
+    """What is read and written of the rows, column by column."""
     parts = [rows.texts, rows.second, rows.answers if rows.answers is not None and rows.answers != rows.texts else None]
-    there = [one for one in parts if one is not None and one.num_chunks]
-    return rows if len(there) < 2 else replace(rows, texts=joined(there))
+    return [one for one in parts if one is not None and (one.num_chunks or one is rows.texts)]
 
 
 def _by_tags(rows: Usable) -> Usable:
@@ -139,7 +143,6 @@ def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> I
     noun = "text" if rows.second is None else "pair"
     if given is not None:
         yield from _leaks(texts, compared(given.texts), rows, given)
-        yield from _near_leaks(texts, compared(given.texts), given)
     conflicts = conflicting(texts, rows.labels)
     if count := _count(conflicts):
         aspect = _aspect(table, chosen, rows, texts, conflicts) if given is None and not chosen.labels and not chosen.second else None
@@ -155,7 +158,6 @@ def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> I
             f"The same {noun} with the same label is learnt more than once and weighs more than others.{unless}",
             _most_copied(texts.filter(copies)), (Remedy("Keep the first of each", (str(Fix("drop-copies")),)),),
         )  # fmt: skip
-    yield from _near_copies(rows, texts, copies, given)
     yield from _sorted(rows)
 
 
@@ -171,20 +173,6 @@ def _leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, rows: Usable, given:
         f"{count:,} of the {counted(len(tested), 'test text')} were seen in training, so the result looks better than it will be on "
         f"new texts. Put right, {counted(dropped, 'training row')} are left out and the test stays as it is.",
         _examples(given, both, "test row"), (Remedy("Leave them out of training", (str(Fix("drop-leaked")),)),),
-    )  # fmt: skip
-
-
-def _near_leaks(texts: pa.ChunkedArray, tested: pa.ChunkedArray, given: Usable) -> Iterator[Finding]:
-    """Test texts of which training has one that differs in case, punctuation or blanks alone."""
-    exact = pc.is_in(tested, pc.unique(texts))
-    near = pc.and_(pc.is_in(nearly(tested), pc.unique(nearly(texts.slice(0, NEARLY_ROWS)))), pc.invert(exact))
-    if not (count := _count(near)):
-        return
-    yield Finding(
-        "near-leakage", "Test texts that nearly stand in the training rows", count, _harm(count, len(tested), 3),
-        "They differ from a training text in capital letters, punctuation or blanks alone, so the model has as good as seen them.",
-        _examples(given, near, "test row"), (Remedy("Leave their twins out of training", (str(Fix("drop-nearly-leaked")),)),),
-        looked=None if len(texts) <= NEARLY_ROWS else NEARLY_ROWS,
     )  # fmt: skip
 
 
@@ -247,31 +235,6 @@ def _says_the_label(table: Table, column: str, label: str) -> bool:
     for (value, _), many in counts.items():
         best[value] = max(best.get(value, 0), many)
     return sum(best.values()) >= TWINS * counts.total()
-
-
-def _near_copies(rows: Usable, texts: pa.ChunkedArray, copies: pa.ChunkedArray, given: Usable | None) -> Iterator[Finding]:
-    """Rows that differ from an earlier one with the same label in case, punctuation or blanks alone."""
-    most = min(len(texts), NEARLY_ROWS)
-    plain, labels = nearly(texts.slice(0, most)), rows.labels.slice(0, most)
-    near = pc.and_(later_copies(plain, labels), pc.invert(copies.slice(0, most)))
-    count = _count(near)
-    if count < max(2, FEW_NEARLY * most):
-        return
-    first: dict[str, str] = {}
-    wanted = set(plain.filter(near).slice(0, 3).to_pylist())
-    for text, key in zip(texts.slice(0, most).to_pylist(), plain.to_pylist(), strict=True):
-        if key in wanted:
-            first.setdefault(key, text)
-    pairs = zip(texts.slice(0, most).filter(near).slice(0, 3).to_pylist(), plain.filter(near).slice(0, 3).to_pylist(), strict=True)
-    yield Finding(
-        "near-copies", "Nearly the same as an earlier row", round(count * len(texts) / most),
-        _harm(count, most, 2 if given is None else 1),
-        "They differ in capital letters, punctuation or blanks alone and have the same label: they teach nothing new"
-        + ("." if given is not None else ", and one in training makes its twin in the test easy."),
-        tuple(f"{shown(text, 60)} ≈ {shown(first[key], 60)}" for text, key in pairs),
-        (Remedy("Keep the first of each", (str(Fix("drop-near-copies")),)),),
-        looked=None if most == len(texts) else most,
-    )  # fmt: skip
 
 
 def _sorted(rows: Usable) -> Iterator[Finding]:

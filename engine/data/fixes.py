@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.data import repeats
+from engine.data import near, repeats
+from engine.data.near import nearly
 from engine.data.repairs import OF_LABELS, REPAIRS, column_as_fixed
 from engine.data.rows import is_there
 from engine.data.table import Table, by_chunk, shown, without_tags
@@ -20,7 +22,6 @@ from engine.fix import DELIMITERS, Fix, read_all
 from engine.spec import DataSpec
 
 NAMELESS = re.compile(r"column \d+( \(\d+\))?")
-UNSPOKEN = r"[\pP\pZ\s]+"  # what near copies may differ in, besides capital letters
 DROPS = {  # fix -> why a row is left out, as in "12 left out: ..."
     "drop-class": "of a class that you left out",
     "drop-longer": "far longer than the rest",
@@ -203,18 +204,10 @@ def compared(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return by_chunk(without_tags(texts)[0], pc.utf8_trim_whitespace)
 
 
-def nearly(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as near copies are compared: neither case, nor punctuation, nor blanks count. One without any letter stays as it is."""
-
-    def plain(chunk: pa.Array) -> pa.Array:
-        told = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(chunk), UNSPOKEN, " "))
-        return pc.if_else(pc.equal(told, ""), chunk, told)
-
-    return by_chunk(texts, plain)
-
-
 def joined(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     """The columns' texts in one, a line each. Where the first has nothing there is nothing; of the others it counts as none."""
+    if len(columns) == 1:
+        return columns[0]
     first, *more = (pa.concat_arrays(one.chunks) if one.num_chunks else pa.array([], pa.string()) for one in columns)
     return pa.chunked_array([pc.binary_join_element_wise(first, *(pc.fill_null(one, "") for one in more), "\n")])
 
@@ -224,10 +217,8 @@ def _drops(parts: list[Table], fix: Fix, text: str, label: str, second: str, *, 
 
     `written`: the label is a text too, which counts where one is too long.
     """
-    texts = [compared(part.column(text)) for part in parts]
-    if second:
-        seconds = [compared(part.column(second)) if second in part.columns else None for part in parts]
-        texts = [one if other is None else joined([one, other]) for one, other in zip(texts, seconds, strict=True)]
+    read = [[compared(part.column(name)) for name in dict.fromkeys((text, second)) if name in part.columns] for part in parts]
+    texts = [joined(one) for one in read]
     labels = [pc.utf8_trim_whitespace(part.column(label)) for part in parts]
     match fix.kind:
         case "drop-class":
@@ -240,18 +231,38 @@ def _drops(parts: list[Table], fix: Fix, text: str, label: str, second: str, *, 
             none = [pa.chunked_array([pa.repeat(False, len(one))]) for one in texts]
             if len(parts) == 1 or pooled:
                 return none
-            if fix.kind == "drop-nearly-leaked":
-                texts = [nearly(one) for one in texts]
-            return [_true(pc.and_(is_there(texts[0]), pc.is_in(texts[0], pc.unique(texts[1])))), none[1]]
+            if fix.kind == "drop-leaked":
+                return [_true(pc.and_(is_there(texts[0]), pc.is_in(texts[0], pc.unique(texts[1])))), none[1]]
+            twins = _true(pc.and_(is_there(texts[0]), pc.is_in(nearly(texts[0]), pc.unique(nearly(texts[1])))))
+            if len(read[0]) == len(read[1]):
+                twins = pc.or_(twins, pa.chunked_array([near.across(read[0], labels[0], read[1], labels[1])[0]]))
+            return [twins, none[1]]
     sizes = [part.rows for part in parts]
     used = len(parts) if pooled else 1
-    all_texts = pa.chunked_array([chunk for one in texts[:used] for chunk in one.chunks], pa.string())
-    all_labels = pa.chunked_array([chunk for one in labels[:used] for chunk in one.chunks], pa.string())
+    all_texts, all_labels = _end_to_end(texts[:used]), _end_to_end(labels[:used])
     if fix.kind == "drop-near-copies":
-        all_texts = nearly(all_texts)
-    drop = conflicting(all_texts, all_labels) if fix.kind == "drop-conflicts" else later_copies(all_texts, all_labels)
+        columns = [_end_to_end(of_part) for of_part in zip(*read[:used], strict=True)] if len(set(map(len, read[:used]))) == 1 else []
+        drop = _near_copies(all_texts, all_labels, columns, written=written and label != text)
+    else:
+        drop = conflicting(all_texts, all_labels) if fix.kind == "drop-conflicts" else later_copies(all_texts, all_labels)
     ends = [sum(sizes[:place]) for place in range(len(sizes) + 1)]
     return [drop.slice(ends[at], size) if at < used else pa.chunked_array([pa.repeat(False, size)]) for at, size in enumerate(sizes)]
+
+
+def _end_to_end(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk for one in columns for chunk in one.chunks], pa.string())
+
+
+def _near_copies(texts: pa.ChunkedArray, labels: pa.ChunkedArray, columns: Sequence[pa.ChunkedArray], *, written: bool) -> pa.ChunkedArray:
+    """Which rows nearly are an earlier one of the same label. `columns`: what `texts` are joined of. `written`: the label is a text."""
+    if written:
+        answers, labels = compared(labels), by_chunk(labels, lambda chunk: pc.if_else(is_there(chunk), "written", ""))
+        texts, columns = joined([texts, answers]), [*columns, answers]
+    drop = later_copies(nearly(texts), labels)
+    if columns:
+        among = np.asarray(_whole(texts, labels)) & ~np.asarray(drop)
+        drop = pc.or_(drop, pa.chunked_array([near.within(columns, labels, among).earlier >= 0]))
+    return drop
 
 
 def later_copies(texts: pa.ChunkedArray, labels: pa.ChunkedArray) -> pa.ChunkedArray:

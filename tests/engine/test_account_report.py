@@ -55,7 +55,7 @@ def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownAcc
     }  # fmt: skip
     seen = checks(replace(known, account=replace(known.account, seen_rows=7)))["A strict split"]
     assert not seen.done
-    assert seen.told.startswith("7 of 40")
+    assert seen.told.startswith("7 of the 40")
     endless = replace(known.account, samples=tuple(replace(one, ended="length") for one in known.account.samples), written=9)
     told = checks(replace(known, account=endless))
     assert not told["Answers come to an end"].done

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -17,20 +16,13 @@ from sklearn.metrics import confusion_matrix as reference_confusion
 
 from engine import evaluate, scoring, verdict
 from engine.baselines import Guess
+from engine.data.overlap import overlap
+from engine.data.split import Rows
 from engine.errors import RunFailed
 from engine.scoring import BaselineScore, Interval
 from engine.verdict import Rival
 
 CLASSES = ("নেতিবাচক", "neutral", "positive")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The shape of engine.data.split.Rows."""
-
-    texts: list[str]
-    labels: list[int]
-    numbers: list[int]
 
 
 def rows(labels: list[int], texts: list[str] | None = None) -> Rows:
@@ -175,7 +167,8 @@ def test_answers_that_are_no_numbers_end_the_run_in_words() -> None:
 def test_an_evaluation_comes_back_from_its_json_as_it_was() -> None:
     truth, predicted = answers(150, 3, 0.6, seed=7)
     guesses = [Guess("majority", "Largest class", (0,) * 150, ""), Guess("tfidf", "TF-IDF", tuple(truth.tolist()), "")]
-    told = evaluate.evaluate(rows(truth.tolist()), chances(predicted, 3), CLASSES, guesses, train=rows([0], ["text 3"]), step=70)
+    test = rows(truth.tolist())
+    told = evaluate.evaluate(test, chances(predicted, 3), CLASSES, guesses, shared=overlap(rows([0], ["text 3"]), test), step=70)
     text = evaluate.to_json(told)
     assert evaluate.from_json(text) == told
     assert "নেতিবাচক" in text
@@ -339,9 +332,24 @@ def test_test_texts_that_stand_in_training_are_counted_and_the_others_scored() -
     labels = [0, 1] * 100
     predicted = np.array([0, 1] * 50 + [0, 0] * 50)  # the first 100 all right, of the others half
     test = rows(labels)
-    told = evaluate.evaluate(test, chances(predicted, 2), "ab", train=rows(labels[:100], test.texts[:100]))
+    told = evaluate.evaluate(test, chances(predicted, 2), "ab", shared=overlap(rows(labels[:100], test.texts[:100]), test))
     assert (told.seen_rows, told.unseen_accuracy) == (100, 0.5)
     assert "on 200 test rows" in told.sentence
     assert "100 of the 200 test texts stand among the training rows too" in told.warnings[0]
-    clean = evaluate.evaluate(test, chances(predicted, 2), "ab", train=rows([0], ["else"]))
+    clean = evaluate.evaluate(test, chances(predicted, 2), "ab", shared=overlap(rows([0], ["else"]), test))
+    assert clean.nearly_seen_rows == 0
     assert (clean.seen_rows, clean.unseen_accuracy, clean.warnings) == (0, None, ())
+
+
+def test_test_texts_of_which_training_has_one_with_a_word_changed_are_told_too() -> None:
+    text = "the room was clean and the people at the desk were kind to us on every day"
+    labels, predicted = [0, 1] * 100, np.array([0, 1] * 50 + [0, 0] * 50)
+    test = rows(labels, [f"{text} word{at}a" for at in range(200)])
+    near = [one.replace("kind", "friendly").upper() for one in test.texts[:40]]
+    told = evaluate.evaluate(test, chances(predicted, 2), "ab", shared=overlap(rows(labels[:50], [*near, *test.texts[40:50]]), test))
+    assert (told.seen_rows, told.nearly_seen_rows, told.unseen_accuracy) == (10, 40, (50 + 50) / 150)
+    assert "on 200 test rows" in told.sentence
+    assert told.warnings[0].startswith("10 of the 200 test texts stand among the training rows too, and 40 more nearly do (a word")
+    assert evaluate.from_json(evaluate.to_json(told)) == told
+    alone = evaluate.evaluate(test, chances(predicted, 2), "ab", shared=overlap(rows(labels[:1], near[:1]), test))
+    assert alone.warnings[0].startswith("1 of the 200 test texts nearly stands among the training rows (a word of ten apart")
