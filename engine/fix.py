@@ -20,6 +20,7 @@ KINDS: dict[str, int] = {
     "replace-users": 0,
     "merge-labels": 2,  # from, to
     "drop-class": 1,
+    "drop-no-second": 0,  # of a pair
     "drop-longer": 1,  # than so many characters
     "drop-conflicts": 0,
     "drop-copies": 0,

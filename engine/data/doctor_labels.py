@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +22,7 @@ LOPSIDED = 4.0  # times as many rows in the largest class as in the smallest tha
 LOPSIDED_OF_MANY = 8.0  # the same where there are more than ten classes: some are always small
 FEW_A_CLASS = 50
 MISSPELT = 0.02  # share of the other spelling's rows that a slip of the pen has at most
+NOTHING = frozenset({"n/a", "na", "n.a.", "null", "nil", "none", "-", "--", "—", "?", "??", "undefined", "unlabeled", "unlabelled"})
 MOST_CLASSES = 300  # among which spellings are compared
 SHORT = {  # what people write for short -> the word; merged only where the word is a class too
     "pos": "positive", "+": "positive", "neg": "negative", "-": "negative", "neu": "neutral", "neut": "neutral", "y": "yes", "n": "no",
@@ -37,9 +38,11 @@ def findings(rows: Usable, given: Usable | None, column: pa.ChunkedArray, *, wei
     pairs = variants(everywhere)
     if pairs:
         yield _variants(pairs, everywhere)
-    yield from _rare(classes, rows)
+    yield from _nothing({name: count for name, count in everywhere.items() if name not in pairs})
+    classes = merged(classes, pairs)
+    yield from _rare({name: count for name, count in classes.items() if not _says_nothing(name, classes)})
     if not weighted:
-        yield from _lopsided({name: count for name, count in classes.items() if name not in pairs})
+        yield from _lopsided(classes)
     few = sum(classes.values()) / max(1, len(classes))
     if len(classes) > 1 and few < FEW_A_CLASS:
         yield Finding(
@@ -87,6 +90,14 @@ def variants(classes: dict[str, int]) -> dict[str, str]:
     return {name: found.get(target, target) for name, target in found.items()}
 
 
+def merged(classes: dict[str, int], pairs: dict[str, str]) -> dict[str, int]:
+    """The classes as they are with these spellings counted as one."""
+    told: Counter[str] = Counter()
+    for name, count in classes.items():
+        told[pairs.get(name, name)] += count
+    return dict(sorted(told.items(), key=lambda item: (-item[1], item[0])))
+
+
 def _plain(name: str) -> str:
     """A label as its spellings are compared: neither case, blanks nor joining signs count, and 2.0 is 2."""
     if NUMBER.fullmatch(name):
@@ -123,7 +134,29 @@ def _variants(pairs: dict[str, str], classes: dict[str, int]) -> Finding:
     )  # fmt: skip
 
 
-def _rare(classes: dict[str, int], rows: Usable) -> Iterator[Finding]:
+def _says_nothing(name: str, classes: Collection[str]) -> bool:
+    """Whether a label may stand for "no label here"; a minus beside a plus is one."""
+    return name.casefold() in NOTHING and not (name == "-" and "+" in classes)
+
+
+def _nothing(classes: dict[str, int]) -> Iterator[Finding]:
+    told = {name: count for name, count in classes.items() if _says_nothing(name, classes)}
+    if not told:
+        return
+    names = listed(list(told))
+    meant = all(name.casefold() == "none" for name in told)  # "none of these" is often a class
+    effect = f"{names} {'is' if len(told) == 1 else 'are'} learnt as a class, as if these rows had that in common. "
+    fixes = tuple(str(Fix("drop-class", (name,))) for name in told)
+    enough = len(classes) - len(told) > 1
+    yield Finding(
+        "no-label-class", "A class that may mean “no label”", sum(told.values()), 1 if meant else 2,
+        effect + ("If it means “none of these”, keep it; if nobody has labelled these rows, leave them out."),
+        tuple(f"{shown(name, 40)}: {counted(count, 'row')}" for name, count in list(told.items())[:3]),
+        (Remedy("Leave these rows out", fixes),) if enough else (),
+    )  # fmt: skip
+
+
+def _rare(classes: dict[str, int]) -> Iterator[Finding]:
     rare = {name: count for name, count in classes.items() if count < RARE}
     if not rare or len(rare) > RARE_SHARE * len(classes) or len(classes) - len(rare) < 2:
         return

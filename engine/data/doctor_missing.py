@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 
 from engine.data.chosen import Chosen
 from engine.data.dialogues import is_answered, is_in_order, is_open, speakers, turns_of
-from engine.data.finding import Finding
+from engine.data.finding import Finding, Remedy
 from engine.data.numbers import numbers
-from engine.data.rows import NO_ANSWER, NO_LABEL, NO_NUMBER, NO_TAGS, NO_TEXT, NO_TURN, Usable, is_there, told_of_each
+from engine.data.rows import NO_ANSWER, NO_LABEL, NO_NUMBER, NO_TAGS, NO_TEXT, NO_TURN, Usable, is_there, is_written, told_of_each
 from engine.data.table import MORE_CELLS, Table, shown
+from engine.fix import Fix
 
 MUCH_LEFT_OUT = 0.05  # share of rows from which what is left out weighs
 SHOWN = 3
@@ -63,6 +64,8 @@ def findings(table: Table, rows: Usable, chosen: Chosen, target: str) -> Iterato
     else:
         effect = "They are left out: nothing can be learnt from them."
         yield from told(NO_LABEL, "no-label", "Rows without a label", effect, lambda: _lacking(table, label, text))
+    if rows.second is not None and target != "text":
+        yield from _alone(rows)
     beside = chosen.labels if target == "tags" else (label,)
     yield from told(NO_TEXT, "no-text", "Rows with an empty text", nothing, lambda: _lacking(table, text, label, beside))
     effect = "They are left out: which cell belongs where cannot be told. Put texts that hold the delimiter into quotation marks."
@@ -70,6 +73,19 @@ def findings(table: Table, rows: Usable, chosen: Chosen, target: str) -> Iterato
     for noun in ("line", "record"):
         effect = "They are left out: they are no JSON object like the others. Mend them in the file, and choose it again."
         yield from told(f"broken {noun}s", "broken-json", f"Broken {noun}s of JSON", effect, partial(_broken, table, noun))
+
+
+def _alone(rows: Usable) -> Iterator[Finding]:
+    """Pairs that lack their second text."""
+    lack = pc.invert(is_written(rows.second))
+    if count := pc.sum(lack).as_py():
+        told = zip(rows.numbers.filter(lack).slice(0, SHOWN).to_pylist(), rows.texts.filter(lack).slice(0, SHOWN).to_pylist(), strict=True)
+        effect = "The model is asked to compare the first text with nothing. Write the second one in, or leave these rows out."
+        yield Finding(
+            "no-second", "Pairs without a second text", count, 2 if count >= MUCH_LEFT_OUT * len(rows.texts) else 1, effect,
+            tuple(f"row {number:,}: {shown(text, 100)}" for number, text in told),
+            (Remedy("Leave these rows out", (str(Fix("drop-no-second")),)),),
+        )  # fmt: skip
 
 
 def _lacking(table: Table, column: str, other: str, beside: Sequence[str] = ()) -> tuple[str, ...]:

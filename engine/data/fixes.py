@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from engine.data import near, repeats
 from engine.data.near import nearly
 from engine.data.repairs import OF_LABELS, REPAIRS, column_as_fixed
-from engine.data.rows import is_there
+from engine.data.rows import is_there, is_written
 from engine.data.table import Table, by_chunk, shown, without_tags
 from engine.data.tags import Tags, with_tags
 from engine.fix import DELIMITERS, Fix, read_all
@@ -24,6 +24,7 @@ from engine.spec import DataSpec
 NAMELESS = re.compile(r"column \d+( \(\d+\))?")
 DROPS = {  # fix -> why a row is left out, as in "12 left out: ..."
     "drop-class": "of a class that you left out",
+    "drop-no-second": "with a blank second text",
     "drop-longer": "far longer than the rest",
     "drop-conflicts": "with a text that has several labels",
     "drop-copies": "copies of an earlier row",
@@ -112,6 +113,7 @@ def in_words(fix: Fix) -> str:
         "remove-html": "HTML is removed from the texts",
         "replace-links": "Web addresses became [link]",
         "replace-users": "User names became [user]",
+        "drop-no-second": "Pairs without a second text are left out",
         "drop-conflicts": "Texts with several labels are left out",
         "drop-copies": "Copies are left out; the first of each stays",
         "drop-near-copies": "Near copies are left out; the first of each stays",
@@ -223,6 +225,9 @@ def _drops(parts: list[Table], fix: Fix, text: str, label: str, second: str, *, 
     match fix.kind:
         case "drop-class":
             return [_true(pc.equal(one, fix.values[0])) for one in labels]
+        case "drop-no-second":
+            read_too = [part.column(second) if second in part.columns else texts[at] for at, part in enumerate(parts)]
+            return [pc.and_(is_there(one), pc.invert(is_written(beside))) for one, beside in zip(texts, read_too, strict=True)]
         case "drop-longer":
             if written and label != text:
                 texts = [joined([one, part.column(label)]) for one, part in zip(texts, parts, strict=True)]

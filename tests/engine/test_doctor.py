@@ -74,6 +74,7 @@ CASES = {
     "copies": ([("the same text", "good"), ("the same text ", "good"), ("the same<br />text", "good"), ("The same text", "bad")], 2),
     "contradictions": ([("twice told", "good"), ("twice told", "bad"), ("once told", "bad")], 2),
     "rare-classes": ([("hardly any", "rare one"), ("hardly anything", "rare one")], 2),
+    "no-label-class": ([("nobody knows", "N/A"), ("nor here", "N/A "), ("or there", "?")], 3),
     "invisible": ([("in a label", "go\u200bod"), ("in a t\ufeffext", "bad")], 2),
 }
 
@@ -226,6 +227,27 @@ def test_rows_that_are_whole_give_no_such_finding() -> None:
 
 def test_a_handful_of_rows_is_told_as_too_few() -> None:
     assert "5 rows for 3 classes are 2 for each" in found(examine(table(clean_rows(5)), None, SPEC), "few-rows").effect
+
+
+def test_classes_are_counted_after_their_spellings_are_merged() -> None:
+    rows = [(text, label.upper() if at % 2 else label.title() if at % 3 else label) for at, (text, label) in enumerate(clean_rows(160))]
+    assert len({label for _, label in rows}) == 6
+    told = examine(table(rows), None, SPEC)
+    assert "label-variants" in names(told)
+    assert not names(told) & {"few-rows", "rare-classes", "imbalance"}
+    assert "100 rows for 3 classes are 33 for each" in found(examine(table(rows[:100]), None, SPEC), "few-rows").effect
+
+
+def test_a_class_that_may_mean_no_label_is_asked_about_and_signs_that_are_meant_are_not() -> None:
+    def told(*labels: str) -> Checkup:
+        return examine(table([(text, labels[at % len(labels)]) for at, (text, _) in enumerate(clean_rows(600))]), None, SPEC)
+
+    for lost in ("-", "n/a", "NONE", "?", "Nil"):
+        assert found(told("good", "bad", lost), "no-label-class").rows == 200
+    assert found(told("favor", "against", "None"), "no-label-class").harm == 1
+    assert found(told("spam", "none"), "no-label-class").remedies == ()
+    for meant in (("+", "-"), ("good", "bad", "no"), ("positive", "negative", "-")):
+        assert "no-label-class" not in names(told(*meant))
 
 
 def test_spellings_of_one_label_are_told_from_classes_that_are_like_each_other() -> None:
@@ -385,6 +407,20 @@ def test_pairs_are_the_same_where_both_of_their_texts_are() -> None:
         assert after.applied[0].rows == left
     leaked = examine(pairs((text, other, "good")), table([(text, other, "good"), (text, "another", "bad")], THREE), PAIRS)
     assert found(leaked, "leakage").rows == 1
+
+
+def test_pairs_that_lack_their_second_text_are_told_and_left_out() -> None:
+    rows = pairs(("alone", None, "good"), ("alone too", "  ", "bad"))
+    told = found(examine(rows, None, PAIRS), "no-second")
+    assert (told.rows, told.harm, told.examples) == (2, 1, ("row 401: alone", "row 402: alone too"))
+    spec = replace(PAIRS, fixes=told.remedies[0].fixes)
+    after = examine(rows, None, spec)
+    assert "no-second" not in names(after)
+    assert after.applied[0].rows == 2
+    facts, _ = inspect(rows, None, spec)
+    assert (facts.usable, facts.dropped) == (400, {"with a blank second text": 2})
+    assert "no-second" not in names(examine(rows, None, replace(PAIRS, target="text"))), "an input beside an instruction may be empty"
+    assert "no-second" not in names(examine(rows, None, SPEC))
 
 
 def test_a_pair_is_put_right_for_training_as_for_prediction() -> None:
