@@ -39,6 +39,7 @@ CONDITIONS = (
     "time",
     "sheet",
     "header",
+    "encoding",
     "model",
     "method",
     "preset",

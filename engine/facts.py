@@ -164,7 +164,7 @@ class Facts:
         located = self.located(data)
         for source, sheet in ((located.source, located.sheet), (located.test, None)):
             if self._taking_in is not None and source and source.startswith(FILE):
-                self._taking_in.cancel(Path(source.removeprefix(FILE)), sheet=sheet, header=data.header)
+                self._taking_in.cancel(Path(source.removeprefix(FILE)), sheet=sheet, header=data.header, encoding=data.encoding)
 
     def chosen_again(self, source: str) -> None:
         """A file that was cancelled a moment ago, or could not be read for want of memory or room, is read when it is asked for next."""
@@ -176,7 +176,9 @@ class Facts:
         located = self.located(data)
         for source, place, sheet in ((located.source, "data.source", located.sheet), (located.test, "data.test", None)):
             if self._taking_in is not None and source and source.startswith(FILE):
-                self._taking_in.ready(Path(source.removeprefix(FILE)), self.limit_bytes, field=place, sheet=sheet, header=data.header)
+                self._taking_in.ready(
+                    Path(source.removeprefix(FILE)), self.limit_bytes, field=place, sheet=sheet, header=data.header, encoding=data.encoding
+                )
         return located
 
     def _opened(self, data: DataSpec, token: str | None) -> tuple[Table, Table | None]:

@@ -101,4 +101,5 @@ def _options(remedy: Remedy) -> list[str]:
     """What `train` is given to have it done."""
     told = [["--fix", one] for one in remedy.fixes] + [["--set", f"{name}={value}"] for name, value in remedy.settings.items()]
     told += [["--second", remedy.second]] if remedy.second else []
+    told += [["--encoding", remedy.encoding]] if remedy.encoding else []
     return [part for pair in told for part in pair]

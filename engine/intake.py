@@ -40,6 +40,7 @@ class Request:
     field: str
     sheet: str | None
     header: bool | None
+    encoding: str | None = None
 
 
 def main(folder: Path) -> int:
@@ -69,8 +70,11 @@ def bound_memory() -> None:
 def _read(asked: Request, watch: Watch) -> tuple[tuple[Problem, ...], int]:
     path, cache = Path(asked.path), Path(asked.cache)
     try:
-        key = kept.key_of(path, asked.sheet, asked.header)
-        kept.opened(path, asked.limit_bytes, cache, field=asked.field, sheet=asked.sheet, header=asked.header, watch=watch, always=True)
+        key = kept.key_of(path, asked.sheet, asked.header, asked.encoding)
+        kept.opened(
+            path, asked.limit_bytes, cache, field=asked.field, sheet=asked.sheet, header=asked.header, encoding=asked.encoding, watch=watch,
+            always=True,
+        )  # fmt: skip
         if kept.is_kept(cache, key):
             return (), WHOLE
         message = f"There is no room on the disk for the rows of {asked.name}."

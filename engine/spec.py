@@ -37,6 +37,7 @@ class DataSpec:
     resplit: bool = False  # pool the given splits and split again by share
     sheet: str | None = None
     header: bool | None = None
+    encoding: str | None = None  # a codec for a file that is not Unicode, one of data/legacy.py; None: judged
     text: str | None = None
     label: str | None = None  # what is learnt of each row: its class, or the text to be written
     labels: tuple[str, ...] = ()  # of tags, instead of `label`: columns of 0 and 1, or one column of lists; empty: guess

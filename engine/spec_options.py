@@ -28,6 +28,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="a file (CSV, TSV, JSON, Parquet, Excel, Arrow, or a zip of these or of folders named by label), sample:ID, or hub:ID",
     )
     command.add_argument("--sheet", metavar="NAME", help="of a workbook, or a table of a zip; left out: the one with most rows")
+    command.add_argument("--encoding", metavar="CODEC", help="of a file that is not Unicode, such as cp1251 or cp932; left out: judged")
     command.add_argument("--header", choices=("yes", "no"), help="whether the first row names the columns; left out: judged")
     command.add_argument("--test", help="a second file, to test on")
     command.add_argument("--corrections", help="labels put right by hand: a file that the page's error explorer wrote")
@@ -66,7 +67,7 @@ def spec_of(told: argparse.Namespace) -> RunSpec:
     spec = given or _blank(told)
     sources = {"source": _source(told.data), "test": _source(told.test), "corrections": _source(told.corrections)}
     header = None if told.header is None else told.header == "yes"
-    of_file = _given(**sources, sheet=told.sheet, header=header)
+    of_file = _given(**sources, sheet=told.sheet, header=header, encoding=told.encoding)
     data = replace(
         spec.data,
         **of_file,

@@ -84,18 +84,20 @@ class TakingIn:
             if time.time() - left.stat().st_mtime > 2 * SECONDS:  # of an app that was killed
                 shutil.rmtree(left, ignore_errors=True)
 
-    def ready(self, path: Path, limit_bytes: int, *, field: str, sheet: str | None = None, header: bool | None = None) -> None:
+    def ready(
+        self, path: Path, limit_bytes: int, *, field: str, sheet: str | None = None, header: bool | None = None, encoding: str | None = None
+    ) -> None:
         """Returns where the file can be opened at once. Raises StillReadingError while it is read, Refused where it cannot be.
 
         The first who asks begins the reading.
         """
         try:
-            key = kept.key_of(path, sheet, header)
+            key = kept.key_of(path, sheet, header, encoding)
             if not is_large(path, limit_bytes) or kept.is_kept(self._home / "cache", key):
                 return
         except (OSError, ValueError):  # whoever opens it tells it in words
             return
-        asked = Request(str(path), path.name, limit_bytes, str(self._home / "cache"), field, sheet, header)
+        asked = Request(str(path), path.name, limit_bytes, str(self._home / "cache"), field, sheet, header, encoding)
         with self._guard:
             ended = self._ended.get(key)
             if ended is not None and time.monotonic() < ended.forget_at:
@@ -142,10 +144,10 @@ class TakingIn:
         while len(self._ended) > ENDED_KEPT:
             self._ended.popitem(last=False)
 
-    def cancel(self, path: Path, *, sheet: str | None = None, header: bool | None = None) -> None:
+    def cancel(self, path: Path, *, sheet: str | None = None, header: bool | None = None, encoding: str | None = None) -> None:
         """Ends the reading of this file, if it is being read. Returns at once; the process is given a moment to clear up."""
         try:
-            key = kept.key_of(path, sheet, header)
+            key = kept.key_of(path, sheet, header, encoding)
         except (OSError, ValueError):
             return
         with self._guard:

@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from engine import fix as fixing
+from engine.data import legacy
 from engine.spec import RunSpec
 from engine.tasks import all_tasks
 from ui import words
@@ -53,7 +54,8 @@ def _finding(one: Finding) -> str:
 
 
 def _button(finding: Finding, remedy: Remedy) -> str:
-    told = escape(json.dumps({"fixes": remedy.fixes, "settings": remedy.settings, "second": remedy.second}, ensure_ascii=False))
+    made = {"fixes": remedy.fixes, "settings": remedy.settings, "second": remedy.second, "encoding": remedy.encoding}
+    told = escape(json.dumps(made, ensure_ascii=False))
     name = f"{finding.title}: {remedy.words}"
     return (
         f'<button type="button" class="pick" data-as="mend" data-pick="{told}" aria-label="{escape(name)}">{escape(remedy.words)}</button>'
@@ -95,7 +97,9 @@ def changed(spec: RunSpec, picked: str) -> RunSpec:
     task, second = told.get("task"), told.get("second")
     beside = second if isinstance(second, str) and second else spec.data.second
     learnt = task if isinstance(task, str) and task in all_tasks() else spec.task
-    return replace(spec, task=learnt, data=replace(spec.data, fixes=fixes, second=beside), settings=kept)
+    read_as = told.get("encoding") if isinstance(told.get("encoding"), str) else None
+    encoding = (read_as or None) if read_as == "" or read_as in legacy.WORDS else spec.data.encoding
+    return replace(spec, task=learnt, data=replace(spec.data, fixes=fixes, second=beside, encoding=encoding), settings=kept)
 
 
 def _texts(told: object) -> list[str]:

@@ -15,7 +15,7 @@ UPLOAD, HUB = "upload", "hub"  # choices of "Data" besides those of the catalogu
 CHANCE, GROUP, TIME = "chance", "group", "time"  # how rows are split
 OTHER = "other"  # choice of "Model" besides the catalogue's
 FIELDS = (
-    "data", "file", "test_file", "sheet", "header", "corrections", "hub_id", "config", "train_split", "test_split",
+    "data", "file", "test_file", "sheet", "header", "encoding", "corrections", "hub_id", "config", "train_split", "test_split",
     "resplit", "split_by", "split_column",
     "task", "text", "label", "second", "labels", "fixes", "guessed_text", "guessed_label", "guessed_second", "guessed_labels",
     "model", "other_model", "method", "preset", "name",
@@ -73,7 +73,7 @@ def _without_fixes(told: dict[str, Any]) -> DataSpec:
             header = {"names": True, "data": False}.get(told["header"] or "")
             return DataSpec(
                 source=told["file"] or "", test=_given(told["test_file"]), sheet=_given(told["sheet"]), header=header,
-                text=text, label=label, resplit=resplit, **by,
+                encoding=_given(told["encoding"]), text=text, label=label, resplit=resplit, **by,
             )  # fmt: skip
         case "hub":
             name = _given(told["hub_id"])
@@ -131,6 +131,7 @@ def fields(spec: RunSpec, offer: Offer) -> dict[str, Any]:
         "test_file": data.test or "",
         "sheet": data.sheet or "",
         "header": {True: "names", False: "data", None: ""}[data.header],
+        "encoding": data.encoding or "",
         "corrections": data.corrections or "",
         "hub_id": data.source.removeprefix("hub:") if kind == HUB else "",
         "config": data.config or "",

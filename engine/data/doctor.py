@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.data import doctor_labels, doctor_missing, doctor_near, doctor_texts
+from engine.data import doctor_labels, doctor_missing, doctor_near, doctor_texts, legacy
 from engine.data.chosen import Chosen
 from engine.data.columns import ColumnFacts, evenly
 from engine.data.finding import Finding, Harm, Remedy
@@ -69,6 +69,7 @@ def examine(table: Table, test: Table | None, data: DataSpec, *, clean_html: boo
     near = doctor_near.findings(_parts(rows), rows, None if given is None else _parts(given), given) if len(rows.texts) else ()
     found = [
         *_of_the_file(table),
+        *_encoding(table, chosen.text, chosen=data.encoding is not None),
         *_spilt(table, before.text),
         *doctor_missing.findings(table, rows, chosen, data.target),
         *(doctor_labels.findings(rows, given, table.column(chosen.label), weighted=weighted) if data.target == "class" else ()),
@@ -104,6 +105,40 @@ def _of_the_file(table: Table) -> Iterator[Finding]:
     if padded:
         effect = f"It does no harm: they are removed as the file is read ({padded.removeprefix(f'{PADDED}: ')})."
         yield Finding("header-blanks", "Blanks around the names of columns", 1, 1, effect)
+
+
+def _encoding(table: Table, text: str, *, chosen: bool) -> Iterator[Finding]:
+    """Which encoding the file was read by, where its bytes do not say so beyond doubt."""
+    if not table.encodings:
+        return
+    codec, *others = table.encodings
+    beyond = pc.fill_null(pc.invert(_is_ascii(table.column(text))), False)
+    numbers, texts = (one.filter(beyond).slice(0, 3).to_pylist() for one in (table.row_numbers(), table.column(text)))
+    examples = tuple(f"row {number:,}: {shown(_from_first_beyond(one), 80)}" for number, one in zip(numbers, texts, strict=True))
+    if chosen:
+        remedies: tuple[Remedy, ...] = (Remedy("Judge it by its bytes again", encoding=""),)
+        effect = "You chose it. Where the examples show wrong letters, choose another below the file."
+    else:
+        remedies = tuple(Remedy(f"Read as {legacy.WORDS[one]}", encoding=one) for one in others[:3])
+        effect = "The file does not say which it is. " + (
+            "Another one is as likely: look at the examples, and choose it where they show wrong letters. More stand below the file."
+            if table.unsure
+            else "Where the examples show wrong letters, choose another; more stand below the file."
+        )
+    yield Finding(
+        "encoding", f"Read as {legacy.WORDS[codec]}", _count(beyond), 2 if table.unsure and not chosen else 1, effect, examples, remedies
+    )
+
+
+def _is_ascii(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([pc.string_is_ascii(chunk) for chunk in values.chunks], pa.bool_())
+
+
+def _from_first_beyond(text: str) -> str:
+    """The text from a little before its first sign beyond ASCII."""
+    first = next((at for at, sign in enumerate(text) if sign > "\x7f"), 0)
+    start = doctor_texts.word_before(text, first - 30)
+    return f"…{text[start:]}" if start else text
 
 
 def _spilt(table: Table, text: str) -> Iterator[Finding]:

@@ -12,11 +12,13 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.data import legacy
 from engine.data.watch import Watch
 from engine.errors import Problem
 
 CHUNK = 1 << 20  # bytes read at once
 HEAD = 1 << 16  # bytes in which signs of binary content are looked for
+MOST_SEARCHED = 1 << 25  # bytes in which lines beyond ASCII are looked for
 
 CHOOSE_TABLE = "Choose a table: CSV, Excel (.xlsx), JSON, Parquet, Arrow, or a zip of one."
 FROM_SHEET = "Open it in a spreadsheet program and save it as .xlsx or CSV (UTF-8)."
@@ -49,6 +51,8 @@ class Encoding:
     codec: str
     words: str
     unreadable: int = 0
+    choices: tuple[str, ...] = ()  # codecs that it may be too, this one first; () where that is beyond doubt
+    unsure: bool = False  # another one is as likely
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,21 @@ def scan(path: Path, watch: Watch) -> Scan:
     return Scan(digest.hexdigest(), head, valid, {name: count for name, count in ends.items() if count})
 
 
-def encoding_of(path: Path, found: Scan, name: str, field: str) -> Encoding | Problem:
-    """The file's encoding, or the Problem that it holds no text (a picture, a workbook) or one in an encoding that is not known."""
+def encoding_of(path: Path, found: Scan, name: str, field: str, chosen: str | None = None) -> Encoding | Problem:
+    """The file's encoding, or the Problem that it holds no text (a picture, a workbook) or one in an encoding that is not known.
+
+    `chosen`: a codec of `legacy.WORDS`, for a file that is neither marked nor UTF-8.
+    """
+    if chosen is not None and chosen not in legacy.WORDS:
+        known = ", ".join(legacy.WORDS)
+        return Problem("data.encoding", f"There is no encoding {chosen[:40]!r} to choose.", f"Choose one of: {known}.")
     for pattern, what, fix in KINDS:
         if re.match(pattern, found.head, re.DOTALL):
             return Problem(field, f"{name} is {what}, whatever its name says.", fix)
-    encoding = _by_mark(path, found) or _wide(found.head) or _narrow(path, found)
+    encoding = _by_mark(path, found) or _wide(found.head) or _narrow(path, found, chosen)
+    if isinstance(encoding, str):
+        fix = "Choose its encoding below the file, or open it in the program it came from and save it as CSV (UTF-8)."
+        return Problem(field, f"{name} is in an encoding that is not known: {encoding}.", fix)
     if encoding is None:
         return Problem(
             field, f"{name} does not hold text that can be read: it is a picture, a program or another binary file.", CHOOSE_TABLE
@@ -103,9 +116,6 @@ def encoding_of(path: Path, found: Scan, name: str, field: str) -> Encoding | Pr
     if MARKUP.match(start):
         fix = "Download the data file itself, not the page that shows it."
         return Problem(field, f"{name} is a web page or XML, not a table: it begins with {start.strip()[:20]!r}.", fix)
-    if encoding.codec == "cp1252" and _foreign(found.head):
-        fix = "Open it in the program it came from and save it as CSV (UTF-8)."
-        return Problem(field, f"{name} is in an encoding that is not known: neither UTF-8, UTF-16 nor Western European (cp1252).", fix)
     return encoding
 
 
@@ -146,7 +156,8 @@ def _plausible(text: str) -> bool:
     return odd <= len(text) / 50 + 1
 
 
-def _narrow(path: Path, found: Scan) -> Encoding | None:
+def _narrow(path: Path, found: Scan, chosen: str | None) -> Encoding | str | None:
+    """An encoding of a byte or two a character, what is known of one that fits none, or None for what is no text."""
     head = found.head
     controls = len(head) - len(head.translate(None, bytes(set(range(32)) - {9, 10, 13})))
     # Compressed and compiled data are about 11 % control bytes and never valid UTF-8; dirty text is neither.
@@ -154,10 +165,26 @@ def _narrow(path: Path, found: Scan) -> Encoding | None:
         return None
     if found.valid_utf8:
         return Encoding("utf-8", "UTF-8")
+    if chosen is not None:
+        return Encoding(chosen, f"{legacy.WORDS[chosen]}, as you chose", _damage(path, chosen)[1], (chosen, *legacy.WORDS))
     whole, broken = _damage(path, "utf-8")
     if whole >= 10 * broken:  # text beyond ASCII that is nearly all right: a few damaged bytes, not another encoding
         return Encoding("utf-8", "UTF-8", broken)
-    return Encoding("cp1252", "Western European (cp1252)", _damage(path, "cp1252")[1])
+    told = legacy.judged(_beyond(path))
+    if told is None:
+        return "neither UTF-8, UTF-16 nor one of those from before Unicode"
+    return Encoding(told.codec, legacy.WORDS[told.codec], _damage(path, told.codec)[1], (told.codec, *told.others), told.unsure)
+
+
+def _beyond(path: Path) -> bytes:
+    """The first lines that hold bytes beyond ASCII, HEAD bytes of them. By such bytes alone an encoding is told from others."""
+    told, size = [], 0
+    with path.open("rb") as file:
+        while size < HEAD and file.tell() < MOST_SEARCHED and (line := file.readline(HEAD)):
+            if not line.isascii():
+                told.append(line)
+                size += len(line)
+    return b"".join(told)
 
 
 def _damage(path: Path, codec: str) -> tuple[int, int]:
@@ -171,10 +198,3 @@ def _damage(path: Path, codec: str) -> tuple[int, int]:
             broken += lost
             whole += len(text) - lost - len(text.encode("ascii", errors="ignore"))
     return whole, broken + decoder.decode(b"", final=True).count("\ufffd")
-
-
-def _foreign(head: bytes) -> bool:
-    """Whether bytes beyond ASCII outnumber what any Western European language has: about 15 % of letters, and 40 % is asked for here."""
-    beyond = sum(byte >= 0x80 for byte in head)
-    letters = sum(65 <= byte <= 90 or 97 <= byte <= 122 for byte in head)
-    return beyond > 20 and beyond > (letters + beyond) * 0.4

@@ -23,6 +23,7 @@ def open_file(
     field: str = "data.source",
     sheet: str | None = None,
     header: bool | None = None,
+    encoding: str | None = None,
     watch: Watch | None = None,
     folder: Path | None = None,
 ) -> Table:
@@ -31,7 +32,7 @@ def open_file(
     Many rows are laid down in `folder`, if one is given. Raises Refused for what is no table: missing, too large, empty, a picture,
     damaged; Cancelled where `watch` was told to.
     """
-    opening = Opening(path, name or path.name, limit_bytes, field, sheet, header, watch or Watch(), folder)
+    opening = Opening(path, name or path.name, limit_bytes, field, sheet, header, watch or Watch(), folder, encoding=encoding)
     table: Table | None = None
     try:
         _check(opening)
@@ -72,7 +73,7 @@ def _open(opening: Opening) -> Table:
         return archive.read(opening, found.sha256, _open)
     if columnar.is_columnar(found.head) and not (found.valid_utf8 and b"\0" not in found.head):
         return columnar.read(opening, found.sha256, found.head)
-    encoding = encoding_of(opening.path, found, opening.name, opening.field)
+    encoding = encoding_of(opening.path, found, opening.name, opening.field, opening.encoding)
     if not isinstance(encoding, Encoding):
         raise Refused(encoding)
     if json_rows.is_json(found.head.decode(encoding.codec, errors="replace"), opening.name):

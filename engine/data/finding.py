@@ -12,12 +12,13 @@ Harm = Literal[1, 2, 3]  # 3: the result will mislead; 2: the model will be wors
 
 @dataclass(frozen=True)
 class Remedy:
-    """One way to put it right: fixes to record, settings to make, or a column to read as well."""
+    """One way to put it right: fixes to record, settings to make, a column to read as well, or another encoding to read the file by."""
 
     words: str  # of the button
     fixes: tuple[str, ...] = ()
     settings: dict[str, Value] = field(default_factory=dict)
     second: str = ""  # the column to be read beside the text
+    encoding: str | None = None  # a codec of data/legacy.py; "": judged by the bytes
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class About:
     has_header: bool = True
     sheets: tuple[str, ...] = ()
     sheet: str = ""
+    encodings: tuple[str, ...] = ()
+    unsure: bool = False
 
 
 class Gather:
@@ -115,6 +117,8 @@ class Gather:
             has_header=about.has_header,
             sheets=about.sheets,
             sheet=about.sheet,
+            encodings=about.encodings,
+            unsure=about.unsure,
             mapped=Mapped(self._path, tuple(places)) if self._path else None,
         )
 

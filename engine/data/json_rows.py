@@ -198,7 +198,15 @@ def _table(opening: Opening, found: Scan, encoding: Encoding, records: Callable[
     later = []
     if reading.broken:
         later.append(f"{counted(len(reading.broken), f'broken {noun}')} left out: {_numbers(reading.broken, noun)}")
-    about = About(found.sha256, tuple(notes), tuple(later), {f"broken {noun}s": len(reading.broken)}, has_header=reading.header)
+    about = About(
+        found.sha256,
+        tuple(notes),
+        tuple(later),
+        {f"broken {noun}s": len(reading.broken)},
+        has_header=reading.header,
+        encodings=encoding.choices,
+        unsure=encoding.unsure,
+    )
     return reading.gather.table(reading.columns if reading.header else (), about)
 
 

@@ -23,7 +23,7 @@ from engine.data.table import Mapped, Table
 from engine.data.watch import Watch
 
 FOLDER = "tables"  # of the home's cache
-VERSION = 2  # of what is kept; another one is read anew
+VERSION = 3  # of what is kept; another one is read anew
 MOST_FILES = 8
 MOST_BYTES = 4_000_000_000  # of all that is kept
 STALE_SECONDS = 3600.0  # after which a file that no table names was left by a reading that died
@@ -37,32 +37,33 @@ def opened(
     field: str = "data.source",
     sheet: str | None = None,
     header: bool | None = None,
+    encoding: str | None = None,
     watch: Watch | None = None,
     always: bool = False,
 ) -> Table:
-    """As `open_file`, from what was kept where the file is still the same: size, time of its last change, sheet and header.
+    """As `open_file`, from what was kept where the file is still the same: size, time of its last change, sheet, header and encoding.
 
     `always`: few rows are kept too.
     """
     folder = cache / FOLDER
     try:
-        key = key_of(path, sheet, header)
+        key = key_of(path, sheet, header, encoding)
         large = path.stat().st_size > limit_bytes
     except (OSError, ValueError):  # `open_file` tells it in words
         return open_file(path, limit_bytes, field=field)
     if not large and (found := _found(folder, key)):
         return found
-    table = open_file(path, limit_bytes, field=field, sheet=sheet, header=header, watch=watch, folder=folder)
+    table = open_file(path, limit_bytes, field=field, sheet=sheet, header=header, encoding=encoding, watch=watch, folder=folder)
     if always or table.mapped or (table.test and table.test.mapped):
         with contextlib.suppress(OSError):  # a full disk: it is read again then
             _keep(folder, key, table)
     return table
 
 
-def key_of(path: Path, sheet: str | None, header: bool | None) -> str:
+def key_of(path: Path, sheet: str | None, header: bool | None, encoding: str | None = None) -> str:
     """Names a file as it is now, and how it is read. Raises OSError or ValueError where it cannot be looked at."""
     stat = path.stat()
-    told = [VERSION, str(path.absolute()), stat.st_size, stat.st_mtime_ns, sheet, header]
+    told = [VERSION, str(path.absolute()), stat.st_size, stat.st_mtime_ns, sheet, header, encoding]
     return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -99,6 +100,8 @@ def _table(folder: Path, told: dict[str, Any]) -> Table:
         has_header=told["has_header"],
         sheets=tuple(told["sheets"]),
         sheet=told["sheet"],
+        encodings=tuple(told["encodings"]),
+        unsure=told["unsure"],
     )
 
 
@@ -129,6 +132,8 @@ def _told(folder: Path, table: Table) -> dict[str, Any]:
         "has_header": table.has_header,
         "sheets": table.sheets,
         "sheet": table.sheet,
+        "encodings": table.encodings,
+        "unsure": table.unsure,
         "file": place.path.name,
         "places": place.places,
         "numbered": table.numbers is not None,

@@ -40,7 +40,9 @@ def load(
     if data.test:
         try:
             path = _path(data.test, home, "data.test")
-            test = kept.opened(path, limit_bytes, home / "cache", field="data.test", header=data.header, watch=watch)
+            test = kept.opened(
+                path, limit_bytes, home / "cache", field="data.test", header=data.header, encoding=data.encoding, watch=watch
+            )
         except Refused as refused:
             problems.extend(refused.problems)
     if problems or table is None:
@@ -68,7 +70,7 @@ def _rows(data: DataSpec, home: Path, token: str | None, limit_bytes: int, watch
     kind, _, name = data.source.partition(":")
     if kind == "file":
         path = _path(data.source, home, "data.source")
-        table = kept.opened(path, limit_bytes, home / "cache", sheet=data.sheet, header=data.header, watch=watch)
+        table = kept.opened(path, limit_bytes, home / "cache", sheet=data.sheet, header=data.header, encoding=data.encoding, watch=watch)
         return replace(table, test=None), table.test
     if kind == "sample":
         known = _known().get(data.source)

@@ -53,6 +53,8 @@ class Table:
     has_header: bool = True
     sheets: tuple[str, ...] = ()  # of the workbook or zip that it stands in, the default one first
     sheet: str = ""  # which of them it is
+    encodings: tuple[str, ...] = ()  # codecs that its text may be in, the one that it was read by first; () where that is beyond doubt
+    unsure: bool = False  # another of them is as likely
     mapped: Mapped | None = None  # where it lies on disk, if it does not lie in memory
     test: Table | None = None  # the rows for testing that came in the same file
 

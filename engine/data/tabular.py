@@ -79,7 +79,15 @@ def read(opening: Opening, found: Scan, encoding: Encoding) -> Table:
         "repeated header rows": reading.repeated_headers,
         MORE_CELLS: len(reading.broken),
     }
-    about = About(found.sha256, tuple(notes), tuple(later), left_out, has_header=bool(dialect.header))
+    about = About(
+        found.sha256,
+        tuple(notes),
+        tuple(later),
+        left_out,
+        has_header=bool(dialect.header),
+        encodings=encoding.choices,
+        unsure=encoding.unsure,
+    )
     return reading.gather.table(dialect.header, about)
 
 

@@ -47,6 +47,7 @@ class Opening:
     header: bool | None = None  # whether the first row names the columns; None: judged by what it holds
     watch: Watch = dataclasses.field(default_factory=Watch)
     folder: Path | None = None  # where rows are laid down once they are many; None: they stay in memory
+    encoding: str | None = None  # that was chosen; None: judged by the bytes
     laid: dict[Path, Callable[[], object]] = dataclasses.field(default_factory=dict)  # what was laid down there, and what closes it
 
     @property

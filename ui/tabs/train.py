@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from engine.augment import Augmentation
+from engine.data import legacy
 from engine.data.split import Split
 from engine.knobs import Knob, knobs_of
 from engine.spec import Training
@@ -161,6 +162,8 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
             )
             ways = [("Judged by what it holds", ""), ("Names the columns", "names"), ("Is data already", "data")]
             fields["header"] = gr.Dropdown(ways, value="", label="The first row", filterable=False, min_width=200, elem_id="header")
+            codecs = [("Unicode, or judged by its bytes", ""), *((words, codec) for codec, words in legacy.WORDS.items())]
+            fields["encoding"] = gr.Dropdown(codecs, value="", label="Encoding", min_width=200, elem_id="encoding")
         with gr.Row(visible=False, elem_id="second-row") as rows["second"]:
             parts["second"] = gr.HTML("", elem_id="second")
             parts["remove"] = gr.Button("Remove", size="sm", min_width=0, elem_id="second-remove")

@@ -86,7 +86,7 @@ def wire(studio: Studio, train: Train) -> None:
         [field["hub_id"].submit, field["hub_id"].blur], bind(on_hub_id, studio), [field["hub_id"], train.token, train.asked],
         [train.asked, *splits, *columns], **quiet,
     ).then(**redraw, **seen)  # fmt: skip
-    of_file = [field["test_file"], field["corrections"], field["sheet"], field["header"]]
+    of_file = [field["test_file"], field["corrections"], field["sheet"], field["header"], field["encoding"]]
     for upload, kept, forgotten in ((train.upload, field["file"], of_file), (train.test_upload, field["test_file"], [])):
         told = [kept, upload, train.upload_problem, *columns, *forgotten]
         upload.upload(bind(on_upload, studio, len(forgotten)), upload, told, **{**seen, "trigger_mode": "once"}).then(**redraw, **seen)
@@ -96,7 +96,7 @@ def wire(studio: Studio, train: Train) -> None:
     own_path.wire(studio, train.own_path, told, {**redraw, **seen}, once)
     train.remove.click(lambda: "", None, field["test_file"], **once).then(**redraw, **seen)
     train.uncorrect.click(lambda: "", None, field["corrections"], **once).then(**redraw, **seen)
-    looked = [field[name] for name in ("sheet", "header", "resplit", "split_by", "split_column")]
+    looked = [field[name] for name in ("sheet", "header", "encoding", "resplit", "split_by", "split_column")]
     gr.on([one.input for one in (*splits, *columns, *looked)], **redraw, **seen)
     field["task"].input(lambda: (None, None, None, []), None, columns, **once).then(**redraw, **seen)
 
