@@ -1,6 +1,6 @@
 """JSON as a Table: a record on each line, an array of records or of rows, {"data": [...]}, or a list for each column.
 
-Lines and arrays are read as a stream. A value that is itself a list or an object becomes its JSON text.
+Lines and arrays are read as a stream. An object within a record becomes columns (`user.name`, see json_columns); a list its JSON text.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from engine.data import json_columns
 from engine.data.encoding import Encoding, Scan
 from engine.data.gather import BATCH, MOST_COLUMNS, About, Batches, Gather
 from engine.data.header import has_header
@@ -182,12 +183,15 @@ class _Reading:
     repeated: int = 0
     rows: int = 0
     late: dict[str, None] = field(default_factory=dict)  # names that came after the first batch
+    spread: frozenset[str] = frozenset()  # keys whose objects became columns
+    whole: frozenset[str] = frozenset()  # those of them that turned out to have too many names
 
 
 def _table(opening: Opening, found: Scan, encoding: Encoding, records: Callable[[], Records], shape: str, noun: str) -> Table:
     reading = _read(opening, records, ())
     if reading.late:  # a second time, now that every name is known: an Arrow file has to know them from the start
-        reading = _read(opening, records, reading.late)
+        known, whole = json_columns.known(tuple(reading.late), reading.spread, reading.whole)
+        reading = _read(opening, records, known, whole)
     if reading.gather is None or len(reading.broken) > MOST_BROKEN * reading.rows or reading.gather.rows == 0:
         raise _unusable(opening, reading, noun)
     notes = [f"{encoding.words}, JSON: {shape}"]
@@ -195,6 +199,9 @@ def _table(opening: Opening, found: Scan, encoding: Encoding, records: Callable[
         notes.append("The first row is data already, so there is no header; the columns were numbered")
     if encoding.unreadable:
         notes.append(f"{counted(encoding.unreadable, 'character')} could not be read and became �")
+    if reading.spread:
+        first = next(name for name in reading.columns if name.partition(".")[0] in reading.spread)
+        notes.append(f"Objects within the records became columns, such as {shortly(first)!r}")
     later = []
     if reading.broken:
         later.append(f"{counted(len(reading.broken), f'broken {noun}')} left out: {_numbers(reading.broken, noun)}")
@@ -224,12 +231,17 @@ def _numbers(broken: list[int], noun: str) -> str:
     return f"{noun}{'s' if len(broken) > 1 else ''} {shown}{f' and {len(broken) - 5:,} more' if len(broken) > 5 else ''}"
 
 
-def _read(opening: Opening, records: Callable[[], Records], known: Sequence[str] | dict[str, None]) -> _Reading:
+def _read(opening: Opening, records: Callable[[], Records], known: Sequence[str], whole: frozenset[str] = frozenset()) -> _Reading:
+    """`known`: the columns, where they are; `whole`: keys whose objects stay JSON text."""
     stream = records()
     first = list(islice(stream, BATCH))
     usual = list if sum(isinstance(one, list) for _, one in first) > len(first) / 2 else dict
-    good = [one for _, one in first if isinstance(one, usual)]
+    good: list[Any] = [one for _, one in first if isinstance(one, usual)]
+    spread = json_columns.spread(good) - whole if usual is dict else frozenset()
+    if spread:
+        good = [json_columns.flat(one, spread) for one in good]
     reading, skip = _layout(good, usual, known, opening.header)
+    reading.spread = spread
     if not good:
         reading.broken, reading.rows = [number for number, _ in first], len(first)
         return reading
@@ -247,16 +259,19 @@ def _read(opening: Opening, records: Callable[[], Records], known: Sequence[str]
             elif usual is list:
                 batches.add([*map(text_of, one), *[None] * (len(reading.columns) - len(one))], reading.rows)
             elif isinstance(one, dict):
+                one = json_columns.flat(one, spread) if spread else one
                 if len(one) > len(places) or any(name not in places for name in one):
                     reading.late.update((name, None) for name in (*reading.columns, *one))
                     if len(reading.late) > MOST_COLUMNS:
+                        names, reading.whole = json_columns.known(tuple(reading.late), spread, reading.whole)
+                        reading.late = dict.fromkeys(names)
                         Gather(opening, len(reading.late))
                 batches.add([text_of(one.get(name)) for name in reading.columns], reading.rows)
     batches.flush()
     return reading
 
 
-def _layout(good: list[Any], usual: type, known: Sequence[str] | dict[str, None], told: bool | None) -> tuple[_Reading, bool]:
+def _layout(good: list[Any], usual: type, known: Sequence[str], told: bool | None) -> tuple[_Reading, bool]:
     """The columns, and whether the first row is their names."""
     if usual is dict:
         return _Reading(list(known or dict.fromkeys(name for one in good for name in one))), False
