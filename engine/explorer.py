@@ -301,7 +301,7 @@ class Explorer:
         source = _source(told, [one for one in (test, table) if one is not None], plan.text)
         numbers = {number: at for at, number in enumerate(source.row_numbers().to_pylist())} if source.numbers is not None else None
         places = [number - 1 if numbers is None else numbers.get(number, -1) for number in rows]
-        known = (plan.text, plan.label, plan.second, *plan.label_columns)
+        known = (plan.text, plan.label, *plan.label_columns)
         names = [name for name in source.columns if name not in known][:DROPPED_COLUMNS]
         found = {}
         for name in names:

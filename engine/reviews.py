@@ -314,7 +314,11 @@ def outcome(sheet: Sheet, said: Sequence[Said]) -> Outcome:
     people = tuple(_beside(sheet, person.name, told) for person, told in zip(sheet.people, said, strict=True))
     busy = [told for told in said if told]
     answers = {question: [_column(sheet, told, question) for told in busy] for question in sheet.questions}
-    agreements = tuple((question, agreement(columns)) for question, columns in answers.items() if len(columns) > 1)
+    agreements = tuple(
+        (question, agreement(columns, scale=None if question == "label" else sheet.choices(question)))
+        for question, columns in answers.items()
+        if len(columns) > 1
+    )
     labels = answers.get("label", [])
     by_row = list(zip(*labels, strict=True)) if labels else []
     most = [_most(row) for row in by_row]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from engine import resampling
 from engine.resampling import Figure
 from engine.scoring import Interval
-from engine.verdict import CHANCE, p_words
+from engine.verdict import CHANCE, p_words, percent
 
+MOSTLY = 0.9  # of the rows, that a margin around a number should hold
 EARLIER = "earlier"  # id of a run of before, in whose answers labels were put right
 Named = tuple[str, str, Figure]  # id and name of an answerer, and the figure of its answers
 
@@ -45,6 +46,24 @@ class Part:
     def extra(self) -> int:
         """Rows that were given it and have it not."""
         return self.given - round(self.precision * self.given)
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How near the right number most of a model's numbers lie, learnt where it did not learn the numbers themselves."""
+
+    half: float  # in the numbers' unit: for MOSTLY of the rows the right number lies no further from the model's
+    rows: int  # validation rows that say so
+    held: Interval  # share of the test rows for which that is true
+
+    @property
+    def words(self) -> str:
+        """What a person may count on, and whether it held."""
+        held = f"of the test rows {percent(self.held.value)} do ({100 * self.held.low:.0f} to {100 * self.held.high:.0f})"
+        kept = "" if self.held.low <= MOSTLY <= self.held.high else ", which is not what was promised: count on what the test rows say"
+        within = f"{100 * MOSTLY:.0f}\u00a0% of the right numbers should lie within ±{number(self.half)} of the model's"
+        near = f"{within}, by {self.rows:,} validation rows"
+        return f"{near}; {held}{kept}."
 
 
 @dataclass(frozen=True)

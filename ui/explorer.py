@@ -85,7 +85,7 @@ def _cells(one: Answer | Doubted, classes: Sequence[str], made: Correction | Non
     if isinstance(one, Doubted) or one.kind == "class":
         return _choice(one, classes, made), escape(_said(one)), tables.number(one.confidence)
     if one.numbers is not None:
-        return _number(one, made), number(one.numbers[1]), f"{one.off:+.3g}".replace("-", "\u2212")
+        return _number(one, made), number(one.numbers[1]), _signed(one.off)
     if one.tags is not None:
         given = [f"<mark>{escape(tag)}</mark>" if tag in one.extra else escape(tag) for tag in one.tags[1]]
         missed = f'<span class="soft">missed: {escape(", ".join(one.missed))}</span>' if one.missed else ""
@@ -93,6 +93,10 @@ def _cells(one: Answer | Doubted, classes: Sequence[str], made: Correction | Non
     told = [one.label, one.predicted, *([one.before] if one.before is not None else [])]
     assert one.score is not None
     return *(tables.cut(text, TEXT_CHARACTERS) for text in told), number(one.score.value)
+
+
+def _signed(value: float) -> str:
+    return ("+" if value >= 0 else "\u2212") + number(abs(value))
 
 
 def _out(one: Answer, made: Correction | None) -> str:

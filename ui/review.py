@@ -21,7 +21,10 @@ RATED = (
     "Ratings are means of 1 to 5, with the 95 % interval of rows drawn again: it tells what chance in the rows can do, not how "
     "these people differ from others."
 )
-SCALE = "Kappa takes 4 beside 5 for a disagreement as whole as 1 beside 5, so of ratings it comes out low."
+SCALE = (
+    "Of ratings the weighted kappa counts: by it 4 beside 5 is nearly agreement and 1 beside 5 none (the square of the distance). The "
+    "unweighted takes both for whole disagreements, and comes out lower."
+)
 CUSTOM = (
     "Kappa is the agreement beyond what chance alone would give: 1 is all of it, 0 none. Over 0.7 counts as good, 0.4 to 0.7 as moderate; "
     "such borders are customs, and kappa sinks where one label prevails."

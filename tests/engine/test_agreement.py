@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 from engine import agreement as agreeing
-from engine.agreement import agreement, cohen, fleiss
+from engine.agreement import agreement, cohen, fleiss, nearness
 
 # Worked example of Fleiss (1971) as Wikipedia's "Fleiss' kappa" retells it: 14 raters, 10 rows, 5 classes; kappa 0.210
 FLEISS = ((0, 0, 0, 0, 14), (0, 2, 6, 4, 2), (0, 0, 3, 5, 6), (0, 3, 9, 2, 0), (2, 2, 8, 1, 1), (7, 7, 0, 0, 0), (3, 2, 6, 3, 0),
@@ -21,8 +21,8 @@ COHEN = ((0, 0),) * 20 + ((0, 1),) * 5 + ((1, 0),) * 10 + ((1, 1),) * 15
 
 def test_the_published_examples_come_out() -> None:
     rows = np.array([[at for at, count in enumerate(row) for _ in range(count)] for row in FLEISS])
-    assert round(fleiss(rows, 5), 3) == 0.210
-    assert round(cohen(np.array(COHEN), 2), 3) == 0.4
+    assert round(fleiss(rows, np.eye(5)).value, 3) == 0.210
+    assert round(cohen(np.array(COHEN), np.eye(2)).value, 3) == 0.4
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -30,19 +30,48 @@ def test_the_figures_equal_those_of_the_reference_libraries(seed: int) -> None:
     dice = np.random.default_rng(seed)
     rows, people, classes = dice.integers(12, 200), dice.integers(2, 6), dice.integers(2, 6)
     codes = judged(dice, rows, people, classes, 0.5)
-    assert cohen(codes[:, :2], classes) == pytest.approx(cohen_kappa_score(codes[:, 0], codes[:, 1]))
-    assert fleiss(codes, classes) == pytest.approx(fleiss_kappa(aggregate_raters(codes, classes)[0]))
+    assert cohen(codes[:, :2], np.eye(classes)).value == pytest.approx(cohen_kappa_score(codes[:, 0], codes[:, 1]))
+    assert fleiss(codes, np.eye(classes)).value == pytest.approx(fleiss_kappa(aggregate_raters(codes, classes)[0]))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_weighted_by_the_squared_distance_it_equals_the_reference_of_two_and_the_definition_of_more(seed: int) -> None:
+    """Of two: scikit-learn. Of more: 1 less the mean squared distance of two ratings of a row over that of any two ratings of all."""
+    dice = np.random.default_rng(seed)
+    people, classes = dice.integers(3, 6), 5
+    codes = judged(dice, dice.integers(12, 80), people, classes, 0.5)
+    expected = cohen_kappa_score(codes[:, 0], codes[:, 1], labels=list(range(classes)), weights="quadratic")
+    assert cohen(codes[:, :2], nearness(classes)).value == pytest.approx(expected)
+    within = np.mean([(row[one] - row[other]) ** 2 for row in codes for one in range(people) for other in range(people) if one != other])
+    every = codes.ravel()
+    assert fleiss(codes, nearness(classes)).value == pytest.approx(1 - within / np.mean(np.subtract.outer(every, every) ** 2))
+
+
+def test_of_ratings_near_ones_are_nearly_agreement_and_both_figures_are_told() -> None:
+    first = [str(1 + at % 5) for at in range(60)]
+    near = [str(min(5, int(one) + (at % 2))) for at, one in enumerate(first)]
+    found = agreement([first, near], scale=("1", "2", "3", "4", "5"))
+    assert found.weighted is not None
+    assert found.kappa is not None
+    assert found.kappa.value < 0.7 < found.weighted.value
+    assert found.words.startswith("Agreement beyond chance is good (weighted Cohen's kappa 0.")
+    assert "; unweighted 0." in found.words
+    gap = agreement([["1", "5"] * 10, ["1", "5"] * 10], scale=("1", "2", "3", "4", "5"))
+    assert gap.weighted is not None
+    assert gap.weighted.value == 1
+
+
+@pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("people", [2, 3])
-def test_the_interval_holds_the_truth_in_95_of_100_draws(people: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agreeing, "DRAWS", 200)
+def test_the_interval_holds_the_truth_in_95_of_100_draws(people: int, ordered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreeing, "DRAWS", 400)
     figure = cohen if people == 2 else fleiss
     dice = np.random.default_rng(11)
-    truth = figure(judged(dice, 400_000, people, 3, 0.6), 3)
+    weights = nearness(3) if ordered else np.eye(3)
+    truth = figure(judged(dice, 400_000, people, 3, 0.6), weights).value
     held = 0
     for _ in range(1000):
-        found = agreeing._interval(judged(dice, 150, people, 3, 0.6), 3, figure, 1)
+        found = agreeing._interval(figure(judged(dice, 150, people, 3, 0.6), weights), 1)
         held += found.low <= truth <= found.high
     assert 930 <= held <= 970
 

@@ -75,3 +75,30 @@ def test_always_the_same_number_has_no_order_and_explains_nothing() -> None:
     assert (flat["spearman"], flat["pearson"], flat["r2"]) == (0.0, 0.0, pytest.approx(0.0, abs=1e-12))
     alike = {name: one.value for name, one in figures(GIVEN, np.full(150, 3.0)).items()}
     assert (alike["spearman"], alike["r2"]) == (0.0, 0.0), "where nothing differs there is nothing to explain"
+
+
+@pytest.mark.parametrize("rows", [20, 99, 500])
+def test_a_margin_holds_for_nine_in_ten_of_later_rows_whatever_the_errors(rows: int) -> None:
+    """On average over sets of validation rows: 0.9 to 0.9 + 1 / (rows + 1), as split conformal prediction promises."""
+    dice, held = np.random.default_rng(5), []
+    for _ in range(600):
+        errors = dice.standard_t(2, rows) * dice.choice((0.2, 3.0), rows)
+        later = dice.standard_t(2, 400) * dice.choice((0.2, 3.0), 400)
+        half = number_metrics.margin(errors.tolist(), [0.0] * rows)
+        assert half is not None
+        held.append(float((np.abs(later) <= half).mean()))
+    assert 0.9 - 0.008 <= np.mean(held) <= 0.9 + 1 / (rows + 1) + 0.008
+
+
+def test_a_margin_is_one_of_the_distances_and_too_few_rows_give_none() -> None:
+    assert number_metrics.margin([float(at) for at in range(1, 100)], [0.0] * 99) == 90
+    assert number_metrics.margin([1.0] * 19, [0.0] * 19) is None
+
+
+def test_ranks_of_rows_drawn_again_are_those_among_them() -> None:
+    dice = np.random.default_rng(4)
+    counts = dice.multinomial(40, np.full(40, 1 / 40), size=5).astype(float)
+    given, wanted = dice.integers(0, 6, 40).astype(float), dice.integers(0, 4, 40).astype(float)
+    again = number_metrics.spearman(given.tolist(), wanted.tolist()).on(counts)
+    slow = [stats.spearmanr(np.repeat(given, row.astype(int)), np.repeat(wanted, row.astype(int))).statistic for row in counts]
+    assert again == pytest.approx(slow)

@@ -107,7 +107,7 @@ def test_a_number_can_be_written_anew_and_says_by_how_much_the_model_is_off() ->
     one = Answer(7, TEXT, "4.5", "2", {}, numbers=(4.5, 2.0))
     shown = explorer.rows_table([one], 0, ("all rows",), {})
     assert 'value="4.5"' in shown
-    assert "\u22122.5" in shown
+    assert "\u22122.50" in shown
     assert "Which words?" not in shown
     assert 'class="soft was" hidden' in shown
     put_right = explorer.rows_table([one], 0, (), {one.key: Correction(7, TEXT, "4.5", "3")})
