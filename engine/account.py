@@ -15,7 +15,7 @@ from typing import Any
 from engine.answers import WRITTEN
 from engine.errors import Problem, Refused
 from engine.scoring import Interval
-from engine.told import Other, Part, Told, is_better, number, shown, told
+from engine.told import Margin, Other, Part, Told, is_better, number, shown, told
 from engine.verdict import FEW_ROWS, p_words, shared_words
 
 __all__ = [
@@ -72,6 +72,7 @@ class Account:
     notes: tuple[str, ...] = ()  # how the others were made
     parts: tuple[Part, ...] = ()  # each class's own figures, where a row can have several
     threshold: float | None = None  # from which chance on one is given
+    margin: Margin | None = None  # of numbers
     version: int = VERSION
 
 
@@ -172,7 +173,9 @@ def from_json(text: str) -> Account:
         )
         samples = tuple(Sample(**one) for one in read["samples"])
         parts = tuple(Part(**one) for one in read.get("parts", ()))
+        margin = read.get("margin")
+        near = Margin(**{**margin, "held": Interval(**margin["held"])}) if margin else None
         tuples = {name: tuple(read.get(name, ())) for name in ("warnings", "notes")}
-        return Account(**{**read, "figures": figures, "samples": samples, "parts": parts, **tuples})
+        return Account(**{**read, "figures": figures, "samples": samples, "parts": parts, "margin": near, **tuples})
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a whole account: {error}") from error

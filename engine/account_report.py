@@ -70,6 +70,8 @@ def _figures(told: KnownAccount) -> list[Block]:
         blocks.append(Grid(("Tag", "Precision", "Recall", "F1", "Rows that have it", "Given"), tuple(cells_of)))
     if one.threshold is not None:
         blocks.append(Words(f"A tag is given from a chance of {one.threshold:.0%} on, chosen on the validation rows.", "soft"))
+    if one.margin is not None:
+        blocks.append(Words(one.margin.words))
     if notes := (*one.warnings, *one.notes):
         blocks.append(Listed(notes))
     blocks += [Words("How each is counted:"), Listed(tuple(f"{each.name}: {each.note}" for each in ordered))]

@@ -194,6 +194,7 @@ def _account(one: Account) -> str:
         "chance alone makes such a difference.",
         table(["", "This model", *untuned, *(plain(name) for name in names.values())], [row(figure) for figure in one.figures]),
         _parts(one),
+        one.margin.words if one.margin else "",
         "\n".join(f"- {plain(told)}" for told in (*one.warnings, *(f"{one.name}: {one.note}" for one in one.figures), *one.notes)),
     ]
     return "\n\n".join(part for part in told if part)

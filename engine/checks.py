@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.asked import Asked, asked
-from engine.augment import BACK_TRANSLATION, NONE
+from engine.augment import BACK_TRANSLATION, NONE, SUITED
 from engine.catalog import Catalog
 from engine.data import split
 from engine.data.columns import ANY_LABEL
@@ -167,8 +167,8 @@ def _terms(spec: RunSpec, catalog: Catalog) -> Iterator[Problem]:
 
 def _more_data(told: Asked) -> Iterator[Problem]:
     kind = told.values.get("augment", NONE)
-    if kind != NONE and told.task is not None and told.task.target != "class":
-        message = "Rows are made only where a text gets a label: changed words would change what this task is to write."
+    if kind != NONE and told.task is not None and told.task.target not in SUITED:
+        message = "Rows are made only where a text gets a label, tags or a number: changed words would change what this task is to write."
         yield Problem("settings.augment", message, "Set augment to none.")
     elif kind == BACK_TRANSLATION and not str(told.values.get("translator", "")).strip():
         fix = "Write its id on the Hub (Helsinki-NLP/opus-mt-bn-en, and back Helsinki-NLP/opus-mt-en-mul), or choose slips of typing."

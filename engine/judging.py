@@ -9,11 +9,13 @@ from typing import Any
 from engine import account, redrawn, told
 from engine.account import SAMPLES, Account, Sample
 from engine.again import Earlier
+from engine.calibration import share_of
 from engine.data import corrected
 from engine.data.overlap import overlap
 from engine.data.split import Prepared, Rows
 from engine.redrawn import Redrawn
 from engine.tasks import Task
+from engine.told import Margin
 
 UNTUNED = "untuned"
 
@@ -26,12 +28,15 @@ def judged(
     *,
     step: int,
     threshold: float | None = None,
+    margin: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
     earlier: Earlier | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> tuple[Account, str, tuple[Redrawn, ...]]:
     """The account of these answers to the test rows, every one of them as JSON lines, and its figures redrawn. `tell` says what is done.
 
-    With a threshold the answers are chances, (rows, classes), and from it on each is a yes. `earlier`: the run before corrections.
+    With a threshold the answers are chances, (rows, classes), and from it on each is a yes; with a margin they are numbers, and most of
+    the right ones should lie so near. `earlier`: the run before corrections. `remarks`: on how it learnt.
     """
     assert task.judges is not None
     test, classes = prepared.test, prepared.classes
@@ -55,16 +60,22 @@ def judged(
     seen = overlap(prepared.train, test).counts
     more = _more(task, prepared, answers, chances)
     every = "".join(json.dumps({**vars(one), **beside}, ensure_ascii=False) + "\n" for one, beside in zip(samples, more, strict=True))
-    remarks = earlier.remarks if earlier else ()
+    remarks += earlier.remarks if earlier else ()
     warnings = (*account.warnings(len(test.texts), (), 0, 0.0, seen), *task.judges.warnings(answers, test.targets, classes), *remarks)
     made_account = Account(
         task=task.id, rows=len(test.texts), written=len(test.texts), headline=task.headline, figures=known,
         sentence=task.judges.sentence(known), warnings=warnings, samples=tuple(account.cut(one) for one in _spread(samples)), step=step,
         seen_rows=seen[0], nearly_seen_rows=seen[1], notes=tuple(f"{made.name}: {made.note}" for made, _ in rivals),
         parts=task.judges.parts(answers, test.targets, classes) if task.judges.parts else (), threshold=threshold,
+        margin=None if margin is None else _margin(margin, answers, test.targets, len(prepared.validation.texts)),
     )  # fmt: skip
     rows = list(zip(test.numbers, test.texts, _beside(test), test.targets, strict=True))
     return made_account, every, tuple(redrawn.of(one, rows) for one in figures)
+
+
+def _margin(half: float, answers: Any, targets: Sequence[float], rows: int) -> Margin:
+    held = sum(abs(said - right) <= half for said, right in zip(answers, targets, strict=True))
+    return Margin(half, rows, share_of(held, len(targets)))
 
 
 def _more(task: Task, prepared: Prepared, answers: Any, chances: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ once and answers one JSON object a line on stdout for each on stdin, until stdin
     <- {"ready": true, "classes": ["Negative", …]}         or {"problems": […]}, and it ends
     -> {"texts": ["…"]}                                          and "seconds": ["…"] where the model reads pairs
     <- {"probabilities": [[0.1, …]], "milliseconds": 12.3}       or {"problems": […]}
-    <- {"labels": ["6.7"], "probabilities": null, …}             where it gives a number
+    <- {"labels": ["6.7"], "probabilities": null, "margin": 0.6, …}  where it gives a number
     <- {"labels": ["insult, threat"], "threshold": 0.35, …}      where it gives tags
 """
 
@@ -44,6 +44,7 @@ class Prediction:
     probabilities: dict[str, float]  # of every class, by label name, in the model's own order; empty where it gives a number
     milliseconds: float  # of the model's work: the request's time divided by its texts
     threshold: float | None = None  # from which chance on a tag is given; None where there are none
+    margin: float | None = None  # within which of its number the right one mostly lies
 
     @property
     def confidence(self) -> float:
@@ -189,7 +190,8 @@ class _Server:
         told = [{} for _ in texts] if chances is None else [dict(zip(self.classes, row, strict=True)) for row in chances]
         labels = labels or [max(one, key=lambda name: one[name]) for one in told]
         threshold = answer.get("threshold")
-        return [Prediction(label, one, each, threshold) for label, one in zip(labels, told, strict=True)]
+        margin = answer.get("margin")
+        return [Prediction(label, one, each, threshold, margin) for label, one in zip(labels, told, strict=True)]
 
     def _next(self, seconds: float, what: str) -> dict[str, Any]:
         """The process's next line. Raises Refused with its problems, or with how it ended; IdleEndError where it just stopped."""
@@ -223,6 +225,7 @@ class Said:
     labels: list[str]
     probabilities: list[list[float]] | None
     threshold: float | None = None  # from which chance on a tag is given
+    margin: float | None = None  # of a number
 
 
 def serve(
@@ -261,8 +264,8 @@ def serve(
             labels, chances = (found.labels, found.probabilities) if isinstance(found, Said) else (None, found)
             rows = None if chances is None else [[float(one) for one in row] for row in chances]
             answer: dict[str, Any] = {"labels": labels, "probabilities": rows, "milliseconds": spent}
-            if isinstance(found, Said) and found.threshold is not None:
-                answer["threshold"] = found.threshold
+            if isinstance(found, Said):
+                answer |= {"threshold": found.threshold, "margin": found.margin}
         except Exception as error:  # the border of one request
             traceback.print_exc()
             answer = {"problems": _told(error)}
@@ -298,7 +301,7 @@ def load_model(run_folder: Path, home: Path) -> tuple[Sequence[str], Callable[..
         found, threshold = trained.answers(texts, seconds), trained.kept.threshold
         told = found if threshold is None else found >= threshold
         labels = [trained.task.judges.spelt(one, trained.classes) for one in told]
-        return Said(labels, found.tolist() if found.ndim == 2 else None, threshold)
+        return Said(labels, found.tolist() if found.ndim == 2 else None, threshold, trained.kept.margin)
 
     return trained.classes, said
 

@@ -53,6 +53,7 @@ class Kept:
     fixes: tuple[str, ...] = ()  # of DataSpec; those that change texts are made before a text is predicted
     scale: Scale | None = None  # of the training rows' numbers, by which answers come back in their unit
     threshold: float | None = None  # from which chance on a tag is given
+    margin: float | None = None  # within which of its number the right one mostly lies (number_metrics.margin)
 
     @classmethod
     def read(cls, folder: Path) -> Kept:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.augment import NAMES as WAYS
-from engine.augment import NONE
+from engine.augment import NONE, SUITED
 from engine.data.split import Split
 from engine.errors import Problem, Refused
 from engine.knobs import Value, knobs_of, read
@@ -62,8 +62,8 @@ def by_shares(shares: Sequence[float]) -> Variants:
 def with_and_without(asked: RunSpec) -> Variants:
     """A run with the rows that its way of making more makes, and one without. Raises Refused where none are made."""
     task, kind = all_tasks().get(asked.task), asked.settings.get("augment")
-    if task is not None and task.target != "class":
-        message = f"Rows are made only where a text gets a label, and in “{task.name}” it gets none, so there is nothing to compare with."
+    if task is not None and task.target not in SUITED:
+        message = f"Rows are made only where a text gets a label, tags or a number, and in “{task.name}” it gets none of them."
         fix = "Compare methods, cross-validate, or see whether more rows would help."
         raise Refused(Problem("settings.augment", message, fix))
     if kind not in WAYS:

@@ -148,7 +148,7 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
     if not outcome.finished:
         return Ended(time.time(), "stopped", outcome.why, "Press Resume to go on from there.")
 
-    threshold = _threshold(task, prepared.validation, model, tokenizer, ids["validation"], work, partial(tell, "saving"))
+    settled = _settled(task, prepared.validation, model, tokenizer, ids["validation"], work, partial(tell, "saving"))
     tell("saving", "Saving the model")
     kept = trained.Kept(
         folder.name,
@@ -160,8 +160,8 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         prepared.sha256,
         _versions(),
         asked.data.fixes,
-        prepared.scale,
-        threshold,
+        grown.scale,
+        **settled,
     )
     trained.keep(model, tokenizer, prepared.classes, kept, folder / "model")
     emit(Saved(time.time(), "model", outcome.best_step or outcome.step, "model", checkpoint.size(folder / "model")))
@@ -173,8 +173,9 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         precision = settle(spec.Training, plan.settings).precision or "fp32"
         return trained.open_base(model_folder, prepared.classes, plan, plan.model, tokenizer, precision).to(plan.device)
 
+    remarks = opening.remarks(plan, prepared, grown)
     if task.sorts:
-        judged = partial(_judge, remarks=opening.remarks(plan, prepared, grown))
+        judged = partial(_judge, remarks=remarks)
         judged(folder, asked, prepared, task, model, tokenizer, ids["test"], work, outcome, emit, partial(tell, "evaluation"))
     elif task.judges is not None:
         answered = partial(
@@ -185,7 +186,9 @@ def _run(folder: Path, home: Path, plan: planning.Plan, emit: Callable[[Event], 
         del model, work  # one model at a time lies in memory
         if task.judges.untuned:
             untuned_answers = answered(untuned_model(), "untuned")
-        _weigh(folder, asked, task, prepared, answers, untuned_answers, scores, outcome, emit, partial(tell, "evaluation"), threshold)
+        _weigh(
+            folder, asked, task, prepared, answers, untuned_answers, scores, outcome, emit, partial(tell, "evaluation"), settled, remarks
+        )
     else:
         hear = partial(
             accounting.heard, task, settle(task.knobs, plan.settings), tokenizer=tokenizer, test=prepared.test, ids=ids["test"],
@@ -285,27 +288,31 @@ def _weigh(
     outcome: Outcome,
     emit: Callable[[Event], None],
     tell: Callable[..., None],
-    threshold: float | None,
+    settled: dict[str, float],
+    remarks: tuple[str, ...],
 ) -> None:
     """Judges the answers to the test rows, beside the untuned model's where those say anything."""
     step = outcome.best_step or outcome.step
     before = again.earlier(asked.data, prepared, folder.parent.parent)
-    told = judging.judged(task, prepared, answers, untuned, step=step, threshold=threshold, tell=tell, earlier=before)
+    told = judging.judged(task, prepared, answers, untuned, step=step, tell=tell, earlier=before, remarks=remarks, **settled)
     _keep_account(folder, *told)
-    decided = {} if threshold is None else {"threshold": threshold}
+    decided = {name: value for name, value in settled.items() if name == "threshold"}
     emit(Evaluated(time.time(), "test", step, scores(prepared.test.targets, answers, prepared.classes, **decided)))
 
 
-def _threshold(
+def _settled(
     task: Task, validation: split.Rows, model: Any, tokenizer: Any, ids: list[list[int]], work: Work, tell: Callable[..., None]
-) -> float | None:
-    """From which chance on a tag is given, chosen on the validation rows; None for a task without such a thing."""
-    if task.judges is None or task.judges.threshold is None:
-        return None
-    words = "Choosing from which chance on a tag is given"
+) -> dict[str, float]:
+    """What the validation rows settle of how answers are read: "threshold", from which chance on a tag is given; "margin" of numbers."""
+    judges = task.judges
+    wanted = {"threshold": judges.threshold, "margin": judges.margin} if judges else {}
+    if not any(wanted.values()):
+        return {}
+    words = "Choosing from which chance on a tag is given" if wanted["threshold"] else "Learning how near its numbers lie"
     how: dict[str, Any] = {"batch_size": _judged_at_once(work), "autocast": work.autocast}
     answers = work.answers(model, tokenizer, ids, said=lambda done: tell(words, done, len(ids)), **how)
-    return task.judges.threshold(answers, validation.targets)
+    found = {name: of(answers, validation.targets) for name, of in wanted.items() if of}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _judged_at_once(work: Work) -> int:

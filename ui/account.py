@@ -19,7 +19,8 @@ CUT = 700  # characters of a text in the table
 def verdict(one: Account) -> str:
     """The sentence before all evidence, and what limits it."""
     remarks = tables.notes(escape(told) for told in one.warnings)
-    return f'<div class="verdict"><p class="sentence">{escape(one.sentence)}</p>{remarks}</div>'
+    near = f'<p class="beside">{escape(one.margin.words)}</p>' if one.margin else ""
+    return f'<div class="verdict"><p class="sentence">{escape(one.sentence)}</p>{near}{remarks}</div>'
 
 
 def figures(one: Account) -> str:

@@ -71,6 +71,9 @@ class Augmentation:
     )
 
 
+SUITED = ("class", "number", "tags")  # targets of tasks: what they learn of a text stays true of a slightly changed one
+
+
 def made_rows(settings: Augmentation, train_rows: int) -> int:
     """How many rows are made at most; a row that no change suits makes none."""
     return 0 if settings.augment == NONE else settings.augment_copies * train_rows

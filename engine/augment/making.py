@@ -13,7 +13,10 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+import numpy as np
+
 from engine.augment import NOISE, SYNONYMS, Augmentation, noise, stand_ins
+from engine.data import corrected
 from engine.data.split import Prepared, Rows
 from engine.store import write_whole
 
@@ -66,9 +69,20 @@ def changing(kind: str, prepared: Prepared, settings: Augmentation, seed: int) -
     if kind == NOISE:
         return lambda place, copy, go: noise.noised(texts[place], settings.augment_share, dice(place, copy, go))
     if kind == SYNONYMS:
-        known = stand_ins.learn(texts, prepared.train.labels, len(prepared.classes))
+        known = stand_ins.learn(texts, *_classings(prepared))
         return lambda place, copy, go: stand_ins.replaced(texts[place], settings.augment_share, dice(place, copy, go), known)
     return None
+
+
+def _classings(prepared: Prepared) -> tuple[stand_ins.Classing, ...]:
+    """How the training rows are told apart by what is learnt: by class, by each tag, or by low, middle and high numbers."""
+    train = prepared.train
+    if train.tags is not None:
+        return tuple(([row[at] for row in train.tags], 2) for at in range(len(prepared.classes)))
+    if train.values is not None:
+        edges = np.quantile(train.values, (1 / 3, 2 / 3)) if train.values else [0.0, 0.0]
+        return ((np.searchsorted(edges, train.values).tolist(), 3),)
+    return ((train.labels, len(prepared.classes)),)
 
 
 def made(prepared: Prepared, copies: int, change: Change, *, tries: int = TRIES, said: Callable[[int], None] = lambda _: None) -> Made:
@@ -139,6 +153,7 @@ def grown(prepared: Prepared, copies: Sequence[Copy]) -> Prepared:
         None if train.second is None else again(train.second),
         None if train.answers is None else again(train.answers),
         None if train.values is None else again(train.values),
+        None if train.tags is None else again(train.tags),
     )
     return replace(prepared, train=rows)
 
@@ -146,8 +161,18 @@ def grown(prepared: Prepared, copies: Sequence[Copy]) -> Prepared:
 def examples(prepared: Prepared, copies: Sequence[Copy], most: int) -> tuple[Example, ...]:
     """Some of the copies beside their originals, evenly spread."""
     chosen = [copies[at * len(copies) // min(most, len(copies))] for at in range(min(most, len(copies)))]
-    train, names = prepared.train, prepared.classes
-    return tuple(Example(train.numbers[at], names[train.labels[at]], train.texts[at], one.text) for one in chosen for at in (one.place,))
+    train = prepared.train
+    return tuple(Example(train.numbers[at], _label(prepared, at), train.texts[at], one.text) for one in chosen for at in (one.place,))
+
+
+def _label(prepared: Prepared, at: int) -> str:
+    """What a training row is labelled with, as a person reads it."""
+    train = prepared.train
+    if train.values is not None:
+        return corrected.of_number(train.values[at])
+    if train.tags is not None:
+        return ", ".join(name for name, on in zip(prepared.classes, train.tags[at], strict=True) if on) or "no tag"
+    return prepared.classes[train.labels[at]]
 
 
 def keep(folder: Path, prepared: Prepared, copies: Sequence[Copy]) -> None:

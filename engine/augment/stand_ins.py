@@ -101,15 +101,19 @@ def banglish_words() -> frozenset[str]:
     return frozenset(listed()["banglish"]) - frozenset(listed()["english"])
 
 
-def learn(texts: Sequence[str], labels: Sequence[int], classes: int) -> StandIns:
-    """The stand-ins for these training rows."""
+Classing = tuple[Sequence[int], int]  # each row's class, and how many classes there are
+
+
+def learn(texts: Sequence[str], *classings: Classing) -> StandIns:
+    """The stand-ins for these training rows, which may be classed in several ways: into tags that they have or lack, say."""
     if len(texts) > MOST_ROWS:
         places = [at * len(texts) // MOST_ROWS for at in range(MOST_ROWS)]
-        texts, labels = [texts[at] for at in places], [labels[at] for at in places]
+        texts = [texts[at] for at in places]
+        classings = tuple(([labels[at] for at in places], classes) for labels, classes in classings)
     rows = [[folded(word.text) for word in words_in(text)] for text in texts]
     counts = Counter(word for row in rows for word in row)
     vocabulary = [word for word, seen in counts.most_common(MOST_WORDS) if seen >= FEWEST_SEEN]
-    pull = _pull(rows, labels, classes, vocabulary)
+    pull = np.concatenate([_pull(rows, labels, classes, vocabulary) for labels, classes in classings], axis=1)
     return StandIns(listed(), _learnt(rows, vocabulary, pull), _apart(vocabulary, pull))
 
 

@@ -58,6 +58,9 @@ class Judges:
     threshold: Callable[[Any, Sequence[Any]], float] | None = (
         None  # (answers, targets of validation rows) -> from which chance on it is yes
     )
+    margin: Callable[[Any, Sequence[Any]], float | None] | None = (
+        None  # (answers, targets of validation rows) -> how near most of its numbers lie
+    )
     parts: Callable[[Any, Sequence[Any], Sequence[str]], tuple[Part, ...]] | None = (
         None  # (answers, targets, classes) -> each class's figures
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -63,15 +64,49 @@ def test_columns_of_yes_and_no_are_learnt_as_tags_and_tried(app: App, open_page:
     fill(page, ADVANCED)
     expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=60_000)
     looked_at(page, "train", "#facts")
-    start_and_wait(page, "tags.csv")
+    run = start_and_wait(page, "tags.csv")
     expect(page.locator("#verdict .sentence")).to_contain_text("of the tags it gives are right", timeout=60_000)
     expect(page.locator("#scores")).to_contain_text("TF-IDF with logistic regression")
     expect(page.locator("#scores")).to_contain_text("Rows that have it")
     expect(page.locator("#scores")).to_contain_text("A tag is given from a chance of")
     looked_at(page, "run", "#scores")
+
+    # Rows of one tag, by a click on its count; tags put right, taken back, and put right again
+    count = page.locator("#scores button.link").first
+    expect(count).to_be_visible()
+    told = int(count.inner_text().replace(",", ""))
+    count.focus()
+    page.keyboard.press("Enter")
+    table = page.locator("#explorer-table")
+    expect(page.locator("#explorer-rows input")).to_have_value(re.compile(rf"(missed|given wrongly) \({told}\)"), timeout=60_000)
+    first = table.locator("tbody tr").first
+    first.locator("summary").click()
+    box = first.get_by_role("checkbox").first
+    was = box.is_checked()
+    box.set_checked(not was)
+    line = page.locator("#explorer-corrected")
+    expect(line).to_contain_text("1 row's tags put right")
+    expect(first.locator(".was")).to_be_visible()
+    looked_at(page, "explorer", "#explorer-table")
+    page.get_by_role("button", name="Take them back").click()
+    expect(line).to_contain_text("Wrong tags?")
+    first.locator("summary").click()
+    expect(box).to_be_checked(checked=was)
+    box.set_checked(not was)
+    expect(line).to_contain_text("1 row's tags put right")
+    page.locator("#explorer-weak button").first.click()
+    page.get_by_role("button", name="Look at the data's other columns too").click()
+    expect(page.locator("#explorer-slices")).to_contain_text("shop: 0x")
+    expect(page.locator("#explorer-slices")).to_contain_text("Every tag right")
     assert "abuse" in taken_home(page)["labels.json"]
     expect(said_of(page, "awful phone")).to_contain_text("given", timeout=120_000)
     expect(page.locator("#try-answer tr")).to_have_count(3)
     looked_at(page, "try", "#try-answer")
+    page.goto(f"{app.url}?run={run}")
+    page.get_by_role("button", name="Train again with them").click()
+    expect(page.locator("#facts")).to_contain_text("1 row's tags were corrected", timeout=60_000)
+    start_and_wait(page, "tags.csv")
+    expect(page.locator("#scores")).to_contain_text("The run before the corrections", timeout=60_000)
+    expect(page.locator("#explorer-before")).to_contain_text("the run before the corrections")
     assert seen.errors == []
     assert seen.outside == set()

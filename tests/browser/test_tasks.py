@@ -137,6 +137,15 @@ def test_numbers_and_pairs_are_learnt_judged_taken_home_and_asked(page: Page, tm
         expect(page.locator("#verdict .sentence")).to_contain_text(verdict, timeout=PAGE_MS)
         expect(page.locator("#scores")).to_contain_text(baseline)
         expect(page.locator("#evidence")).to_be_hidden()
+        field = page.locator("#explorer-table input[data-number]").first
+        field.fill("much")
+        field.press("Tab")
+        expect(page.locator(".toast-body")).to_contain_text("is no number")
+        field.fill("2.5")
+        field.press("Tab")
+        expect(page.locator("#explorer-corrected")).to_contain_text("1 number put right")
+        page.locator("#explorer-table tbody tr").nth(1).get_by_label("Leave this row out").check()
+        expect(page.locator("#explorer-corrected")).to_contain_text("1 number put right, 1 row left out")
         assert taught in taken_home(page)["example.py"]
         answer = said_of(page, LINES[0], LINES[0] if at else None)
         expect(answer.locator(".sentence")).to_have_text("1" if at else NUMBER, timeout=PATIENCE_MS)

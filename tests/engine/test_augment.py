@@ -109,7 +109,7 @@ def test_each_language_has_its_own_list(text: str, language: str) -> None:
 
 
 def test_a_word_is_replaced_as_it_was_written_and_a_not_stays() -> None:
-    known = stand_ins.learn([], [], 2)
+    known = stand_ins.learn([], ([], 2))
     told = {stand_ins.replaced("GOOD film, and Good is not the good of it", 0.5, Random(seed), known) for seed in range(40)}
     assert all(one is not None and " not " in one for one in told)
     words = {word for one in told if one for word in one.replace(",", "").split()}
@@ -126,15 +126,15 @@ SPELLINGS = [
 
 
 def test_another_spelling_in_the_same_company_stands_for_a_word() -> None:
-    known = stand_ins.learn(SPELLINGS * 3, [0, 1] * 27, 2)
+    known = stand_ins.learn(SPELLINGS * 3, ([0, 1] * 27, 2))
     assert known.of("sundoor", "") == ("sundoore",)
 
 
 def test_words_that_point_at_different_labels_never_stand_for_one_another() -> None:
     labels = [int("sundoore" in one) for one in SPELLINGS] * 3
-    assert stand_ins.learn(SPELLINGS * 3, labels, 2).of("sundoor", "") == ()
+    assert stand_ins.learn(SPELLINGS * 3, (labels, 2)).of("sundoor", "") == ()
     films = ["a good film"] * 20 + ["a fine film"] * 20
-    apart = stand_ins.learn(films, [0] * 20 + [1] * 20, 2)
+    apart = stand_ins.learn(films, ([0] * 20 + [1] * 20, 2))
     assert "fine" not in apart.of("good", "english")
     assert "nice" in apart.of("good", "english")
 
@@ -169,6 +169,21 @@ def test_every_made_row_is_new_keeps_its_label_and_stands_in_no_other_part(train
     assert grown.train.labels[len(train) :] == [told.train.labels[one.place] for one in made.copies]
     assert (grown.test, grown.validation) == (told.test, told.validation)
     assert making.made(told, 2, change) == made, "the same again"
+
+
+def test_copies_keep_their_numbers_and_tags_and_words_that_tell_these_apart_never_stand_for_one_another() -> None:
+    films = ["a good film"] * 20 + ["a fine film"] * 20
+    numbers = Rows(films, [0] * 40, list(range(40)), values=[9.0] * 20 + [1.0] * 20)
+    tagged = Rows(films, [0] * 40, list(range(40)), tags=[(1, 1)] * 20 + [(1, 0)] * 20)
+    for rows in (numbers, tagged):
+        told = Prepared(("seen", "liked"), rows, Rows([], [], []), Rows([], [], []), "", ())
+        change = making.changing(SYNONYMS, told, Augmentation(augment=SYNONYMS), 1)
+        assert change is not None
+        assert all("fine" not in str(change(place, 0, 0)) for place in range(20))
+        copies = (making.Copy(0, "a nice film"), making.Copy(20, "a fine movie"))
+        assert making.grown(told, copies).train.targets[40:] == [rows.targets[0], rows.targets[20]]
+        labels = [one.label for one in making.examples(told, copies, 2)]
+        assert labels == (["9", "1"] if rows.values else ["seen, liked", "seen"])
 
 
 def test_a_copy_that_is_a_test_text_is_left_out_and_counted() -> None:

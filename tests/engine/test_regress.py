@@ -132,6 +132,7 @@ def test_a_run_goes_from_its_plan_to_an_account_and_home(
     assert [[other.id for other in one.others] for one in told.figures] == [["mean", "ridge"]] * 4
     assert account.from_json(account.to_json(told)) == told
     assert told.sentence.startswith("Its numbers are off by ")
+    assert told.margin is None, "there are ten validation rows"
     lines = [json.loads(line) for line in (folder / account.TEXTS).read_text("utf-8").splitlines()]
     assert [one.key for one in studio.explorer.answers(folder.name)] == [key(one["number"], one["text"]) for one in lines]
     worst = studio.explorer.rows(folder.name, ["mistakes"])[0]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import unescape
 from typing import Any
 
-from engine.account import Account, Other, Sample, Told
+from engine.account import Account, Other, Sample, Told, from_json, to_json
 from engine.errors import Problem, Refused
+from engine.predict import Prediction
 from engine.scoring import Interval
-from engine.told import number
+from engine.told import Margin, number
 from ui import account
+from ui.tabs import try_
 from ui.tabs.runs_events import on_judged
 
 FIGURE = Told(
@@ -63,3 +67,21 @@ def test_baselines_stand_beside_the_figure_with_what_chance_says_and_nothing_is_
 
 def test_a_figure_that_is_as_good_as_nothing_has_no_sign() -> None:
     assert [number(value) for value in (-0.0004, -0.4, 12.34, -145.6)] == ["0.000", "-0.400", "12.3", "-146"]
+
+
+def test_a_number_s_margin_stands_under_the_verdict_with_whether_it_held() -> None:
+    kept, broken = Margin(0.61, 120, Interval(0.91, 0.85, 0.95)), Margin(0.61, 120, Interval(0.7, 0.6, 0.8))
+    told = unescape(account.verdict(replace(MADE, margin=kept))).replace("\u00a0", " ")
+    assert "90 % of the right numbers should lie within ±0.610 of the model's, by 120 validation rows" in told
+    assert "of the test rows 91.0 % do (85 to 95)." in told
+    assert "not what was promised" in account.verdict(replace(MADE, margin=broken))
+    assert from_json(to_json(replace(MADE, margin=kept))).margin == kept
+
+
+def test_try_tells_a_number_with_how_near_the_right_one_mostly_lies() -> None:
+    one = Prediction("4.2", {}, 12.0, margin=0.6)
+    shown = try_.bars(one)
+    assert "4.2" in shown
+    assert "mostly within ±0.600" in shown
+    assert "For 90\u00a0% of texts like those it was tested on" in try_.table(["a"], [one])
+    assert "within" not in try_.bars(Prediction("4.2", {}, 12.0))

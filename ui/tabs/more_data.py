@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from engine.augment import BACK_TRANSLATION, NONE, Augmentation
+from engine.augment import BACK_TRANSLATION, NONE, SUITED, Augmentation
 from engine.errors import Refused
 from engine.knobs import knobs_of
 from ui import form, more_data, request, words
@@ -54,9 +54,9 @@ def wire(studio: Studio, train: Train, everything: list[Any], once: dict[str, An
 
 
 def on_task(train: Train, task: str) -> tuple[Any, Any]:
-    """Rows are made only where a text gets a label; elsewhere there is no fold, and nothing left in it."""
-    sorts = train.offer.targets.get(task) == "class"
-    return gr.update(visible=sorts), gr.skip() if sorts else gr.update(value=form.AUTOMATIC)
+    """Rows are made only where a text gets a label, tags or a number; elsewhere there is no fold, and nothing left in it."""
+    suited = train.offer.targets.get(task) in SUITED
+    return gr.update(visible=suited), gr.skip() if suited else gr.update(value=form.AUTOMATIC)
 
 
 def on_kind(kind: str) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from engine.errors import Problem, Refused
+from engine.told import MOSTLY, number
 from ui import tables, words
 from ui.account import given_from
 from ui.border import bind
@@ -133,7 +134,11 @@ def bars(prediction: Prediction) -> str:
     took = milliseconds(prediction.milliseconds)
     if least is not None:
         took = f"{given_from(least)} {took}"
-    return f'<p class="sentence" role="status">{escape(prediction.label)}</p>{chart or ""}<p class="soft">{took}</p>'
+    near = ""
+    if prediction.margin is not None:
+        near = tables.soft(f", mostly within ±{number(prediction.margin)}")
+        took = f"{near_words(prediction.margin)} {took}"
+    return f'<p class="sentence" role="status">{escape(prediction.label)}{near}</p>{chart or ""}<p class="soft">{took}</p>'
 
 
 def table(texts: Sequence[str], told: Sequence[Prediction]) -> str:
@@ -146,8 +151,15 @@ def table(texts: Sequence[str], told: Sequence[Prediction]) -> str:
     )
     left = len(texts) - len(told)
     more = f"{words.counted(left, 'line')} more than the {MOST_LINES} that fit here were left out. " if left > 0 else ""
+    if told and told[0].margin is not None:
+        more = f"{near_words(told[0].margin)} {more}"
     each = milliseconds(sum(one.milliseconds for one in told) / max(1, len(told)))
     return f'{tables.table("Answers", columns, rows)}<p class="soft">{more}{words.counted(len(told), "text")}, {each} each</p>'
+
+
+def near_words(margin: float) -> str:
+    """How far a number can be trusted."""
+    return f"For {100 * MOSTLY:.0f}{words.HARD_SPACE}% of texts like those it was tested on the right number lies within ±{number(margin)}."
 
 
 def _sure(one: Prediction, tags: Sequence[str]) -> list[str]:
