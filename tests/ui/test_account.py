@@ -43,6 +43,9 @@ class Toy:
     def account(self, run_id: str) -> Account | None:
         return self.made
 
+    def reasons(self, run_id: str) -> tuple[()]:
+        return ()
+
     def made_rows(self, run_id: str) -> Any:
         raise Refused(Problem("run", "None were made.", "Go on."))
 
