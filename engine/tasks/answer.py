@@ -2,6 +2,8 @@
 
 A cell of answers may hold several, as JSON: a list of texts, SQuAD's {"text": ["…", …], …}, or a list of {"text": "…"}. The first is
 learnt and all are accepted. One without any, as SQuAD 2 has for questions that the context does not answer, is to be left blank.
+
+Where every answer ends as GSM8K's do, its way first and the result behind ####, the results alone are compared (https://arxiv.org/abs/2110.14168).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from engine.tasks import Pieces, Writes, _prompted, _writing
 if TYPE_CHECKING:
     from engine.resampling import Figure
 
+RESULT = "####"
 TEMPLATE = "{context}\n\nQuestion: {text}\nAnswer:"
 
 
@@ -63,7 +66,13 @@ def figures(written: Sequence[str], wanted: Sequence[str]) -> tuple[Figure, ...]
     from engine.text_metrics import exact_match, rouge, token_f1
 
     right = [accepted(one) for one in wanted]
-    return (token_f1(written, right), exact_match(written, right), *rouge(written, right)[2:])
+    overlap = rouge(written, right)[2:]
+    if not all(RESULT in one for row in right for one in row):
+        return (token_f1(written, right), exact_match(written, right), *overlap)
+    results = [one.rpartition(RESULT)[2] for one in written], [[one.rpartition(RESULT)[2] for one in row] for row in right]
+    note = f" Of each answer what stands behind {RESULT}, its result, is compared; of one without it all."
+    shared, same = (replace(one, note=one.note + note) for one in (token_f1(*results), exact_match(*results)))
+    return (shared, same, *overlap)
 
 
 TASK = _writing.task(

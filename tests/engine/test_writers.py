@@ -84,6 +84,15 @@ def test_the_first_answer_is_learnt_and_any_of_them_is_right(tmp_path: Path) -> 
     assert blank["exact_match"] == blank["token_f1"] == 1.0, "a question without an answer is to be left blank"
 
 
+def test_of_answers_with_their_way_the_results_are_compared_as_gsm8k_does() -> None:
+    wanted = ["3 + 4 = 7 apples\n#### 7", "He has 1000 left.\n#### 1,000"]
+    told = {one.id: one for one in answer.figures(["4 and 3 make 7\n#### 7", "He has 1000 left."], wanted)}
+    assert told["exact_match"].rows[:, 0].tolist() == [1.0, 0.0], "one without a result has none that is right"
+    assert told["token_f1"].value == pytest.approx((1 + 2 / 5) / 2)
+    assert "behind ####" in told["exact_match"].note
+    assert answer.figures(["#### 7"], ["7"])[1].value == 1.0, "where an answer has none, all of it counts"
+
+
 def test_of_a_row_that_is_too_long_some_of_both_stays(tmp_path: Path) -> None:
     tokenizer = tokenizer_of(tmp_path)
     (row,) = transform.encode(tokenizer, Texts(["good " * 200], None, ["bad " * 200]), transform.TransformKnobs(max_length=48))
