@@ -43,6 +43,8 @@ def reasons(
     plan: Plan, record: RunRecord, catalog: Catalog, texts: Sequence[str] = (), evaluation: Evaluation | None = None, doubted: int = 0
 ) -> tuple[Reason, ...]:
     """At most MOST. `texts`: of the test rows; `doubted`: how many of those have a label that is likely wrong."""
+    if evaluation is not None and evaluation.accuracy.value == 1:
+        return ()
     judged = evaluation is not None and _tells_apart(evaluation)  # else its doubts and mistakes say nothing of the labels
     found = (
         _reading(plan, catalog, texts),

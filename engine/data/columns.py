@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.header import NAMES_OF_ID, NAMES_OF_LABEL, NAMES_OF_TEXT, NUMBER, WEAK_NAMES_OF_LABEL
+from engine.data.numbers import numbers
 from engine.data.repeats import count_distinct
 from engine.data.rows import is_written
 from engine.data.table import Table, counted, listed, shown
@@ -19,6 +20,12 @@ from engine.errors import Problem
 ANY_LABEL = (*NAMES_OF_LABEL, *WEAK_NAMES_OF_LABEL)
 Role = Literal["text", "label", "id", "number", "date", "other"]
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]+\d{1,2}:\d{2}.*)?|\w{3} \w{3} \d{1,2} \d{2}:\d{2}:\d{2}.*")
+MEASURED = re.compile(r"price|amount|cost|salary|sales|revenue|weight|\bage\b|rating|score|stars|points|views|likes|দাম|মূল্য", re.IGNORECASE)
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation", "holdout"}
+DESCRIBES = re.compile(  # names of columns that tell what a row is about, or where it is from
+    r"product|title|\bname|brand|store|shop|city|country|region|area|author|user|source|platform|language|gender|device",
+    re.IGNORECASE,
+)
 LONGEST_LOOKED = 500  # characters of a value that can be a number, a date or an address: patterns take minutes for "@a" 100,000 times
 ADDRESS = re.compile(r"(https?://|www\.)\S+|\S+@\S+\.\w+")
 MOST_CLASSES = 1000
@@ -53,8 +60,10 @@ def _facts(table: Table, name: str) -> ColumnFacts:
     filled = len(values)
     if filled == 0:
         return ColumnFacts(name, 0, 0, 0.0, 0.0, (), "other", "It is empty.")
-    distinct = count_distinct(values)
     sampled = evenly(values, SAMPLED).to_pylist()
+    if any(value != value.strip() for value in sampled):  # as labels are read
+        values = pc.utf8_trim_whitespace(values)
+    distinct = count_distinct(values)
     chars = sum(map(len, sampled)) / len(sampled)
     words = sum(len(value.split()) for value in sampled) / len(sampled)
     role, why = _role(name, filled, distinct, words, chars, sampled, values)
@@ -77,6 +86,8 @@ def _role(
 
     if distinct == 1:
         return "other", f"Every value is the same: {shown(sampled[0], 40)}."
+    if _are_parts(sampled):
+        return "other", f"It says which part of the data a row belongs to: {values_in_words(values, distinct).partition(': ')[2]}."
     numeric = share(NUMBER) > 0.95
     if share(ADDRESS) > 0.9:
         return "other", f"It holds addresses, such as {shown(sampled[0], 40)}."
@@ -85,6 +96,7 @@ def _role(
     if (
         distinct > 0.98 * filled
         and words < 1.5
+        and not MEASURED.search(name)
         and (name.lower() in NAMES_OF_ID or (all(map(_whole, sampled)) if numeric else _coded(sampled)))
     ):
         return "id", f"Nearly every row has a value of its own, such as {shown(sampled[0], 40)}."
@@ -96,6 +108,9 @@ def _role(
         return "number", f"It holds {distinct:,} different numbers, such as {shown(sampled[0], 40)}."
     if words >= 2.5 or chars >= 15:
         return "text", f"Its values are texts of {words:,.0f} words ({chars:,.0f} characters) on average."
+    as_numbers = numbers(pa.chunked_array([pa.array(sampled, pa.string())]))[0].to_pylist()  # with a unit: $1,234.50
+    if sum(one is not None for one in as_numbers) > 0.95 * len(sampled):
+        return "number", f"It holds {distinct:,} different numbers, such as {shown(sampled[0], 40)}."
     return "other", f"It holds {distinct:,} different values in {counted(filled, 'row')}, such as {shown(sampled[0], 40)}."
 
 
@@ -113,6 +128,15 @@ def is_like_a_label(filled: int, distinct: int, words: float, chars: float) -> b
 
 def _whole(value: str) -> bool:
     return value.strip().lstrip("+-").isdigit()
+
+
+def _are_parts(values: Sequence[str]) -> bool:
+    return {value.strip().casefold() for value in values} <= PARTS
+
+
+def own_split(columns: Sequence[ColumnFacts]) -> str:
+    """The column that says which part a row belongs to, training or test; "" where none does."""
+    return next((one.name for one in columns if one.role == "other" and 1 < one.distinct <= len(PARTS) and _are_parts(one.examples)), "")
 
 
 def _coded(sampled: Sequence[str]) -> bool:
@@ -150,7 +174,9 @@ def guess_label(columns: Sequence[ColumnFacts], text: str | None) -> tuple[str, 
 
     def points(one: ColumnFacts) -> tuple[float, ...]:
         name = one.name.lower()
-        known = 2 if name in NAMES_OF_LABEL else 1 if any(word in name for word in ("label", "class", "sentiment", "categ")) else 0
+        named = any(word in name for word in ("label", "class", "sentiment", "categ"))
+        weak = any(word in name for word in WEAK_NAMES_OF_LABEL)
+        known = 2.0 if name in NAMES_OF_LABEL else 1.0 if named else 0.5 if weak else -1.0 if DESCRIBES.search(name) else 0.0
         words = not all(NUMBER.fullmatch(example) for example in one.examples)
         return known + words, -one.distinct
 

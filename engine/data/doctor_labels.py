@@ -99,11 +99,12 @@ def merged(classes: dict[str, int], pairs: dict[str, str]) -> dict[str, int]:
 
 
 def _plain(name: str) -> str:
-    """A label as its spellings are compared: neither case, blanks nor joining signs count, and 2.0 is 2."""
+    """A label as its spellings are compared: neither case, blanks nor joining signs count, and 2.0 is 2. A- and A are two grades."""
     if NUMBER.fullmatch(name):
         return f"{float(name.replace(',', '.')):g}" if re.fullmatch(r"[+-]?\d+([.,]\d+)?", name) else name
     told = re.sub(r"[\s_\-./]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip(" .,;:!\"'")
-    return told or name
+    grade = re.search(r"(?<=\w)[+\-−]$", name.strip())
+    return f"{told.removesuffix('+')}{grade[0]}" if told and grade else told or name
 
 
 def _is_slip(name: str, other: str, classes: dict[str, int]) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.data.gather import MOST_COLUMNS, About, Batches, Gather
-from engine.data.header import has_header
+from engine.data.header import MOST_TITLES, has_header
 from engine.data.table import Table, counted, listed, shown
 from engine.data.watch import Opening
 from engine.errors import Problem, Refused
@@ -29,7 +29,6 @@ MOST_TIMES, MUCH = 200, 50_000_000  # a workbook that is so much, and so many ti
 LONGEST_ROW = 1 << 24  # bytes of XML: openpyxl takes 60 times as much for it
 MOST_MERGED = 100_000  # cells that are filled from the first of their merged range
 LOOK = 1000  # rows in which header and title rows are looked for
-MOST_TITLES = 5
 ROW_END = re.compile(rb"</(?:\w+:)?row>")
 VALUE = re.compile(rb"<(?:\w+:)?(?:v|is)[ >]")
 MERGED = re.compile(rb'mergeCell ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')

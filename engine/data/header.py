@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from engine.data.table import clean
@@ -18,6 +19,7 @@ NAMES_OF_LABEL = (
 )  # fmt: skip
 WEAK_NAMES_OF_LABEL = ("stars", "rating", "score")  # the label where no other column is: as often they stand beside it
 NAMES_OF_ID = ("id", "ids", "_id", "idx", "index", "uuid", "guid", "no", "sl", "serial", "row", "row_id", "key", "unnamed: 0")
+MOST_TITLES = 5  # rows above a table that may name it
 KNOWN = {*NAMES_OF_TEXT, *NAMES_OF_LABEL, *WEAK_NAMES_OF_LABEL, *NAMES_OF_ID}
 
 
@@ -61,6 +63,24 @@ def _vote(cell: str, values: list[str]) -> int:
     if words >= 5 and len(cell.split()) <= 2:
         return 1
     return 0
+
+
+def titles_above(rows: Sequence[Sequence[str]]) -> int:
+    """How many of the first rows name the whole table, blank ones between them included: "Survey 2024", a blank row, then the header.
+
+    One filled cell where the rows below have several is not enough, since a file of plain texts may hold commas: a blank row must follow,
+    or a header with a known name.
+    """
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows[:1000]]
+    usual = Counter(count for count in filled if count).most_common(1)
+    if not usual or usual[0][0] < 2:
+        return 0
+    above = next((at for at, count in enumerate(filled) if count > 1), 0)
+    told = sum(count == 1 for count in filled[:above])
+    known = {tidy(cell).lower() for cell in rows[above]} & KNOWN
+    if not 1 <= told <= MOST_TITLES or filled[above] < usual[0][0] or not (filled[above - 1] == 0 or known):
+        return 0
+    return above if has_header(rows[above:]) else 0
 
 
 PADDED = "Blanks around names of columns were removed"

@@ -13,7 +13,7 @@ from engine.data.table import Table, listed
 # What the columns are named, and the task that such a file is made for.
 NAMED = (
     ("instruct", ("instruction", "prompt"), ("output", "response", "completion", "answer")),
-    ("answer", ("question", "query"), ("answer", "answers", "response")),
+    ("answer", ("question", "questions", "query", "q", "প্রশ্ন"), ("answer", "answers", "response", "a", "উত্তর")),
     ("transform", ("source", "src", "document", "article", "dialogue", "input"), ("target", "tgt", "summary", "highlights", "translation")),
 )
 LOOKS = {
@@ -27,6 +27,10 @@ LOOKS = {
 }
 LANGUAGE = re.compile(r"[a-z]{2}([-_][a-z]{2,4})?")
 LANGUAGES = {"en", "bn", "de", "fr", "es", "hi", "it", "pt", "ru", "zh", "ja", "ar", "nl", "ur", "ta", "tr", "ko", "pl"}
+NAMED_LANGUAGES = {
+    "english", "bengali", "bangla", "hindi", "urdu", "german", "deutsch", "french", "spanish", "italian", "portuguese", "russian",
+    "chinese", "japanese", "arabic", "dutch", "tamil", "turkish", "korean", "polish", "বাংলা", "ইংরেজি", "हिन्दी",
+}  # fmt: skip
 ALIKE = ("score", "similarity", "similarity_score", "relatedness", "sts")
 
 
@@ -57,7 +61,7 @@ def _told(table: Table, columns: Sequence[ColumnFacts], text: str, label: str) -
         pair = [next((names[name].name for name in wanted if name in names), None) for wanted in (read, written)]
         if None not in pair:
             return task, f"There are the columns {listed([repr(one) for one in pair])}."
-    languages = [one.name for name, one in names.items() if LANGUAGE.fullmatch(name) and name[:2] in LANGUAGES]
+    languages = [one.name for name, one in names.items() if (LANGUAGE.fullmatch(name) and name[:2] in LANGUAGES) or name in NAMED_LANGUAGES]
     if len(languages) == 2:
         return "transform", f"Columns {listed([repr(one) for one in languages])} are named as languages."
     first, second, _ = roles.guess_pair(columns, text, "")

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from engine.data import corrected
 from engine.data import tags as tagging
 from engine.data.chosen import Chosen, with_own_names
-from engine.data.columns import ColumnFacts, evenly
+from engine.data.columns import ColumnFacts, evenly, own_split
 from engine.data.corrected import Correction
 from engine.data.dialogues import cut_dialogue
 from engine.data.fixes import mended, reshaped
@@ -132,6 +132,12 @@ def inspect(
         unfit, of_corrections = corrected.check(rows, given, corrections)
         problems += unfit
         notes += of_corrections
+    part = own_split([one for one in chosen.columns if one.name not in (beside(data), chosen.label)])
+    if part and test is None:
+        notes.append(
+            f"Column {part!r} says which part each row belongs to, which is not looked at: rows are split anew. To keep your own "
+            "split, save its test rows as a file of their own, and give that as the test file"
+        )
     lengths = _lengths(rows)
     texts = _sampled(rows) if rows else ()
     facts = DataFacts(

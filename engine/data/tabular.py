@@ -18,7 +18,7 @@ from typing import Literal, cast
 
 from engine.data.encoding import CHOOSE_TABLE, Encoding, Scan
 from engine.data.gather import About, Batches, Gather
-from engine.data.header import has_header
+from engine.data.header import has_header, titles_above
 from engine.data.table import MORE_CELLS, Table, counted
 from engine.data.watch import Opening
 from engine.errors import Problem, Refused
@@ -41,6 +41,7 @@ class Dialect:
     quoted: bool  # False: quotation marks are part of the text
     width: int  # columns
     header: tuple[str, ...]  # the first row; () where it is data already
+    titles: int = 0  # rows above it that name the whole table, those of blank cells between them too
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Reading:
 
     gather: Gather
     rows: int = 0  # read, those left out too
+    titles: int = 0
     blank: int = 0
     repeated_headers: int = 0
     broken: list[int] = field(default_factory=list)  # numbers of rows with more cells than columns
@@ -156,6 +158,8 @@ def _judged(sample: str, dialect: Dialect, *, whole: bool, told: bool | None) ->
         rows.pop()
     if (swallowed or not whole) and len(rows) > 1:
         rows.pop()  # cut off where the sample ends, or all the rest of it
+    titles = titles_above(rows) if told is not False else 0
+    rows = rows[titles:]
     if not rows:
         return dialect, 0.0
     widths = Counter(map(len, rows))
@@ -171,7 +175,7 @@ def _judged(sample: str, dialect: Dialect, *, whole: bool, told: bool | None) ->
     header = has_header(rows[:1000], told)
     filled = Counter(_filled(row) for row in rows[1:])
     width = max(first, max(filled, key=lambda width: (filled[width], width), default=0))
-    return replace(dialect, width=width, header=tuple(rows[0]) if header else ()), max(score, 1e-6)
+    return replace(dialect, width=width, header=tuple(rows[0]) if header else (), titles=titles), max(score, 1e-6)
 
 
 def _filled(row: list[str]) -> int:
@@ -188,11 +192,15 @@ def _read(opening: Opening, encoding: Encoding, dialect: Dialect) -> Reading:
     batches, size = Batches(reading.gather), opening.path.stat().st_size
     header, row_ended, row = list(dialect.header), 0, [END]
     with lines(opening.path, encoding) as file:
-        awaiting_header = bool(header)
+        awaiting_header, titles = bool(header), dialect.titles
         for line, row in _rows(file, dialect):
             begins, row_ended = row_ended + 1, line
             if row == [END]:
                 break
+            if titles and row:
+                titles -= 1
+                reading.titles += any(cell.strip() for cell in row)
+                continue
             if awaiting_header and row:
                 awaiting_header = False
                 continue
@@ -218,6 +226,8 @@ def _read(opening: Opening, encoding: Encoding, dialect: Dialect) -> Reading:
 
 def _notes(reading: Reading, dialect: Dialect, encoding: Encoding, found: Scan) -> tuple[list[str], list[str]]:
     notes = [f"{encoding.words}, {DELIMITERS.get(dialect.delimiter, 'one column')}"]
+    if reading.titles:
+        notes.append(f"{counted(reading.titles, 'row')} above the header left out")
     if not dialect.header:
         notes.append("The first row is data already, so there is no header; the columns were numbered")
     if not dialect.quoted:

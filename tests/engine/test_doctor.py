@@ -260,6 +260,8 @@ def test_spellings_of_one_label_are_told_from_classes_that_are_like_each_other()
     assert variants({"card": 20, "card_arrival": 30, "cards lost": 40, "1 star": 9, "2 star": 500}) == {}
     assert variants({"ইতিবাচক": 50, "নেতিবাচক": 40}) == {}
     assert variants({"+": 5, "-": 5, "a": 3, "b": 2}) == {}
+    assert variants({"A": 50, "A-": 40, "C+": 30, "C": 20, "C-": 9}) == {}, "grades"
+    assert variants({"co-op": 50, "Co op": 4, "ok.": 9, "ok": 30}) == {"Co op": "co-op", "ok.": "ok"}
 
 
 def test_a_lopsided_data_set_is_offered_weights_and_told_no_more_once_they_are_on() -> None:

@@ -120,6 +120,38 @@ def test_each_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str) -> Non
     assert rows_of(table) == ROWS
 
 
+TABLE = "review,Sentiment,date\n" + "".join(f"row {at} of some words,{('good', 'bad')[at % 2]},2024-01-{at + 1:02}\n" for at in range(20))
+
+
+@pytest.mark.parametrize(
+    ("above", "left_out"),
+    [("Survey export 2024\n", 1), ("Survey export 2024,,\n,,\n", 1), ("Answers of May\n\n", 1), ("Our shop,,\nSurvey,,\n", 2)],
+)
+def test_titles_above_the_header_of_a_csv_are_left_out_and_told(tmp_path: Path, above: str, left_out: int) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(above + TABLE, "utf-8")
+    opened = open_file(path, LIMIT)
+    assert opened.columns == ("review", "Sentiment", "date")
+    assert opened.rows == 20
+    assert opened.column("review")[0].as_py() == "row 0 of some words"
+    assert any(f"{left_out} row{'s' * (left_out > 1)} above the header left out" in note for note in opened.notes)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        "text\n" + "".join(f"a text of words, and more of them {at}\n" for at in range(30)),
+        "a text alone\n" + "".join(f"a text of words, and more of them {at}\n" for at in range(30)),
+        ",label\n" + "".join(f"a text {at},good\n" for at in range(30)),
+    ],
+)
+def test_no_row_of_texts_is_taken_for_a_title(tmp_path: Path, texts: str) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text(texts, "utf-8")
+    assert not any("above the header" in note for note in open_file(path, LIMIT).notes)
+    assert open_file(path, LIMIT).rows >= 30
+
+
 @pytest.mark.parametrize("name", ["a.csv", "rows.json", "a.xlsx"])
 def test_whether_the_first_row_names_the_columns_can_be_told(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name, KINDS[name]())

@@ -179,3 +179,8 @@ def test_what_a_reason_advises_is_trained_from_the_page(home: Path, monkeypatch:
     assert studio.follow(run_id, "cut", 0) == "begun"
     assert asked[0].settings == {"rank": 4, "max_length": 32}
     assert asked[0].model == models.EMBEDDED
+
+
+def test_of_a_run_that_makes_no_mistake_nothing_is_said(plan: Plan) -> None:
+    few = dataclasses.replace(plan, rows={"train": 270, "validation": 30, "test": 30})
+    assert reasons(few, NOTHING, KNOWN, ENGLISH, dataclasses.replace(judged(), accuracy=Interval(1.0, 0.9, 1.0))) == ()
