@@ -172,7 +172,8 @@ class Studio:
         tokens = self.facts.tokens(found.model, found.data, self._token(token)) if found.model and found.data else None
         if plan is None or tokens is None or "max_length" not in plan.settings:
             return told
-        length, keep = int(plan.settings["max_length"]), str(plan.settings.get("keep", "ends"))
+        answers = spec.data.target == "text"
+        length, keep = int(plan.settings["max_length"]), "answer" if answers else str(plan.settings.get("keep", "start"))
         rows = sum(count for part, count in plan.rows.items() if part != "made")
         return told.beside(doctor_texts.cut(tokens.lengths, length, plan.model.max_tokens, keep, rows))
 

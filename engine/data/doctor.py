@@ -184,13 +184,14 @@ def _rows(rows: Usable, given: Usable | None, table: Table, chosen: Chosen) -> I
         yield _contradiction(rows, texts, conflicts, count, aspect, noun)
     copies = later_copies(texts, rows.labels)
     exact = _count(copies)
+    labelled = " with the same label" if rows.answers is None else " with the same answer" if rows.answers != rows.texts else ""
     if exact:
         unless = (
             "" if given is not None else " Copies can land in the training rows and in the test, so the result looks better than it is."
         )
         yield Finding(
             "copies", "Copies of an earlier row", exact, _harm(exact, len(texts), 2 if given is None else 1),
-            f"The same {noun} with the same label is learnt more than once and weighs more than others.{unless}",
+            f"The same {noun}{labelled} is learnt more than once and weighs more than others.{unless}",
             _most_copied(texts.filter(copies)), (Remedy("Keep the first of each", (str(Fix("drop-copies")),)),),
         )  # fmt: skip
     yield from _sorted(rows)

@@ -194,13 +194,20 @@ def _scripts(texts: list[str], whole: int) -> Iterator[Finding]:
 
 
 def cut(lengths: tuple[int, ...], max_length: int, most: int, keep: str, rows: int) -> Finding | None:
-    """Texts that are cut at the chosen length, from the tokens of a sample; None where hardly any is. `most`: what the model reads."""
+    """Texts that are cut at the chosen length, from the tokens of a sample; None where hardly any is. `most`: what the model reads.
+
+    `keep` as the knob of that name, or "answer" where each holds a prompt and what is written behind it.
+    """
     longer = [length for length in lengths if length > max_length]
     share = len(longer) / max(1, len(lengths))
     if share < 0.01:
         return None
     lost = sum(length - max_length for length in longer) / sum(lengths)
-    kept = "their beginning and end" if keep == "ends" else "their beginning"
+    kept = {
+        "ends": "the model reads their beginning and end",
+        "start": "the model reads their beginning",
+        "answer": "some of the prompt, or the end of the answer, is left out",
+    }[keep]
     room = min(most, lengths[min(len(lengths) - 1, round(0.95 * len(lengths)))])
     remedies: tuple[Remedy, ...] = ()
     if room > max_length:
@@ -208,7 +215,7 @@ def cut(lengths: tuple[int, ...], max_length: int, most: int, keep: str, rows: i
         remedies = (Remedy(f"Read up to {room:,} tokens (about {times:.1f} × the time)", settings={"max_length": room}),)
     return Finding(
         "cut", f"Texts that are cut at {max_length:,} tokens", round(share * rows), 2 if share >= 0.2 else 1,
-        f"{share:.0%} of the texts are longer; of these the model reads {kept}. {lost:.0%} of all the text is never seen. "
+        f"{share:.0%} of the texts are longer; of these {kept}. {lost:.0%} of all the text is never seen. "
         "Reading more takes more time and memory.",
         (f"The longest of {counted(len(lengths), 'text')} looked at has {lengths[-1]:,} tokens.",), remedies,
         looked=len(lengths) if len(lengths) < rows else None,

@@ -318,6 +318,10 @@ def test_what_is_cut_is_told_in_share_and_price_and_only_where_it_is() -> None:
     assert (told.rows, told.harm) == (200, 2)
     assert told.remedies[0].settings == {"max_length": 200}
     assert "25% of all the text is never seen" in told.effect  # 20 x 100 of 8,000
+    assert "of these the model reads their beginning and end." in told.effect
+    written = cut(lengths, 100, 512, "answer", 1000)
+    assert written is not None
+    assert "of these some of the prompt, or the end of the answer, is left out." in written.effect
     assert cut(lengths, 200, 512, "ends", 1000) is None
     full = cut(lengths, 100, 100, "ends", 1000)
     assert full is not None
