@@ -15,7 +15,7 @@ from typing import Any
 from engine.answers import WRITTEN
 from engine.errors import Problem, Refused
 from engine.scoring import Interval
-from engine.told import Margin, Other, Part, Told, is_better, number, shown, told
+from engine.told import Belief, Margin, Other, Part, Told, is_better, number, shown, told
 from engine.verdict import FEW_ROWS, p_words, shared_words
 
 __all__ = [
@@ -73,6 +73,7 @@ class Account:
     parts: tuple[Part, ...] = ()  # each class's own figures, where a row can have several
     threshold: float | None = None  # from which chance on one is given
     margin: Margin | None = None  # of numbers
+    belief: Belief | None = None  # of the chances of tags
     version: int = VERSION
 
 
@@ -175,7 +176,8 @@ def from_json(text: str) -> Account:
         parts = tuple(Part(**one) for one in read.get("parts", ()))
         margin = read.get("margin")
         near = Margin(**{**margin, "held": Interval(**margin["held"])}) if margin else None
+        belief = Belief(**read["belief"]) if read.get("belief") else None
         tuples = {name: tuple(read.get(name, ())) for name in ("warnings", "notes")}
-        return Account(**{**read, "figures": figures, "samples": samples, "parts": parts, "margin": near, **tuples})
+        return Account(**{**read, "figures": figures, "samples": samples, "parts": parts, "margin": near, "belief": belief, **tuples})
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a whole account: {error}") from error

@@ -65,9 +65,19 @@ def _figures(told: KnownAccount) -> list[Block]:
     blocks.append(Words(how + asked, "soft"))
     if one.parts:
         cells_of = (
-            (each.name, *map(percent, (each.precision, each.recall, each.f1)), f"{each.rows:,}", f"{each.given:,}") for each in one.parts
+            (
+                each.name,
+                *map(percent, (each.precision, each.recall, each.f1)),
+                f"{each.rows:,}",
+                f"{each.given:,}",
+                "–" if each.calibration_error is None else percent(each.calibration_error),
+            )
+            for each in one.parts
         )
-        blocks.append(Grid(("Tag", "Precision", "Recall", "F1", "Rows that have it", "Given"), tuple(cells_of)))
+        head = ("Tag", "Precision", "Recall", "F1", "Rows that have it", "Given", "Calibration error")
+        blocks.append(Grid(head, tuple(cells_of)))
+    if one.belief is not None:
+        blocks.append(Words(one.belief.words))
     if one.threshold is not None:
         blocks.append(Words(f"A tag is given from a chance of {one.threshold:.0%} on, chosen on the validation rows.", "soft"))
     if one.margin is not None:

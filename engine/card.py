@@ -211,6 +211,8 @@ def _parts(one: Account) -> str:
     told = [table(["Tag", "Precision", "Recall", "F1", "Test rows that have it", "Given"], rows)]
     if one.threshold is not None:
         told.append(f"A tag is given from a chance of {one.threshold:.0%} on, chosen on the validation rows.")
+    if one.belief is not None:
+        told.append(one.belief.words)
     return "\n\n".join(told)
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from engine import account, redrawn, told
 from engine.account import SAMPLES, Account, Sample
 from engine.again import Earlier
-from engine.calibration import share_of
+from engine.calibration import binned, calibration_error, error_by_chance, share_of
 from engine.data import corrected
 from engine.data.overlap import overlap
 from engine.data.split import Prepared, Rows
 from engine.redrawn import Redrawn
 from engine.tasks import Task
-from engine.told import Margin
+from engine.told import Belief, Margin, Part
 
 UNTUNED = "untuned"
 
@@ -66,11 +69,31 @@ def judged(
         task=task.id, rows=len(test.texts), written=len(test.texts), headline=task.headline, figures=known,
         sentence=task.judges.sentence(known), warnings=warnings, samples=tuple(account.cut(one) for one in _spread(samples)), step=step,
         seen_rows=seen[0], nearly_seen_rows=seen[1], notes=tuple(f"{made.name}: {made.note}" for made, _ in rivals),
-        parts=task.judges.parts(answers, test.targets, classes) if task.judges.parts else (), threshold=threshold,
+        parts=_parts(task, answers, chances, test.targets, classes), threshold=threshold, belief=_belief(chances, test.targets),
         margin=None if margin is None else _margin(margin, answers, test.targets, len(prepared.validation.texts)),
     )  # fmt: skip
     rows = list(zip(test.numbers, test.texts, _beside(test), test.targets, strict=True))
     return made_account, every, tuple(redrawn.of(one, rows) for one in figures)
+
+
+def _parts(task: Task, given: Any, chances: Any, wanted: Sequence[Any], classes: Sequence[str]) -> tuple[Part, ...]:
+    """Each tag's figures, with how far its chances lie from how often it is there."""
+    if task.judges is None or task.judges.parts is None:
+        return ()
+    parts = task.judges.parts(given, wanted, classes)
+    if chances is None:
+        return parts
+    there = np.asarray(wanted, dtype=bool)
+    errors = (calibration_error(binned(chances[:, at], there[:, at])) for at in range(len(parts)))
+    return tuple(replace(part, calibration_error=error) for part, error in zip(parts, errors, strict=True))
+
+
+def _belief(chances: Any, wanted: Sequence[Any]) -> Belief | None:
+    """How far the chances of all tags can be believed; None where there are none."""
+    if chances is None:
+        return None
+    sure, there = np.asarray(chances, dtype=np.float64).ravel(), np.asarray(wanted, dtype=bool).ravel()
+    return Belief(calibration_error(binned(sure, there)), error_by_chance(sure), float(sure.mean()), float(there.mean()))
 
 
 def _margin(half: float, answers: Any, targets: Sequence[float], rows: int) -> Margin:

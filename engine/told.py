@@ -36,6 +36,7 @@ class Part:
     f1: float
     rows: int  # that have it
     given: int  # that the model gave it to
+    calibration_error: float | None = None  # of its chances; None for a run of before this was measured
 
     @property
     def missed(self) -> int:
@@ -46,6 +47,30 @@ class Part:
     def extra(self) -> int:
         """Rows that were given it and have it not."""
         return self.given - round(self.precision * self.given)
+
+
+@dataclass(frozen=True)
+class Belief:
+    """How far chances can be believed: those of all tags and test rows together."""
+
+    error: float  # expected calibration error, a share
+    by_chance: float  # that perfectly true chances exceed in 5 of 100 tests of this size
+    mean: float  # of the chances
+    there: float  # share of yes among what they were chances of
+
+    @property
+    def words(self) -> str:
+        """Whether a chance of 70 % means 70 %."""
+        apart = f"on average they lie {_points(self.error)} from how often the tag was there (expected calibration error)"
+        if self.error <= self.by_chance:
+            return f"Its chances can be believed, as far as these rows tell: {apart}; chance alone gives up to {_points(self.by_chance)}."
+        way = "too high" if self.mean > self.there else "too low"
+        of = f"{percent(self.mean)} on average, where {percent(self.there)} are there"
+        return f"Do not take its chances at their word: {apart}, more than chance gives ({_points(self.by_chance)}); they are {way}: {of}."
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points"
 
 
 @dataclass(frozen=True)

@@ -76,16 +76,18 @@ def parts(one: Account) -> str:
     """Each tag's own figures, and from which chance on one is given."""
     if not one.parts:
         return ""
-    names = ("Precision", "Recall", "F1", "Rows that have it", "Given", "Missed", "Given wrongly")
+    names = ("Precision", "Recall", "F1", "Rows that have it", "Given", "Missed", "Given wrongly", "Calibration error")
     columns = (Column("Tag"), *(Column(name, number=True) for name in names))
     rows = (
         [escape(part.name), *(words.percent(share) for share in (part.precision, part.recall, part.f1)),
          words.count(part.rows), words.count(part.given), _rows_of(at, "missed", part.name, part.missed),
-         _rows_of(at, "extra", part.name, part.extra)] for at, part in enumerate(one.parts)
+         _rows_of(at, "extra", part.name, part.extra), tables.number(part.calibration_error)] for at, part in enumerate(one.parts)
     )  # fmt: skip
     told = "Precision: how many of those it is given to have it. Recall: how many of those that have it are given it."
     if one.threshold is not None:
         told = f"{given_from(one.threshold)} {told}"
+    if one.belief is not None:
+        told += f" Calibration error: how far its chances lie from how often the tag is there. {escape(one.belief.words)}"
     return f'<h2>Each tag</h2>{tables.table("Tags", columns, rows)}<p class="soft">{told}</p>'
 
 

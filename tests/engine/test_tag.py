@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import account, account_report, export, gathered, tag_baselines, tag_metrics
+from engine import account, account_report, export, gathered, judging, tag_baselines, tag_metrics
 from engine.data.corrected import of_tags
 from engine.data.split import Prepared, Rows
 from engine.data.texts import Texts
@@ -178,6 +178,8 @@ def test_a_run_goes_from_its_plan_to_an_account_and_home(studio: Studio, tmp_pat
     assert account.from_json(account.to_json(told)) == told
     assert told.sentence.startswith("On 16 unseen rows ")
     assert [one.name for one in told.parts] == list(TAGS)
+    assert told.belief is not None
+    assert all(one.calibration_error is not None and 0 <= one.calibration_error <= 1 for one in told.parts)
     lines = [json.loads(line) for line in (folder / account.TEXTS).read_text("utf-8").splitlines()]
     assert told.threshold is not None
     for one in lines:
@@ -236,3 +238,19 @@ def test_the_baselines_know_words_and_the_commonest_tags() -> None:
     assert set(tag_baselines.none(prepared).answers) == {(0, 0, 0, 0, 0)}
     assert set(tag_baselines.commonest(prepared).answers) == {(1, 1, 1, 1, 0)}
     assert tag_baselines.tfidf(prepared).answers == [list(row) for row in prepared.test.tags or ()]
+
+
+def test_true_chances_of_tags_are_believed_and_heated_ones_are_not() -> None:
+    """The error of one bin is what it is by hand: chances of 0.9 where 6 of 10 are there lie 0.3 apart."""
+    dice = np.random.default_rng(2)
+    true = dice.random((400, 3))
+    wanted = (dice.random((400, 3)) < true).astype(int).tolist()
+    believed, heated = judging._belief(true, wanted), judging._belief(np.clip(0.5 + 2 * (true - 0.5), 0.001, 0.999) ** 0.5, wanted)
+    assert believed is not None
+    assert heated is not None
+    assert believed.words.startswith("Its chances can be believed")
+    assert "they are too high" in heated.words
+    by_hand = judging._belief(np.full((10, 1), 0.9), [[1]] * 6 + [[0]] * 4)
+    assert by_hand is not None
+    assert by_hand.error == pytest.approx(0.3)
+    assert judging._belief(None, []) is None
