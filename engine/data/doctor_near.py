@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import regex
 from numpy.typing import NDArray
 
 from engine.data import near
@@ -22,6 +23,7 @@ MUCH = 0.01  # share of rows from which a doubt weighs
 FEW = 0.001  # share of rows below which near copies are not worth a word
 MOST_ROWS = 200_000  # among which near copies are looked for; the fix goes through all of them
 SHOWN = 3
+WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 APART = "They differ in capital letters, punctuation or blanks alone, or in one word of ten at most, never in a number or a “not”"
 
 Mask = NDArray[np.bool_]
@@ -129,8 +131,14 @@ def _first(plain: pa.ChunkedArray, labels: pa.ChunkedArray, at: int, *, same: bo
 
 
 def beside(one: str, other: str, length: int = 60) -> str:
-    """Both texts in short, from a little before the place where they part."""
-    apart = next((at for at, (first, second) in enumerate(zip(one.lower(), other.lower(), strict=False)) if first != second), 0)
-    start = word_before(one, apart - length // 2)
-    dots = "…" if start else ""
-    return f"{dots}{shown(one[start:], length)} ≈ {dots}{shown(other[start:], length)}"
+    """Both texts in short, from a little before the place where they part: the first word that differs, else the first sign."""
+    words, others = list(WORD.finditer(one)), list(WORD.finditer(other))
+    apart = next((pair for pair in zip(words, others, strict=False) if pair[0][0].lower() != pair[1][0].lower()), None)
+    if apart is None:
+        signs = enumerate(zip(one, other, strict=False))
+        at = next((place for place, (first, second) in signs if first != second), min(len(one), len(other)) if one != other else 0)
+        places = at, at
+    else:
+        places = apart[0].start(), apart[1].start()
+    starts = [word_before(text, place - length // 2) for text, place in zip((one, other), places, strict=True)]
+    return " ≈ ".join(f"{'…' if start else ''}{shown(text[start:], length)}" for text, start in zip((one, other), starts, strict=True))

@@ -13,6 +13,7 @@ import pytest
 
 from engine.data import near
 from engine.data.doctor import examine
+from engine.data.doctor_near import beside
 from engine.data.fixes import mended
 from engine.data.overlap import overlap
 from engine.data.split import Rows
@@ -121,6 +122,15 @@ def test_near_copies_are_told_with_their_largest_group_and_the_first_of_each_sta
     assert after.applied[0].rows == 6
     made = mended(table(rows), None, replace(SPEC, fixes=("drop-near-copies",)), "text", "label").table
     assert made.column("text").to_pylist()[380:] == [LONG, "Good!"]
+
+
+def test_an_example_shows_the_place_where_two_texts_part() -> None:
+    one, other = f"{LONG}, {LONG}!", f"{LONG},  {LONG.replace('quiet', 'calm')}"
+    assert "quiet" in beside(one, other)
+    assert "calm" in beside(one, other)
+    assert beside("Well!", "well") == "Well! ≈ well"
+    assert beside(LONG, f"{LONG} indeed").endswith("all the time indeed")
+    assert beside("", "a") == " ≈ a"
 
 
 def test_twins_with_different_labels_are_told_and_kept() -> None:
