@@ -33,11 +33,16 @@ def overlap(train: Rows, test: Rows) -> Overlap:
     if len(read) != len(tested) or not train.texts or not test.texts:
         return Overlap(np.zeros(len(test.texts), np.bool_), np.zeros(len(test.texts), np.bool_))
     first, second = joined(read), joined(tested)
-    seen = np.asarray(pc.is_in(second, pc.unique(first)))
-    spelt = np.asarray(pc.is_in(near.nearly(second), pc.unique(near.nearly(first))))
+    seen, spelt = _shared(first, second), _shared(near.nearly(first), near.nearly(second))
     answered = [[*columns, *_answers(rows)] for columns, rows in ((read, train), (tested, test))]
     _, twin = near.across(answered[0], _labels(train), answered[1], _labels(test))
     return Overlap(seen, (spelt | (twin >= 0)) & ~seen)
+
+
+def _shared(first: pa.ChunkedArray, second: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Which of the second texts stand among the first. The smaller part is hashed: a million texts would take a gigabyte."""
+    there = first.filter(pc.is_in(first, pc.unique(second)))
+    return np.asarray(pc.is_in(second, pc.unique(there)))
 
 
 def _columns(rows: Rows) -> list[pa.ChunkedArray]:
