@@ -12,12 +12,14 @@ import pytest
 
 from engine import account_report, document, gathered, judge_command, readiness, report_command, reported
 from engine.account import Other, Sample, Told
+from engine.answers import Answer, Score
 from engine.document import Check
 from engine.errors import Refused
 from engine.gathered import KnownAccount
 from engine.probed import Probed, Speed
 from engine.reviews import Asked, Person, Sheet, outcome
 from engine.scoring import Interval
+from engine.slices import MEAN_ERROR, Slice
 from engine.studio import Studio
 from tests.ui import homes
 
@@ -46,6 +48,21 @@ def test_figures_stand_beside_the_untuned_model_s_and_texts_side_by_side(known: 
     for absent in ("accuracy", "Accuracy", "F1 ", "Label by label", "all rows", "nats a row"):
         assert absent not in told, absent
     assert document.to_html(account_report.document(known)).count("<svg") == 2
+
+
+def test_the_worst_rows_and_the_weak_parts_are_told_of_texts_numbers_and_tags(known: KnownAccount) -> None:
+    written = [Answer(at, f"prompt {at}", "wanted", "written", {}, score=Score("chrF", at, "higher")) for at in (40, 7)]
+    told = document.to_markdown(account_report.document(replace(known, answers=tuple(written))))
+    assert told.index("prompt 7") < told.index("prompt 40")
+    numbers = (Answer(1, "one", "4", "6.5", {}, numbers=(4.0, 6.5)), Answer(2, "two", "4", "1", {}, numbers=(4.0, 1.0)))
+    weak = Slice("Script", "Bengali", (0,), Interval(2.5, 2.0, 3.0), 0.5, 0.001, MEAN_ERROR)
+    told = document.to_markdown(account_report.document(replace(known, answers=numbers, slices=(weak,), corrected=3)))
+    assert told.index("| 2 | two | 4 | 1.00 | -3 |") < told.index("| 1 | one | 4 | 6.50 | +2.5 |")
+    assert "| Script: Bengali | 2.50 (2.00 to 3.00) | 0.500 | 1 | p = 0.0010 |" in told
+    assert "3 rows were put right" in told
+    tagged = (Answer(3, "three", '["rude"]', '["late"]', {}, tags=(("rude",), ("late",))),)
+    told = document.to_markdown(account_report.document(replace(known, answers=tagged)))
+    assert "| 3 | three | rude | late | rude: missed; late: given wrongly |" in told
 
 
 def test_a_tick_needs_a_figure_and_what_nobody_looked_at_is_open(known: KnownAccount) -> None:
