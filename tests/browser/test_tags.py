@@ -48,7 +48,7 @@ def test_columns_of_yes_and_no_are_learnt_as_tags_and_tried(app: App, open_page:
     begin(page)
     with_own_model(page, tiny("bert", tmp_path / "tiny-bert"))
     upload(page, rows(tmp_path / "tags.csv"))
-    expect(page.locator("#problems-columns")).to_contain_text("3 columns say yes or no", timeout=60_000)
+    expect(page.locator("#facts .meant")).to_contain_text("3 columns say yes or no", timeout=60_000)
     choose(page, "task", "Give each text tags")
     chosen = page.locator("#labels-columns")
     expect(chosen).to_contain_text("প্রশ্ন", timeout=60_000)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from engine.augment.making import Example
+from engine.tasks import all_tasks
 from ui import more_data, words
+from ui.tabs.more_data import on_task
 
 
 def test_what_differs_is_marked_and_everything_else_is_text() -> None:
@@ -32,3 +37,9 @@ def test_of_a_long_text_the_part_around_the_change_is_shown_and_every_mark_is_cl
 def test_a_run_that_made_no_rows_says_nothing_of_them() -> None:
     assert more_data.made((), 0) == ""
     assert f"{words.counted(1200, 'row')} made for its training" in more_data.made([Example(1, "a", "x y", "x z")], 1200)
+
+
+def test_rows_are_offered_where_classes_tags_or_numbers_are_learnt_and_nowhere_else() -> None:
+    toy: Any = SimpleNamespace(offer=SimpleNamespace(targets={name: task.target for name, task in all_tasks().items()}))
+    shown = {name for name in all_tasks() if on_task(toy, name)[0]["visible"]}
+    assert shown == {"classify", "label_by_writing", "tag", "regress", "similar"}
