@@ -71,8 +71,8 @@ def start_and_wait(page: Page, data: str) -> str:
 def taken_home(page: Page) -> dict[str, str]:
     """The files of the open run's export by their names; the texts of those that are texts."""
     page.locator("#run-export").click()
-    with page.expect_download() as told:
-        page.locator("#run-file a").first.click()
+    with page.expect_download(timeout=PATIENCE_MS) as told:
+        page.locator("#run-file a").first.click(timeout=PATIENCE_MS)
     with zipfile.ZipFile(told.value.path()) as packed:
         return {
             name.rpartition("/")[2]: "" if name.endswith(".safetensors") else packed.read(name).decode()
@@ -88,7 +88,7 @@ def wrote(page: Page, prompt: str, form: str = "Asked as in the run's training")
     page.get_by_role("button", name="Write", exact=True).click()
     for column in ("#written-left", "#written-right"):
         expect(page.locator(column)).to_contain_text("tokens a second", timeout=PATIENCE_MS)
-        expect(page.locator(column)).to_contain_text(form)
+        expect(page.locator(column)).to_contain_text(form, timeout=PAGE_MS)
 
 
 def said_of(page: Page, text: str, second: str | None = None) -> Any:

@@ -109,7 +109,7 @@ def test_a_label_is_written_and_the_whole_verdict_of_classes_stands(page: Page, 
     fill(page, {"template": "Review: {txt}"})
     expect(page.locator("#knob-template")).to_contain_text("a place {txt}", timeout=PAGE_MS)
     expect(page.locator("#start")).to_be_disabled()
-    fill(page, {**FEW, "template": "মতামত: {text}\nমনোভাব:"})
+    fill(page, {**FEW, "max_rows": "60", "template": "মতামত: {text}\nমনোভাব:"})
     expect(page.locator("#row-preview li").first).to_contain_text("মনোভাব:", timeout=PAGE_MS)
     start_and_wait(page, "product-reviews-bn")
     expect(page.locator("#verdict .sentence")).to_contain_text("right on", timeout=PAGE_MS)
