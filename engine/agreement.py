@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import resampling
+from engine import resampling, scoring
 from engine.resampling import Figure, Floats
 from engine.scoring import Interval
 
@@ -134,4 +134,4 @@ def _beyond(seen: Floats, by_chance: Floats) -> Floats:
 
 def _interval(figure: Figure, seed: int) -> Interval:
     drawn = resampling.redrawn(figure, seed=seed, draws=DRAWS)
-    return resampling.between(figure.value, drawn[np.isfinite(drawn)], len(figure.rows))
+    return scoring.between(figure.value, drawn[np.isfinite(drawn)], len(figure.rows))

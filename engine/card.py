@@ -165,7 +165,7 @@ def _results(finished: Finished) -> str:
     ]
     told = [
         "## Results",
-        f"On {evaluation.rows:,} test rows. In brackets the 95 % interval (1,000 bootstrap draws of the test rows).",
+        f"On {evaluation.rows:,} test rows. In brackets the 95 % interval (of accuracy Wilson's, of F1 1,000 bootstrap draws).",
         table(["", *models], rows),
         f"Macro precision {percent(evaluation.macro_precision)}, macro recall {percent(evaluation.macro_recall)}, "
         f"weighted precision {percent(evaluation.weighted_precision)}, weighted recall {percent(evaluation.weighted_recall)}, "

@@ -86,6 +86,11 @@ def seen_by(evaluation: Evaluation) -> int:
     return evaluation.seen_rows + evaluation.nearly_seen_rows
 
 
+def tells_apart(evaluation: Evaluation) -> bool:
+    """Whether it is better than answering the largest class, by more than chance."""
+    return any(one.id == "majority" and one.macro_f1_gain.low > 0 for one in evaluation.baselines)
+
+
 def is_uneven(per_class: Sequence[ClassScore]) -> bool:
     """Whether accuracy alone would flatter a model: more than two classes, or one that prevails."""
     return len(per_class) > 2 or max(one.rows for one in per_class) > UNEVEN_SHARE * sum(one.rows for one in per_class)

@@ -27,6 +27,7 @@ from engine.data import corrected
 from engine.data.corrected import Correction, Key
 from engine.data.table import Table
 from engine.errors import Problem, Refused
+from engine.evaluate import tells_apart
 from engine.facts import FILE, Facts
 from engine.hub import environment_without_tokens
 from engine.mislabelled import suspects
@@ -130,12 +131,16 @@ class Explorer:
         return answers.picked(self.answers(run_id), pick)
 
     def doubted(self, run_id: str) -> tuple[Doubted, ...]:
-        """Rows whose label is likely wrong, the most likely first: test rows, and training rows once they were looked through."""
+        """Rows whose label is likely wrong: test rows, and then the others once they were looked through; of each the most likely first.
+
+        A model that is no better than guessing knows nothing of its test rows' labels.
+        """
         told = self.answers(run_id)
         found: list[Doubted] = []
         if self.kind(run_id) != "class":
             return ()
-        if told:
+        evaluation = self._reader.evaluation(run_id)
+        if told and evaluation is not None and tells_apart(evaluation):
             names = list(told[0].probabilities)
             numbers = {name: at for at, name in enumerate(names)}
             chances = np.array([[one.probabilities[name] for name in names] for one in told])

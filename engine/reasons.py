@@ -13,7 +13,7 @@ from typing import Literal
 from engine.catalog import Catalog
 from engine.checks import FEW_TRAINING_ROWS, MUCH_CUT, PIECES, PIECES_ELSE
 from engine.coach import CHECKS, QUIET, Advice
-from engine.evaluate import Evaluation
+from engine.evaluate import Evaluation, tells_apart
 from engine.knobs import Value
 from engine.plan import Plan
 from engine.slices import script
@@ -21,7 +21,7 @@ from engine.store import RunRecord
 from engine.tasks import all_tasks
 from engine.verdict import percent
 
-Kind = Literal["reading", "rows", "unfinished", "cut", "labels", "few_rows", "confused"]
+Kind = Literal["reading", "rows", "unfinished", "simpler", "cut", "labels", "few_rows", "confused"]
 MOST = 4  # reasons that are told; more is no answer
 MORE_ROWS = 4  # times as many rows, and steps, as a quick look takes
 LOOKED_AT = 200  # texts whose script is told
@@ -45,22 +45,19 @@ def reasons(
     """At most MOST. `texts`: of the test rows; `doubted`: how many of those have a label that is likely wrong."""
     if evaluation is not None and evaluation.accuracy.value == 1:
         return ()
-    judged = evaluation is not None and _tells_apart(evaluation)  # else its doubts and mistakes say nothing of the labels
+    judged = evaluation is not None and tells_apart(evaluation)  # else its doubts and mistakes say nothing of the labels
+    simpler = _simpler(evaluation) if evaluation else None
     found = (
         _reading(plan, catalog, texts),
         _rows(plan),
         _unfinished(plan, record),
+        simpler,
         _cut(plan),
         _labels(plan, doubted) if judged else None,
-        _few_rows(plan),
+        _few_rows(plan) if simpler is None else None,
         _confused(evaluation) if evaluation and judged else None,
     )
     return tuple(one for one in found if one is not None)[:MOST]
-
-
-def _tells_apart(evaluation: Evaluation) -> bool:
-    """Whether it is better than answering the largest class, by more than chance."""
-    return any(one.id == "majority" and one.macro_f1_gain.low > 0 for one in evaluation.baselines)
 
 
 def _reading(plan: Plan, catalog: Catalog, texts: Sequence[str]) -> Reason | None:
@@ -109,6 +106,17 @@ def _unfinished(plan: Plan, record: RunRecord) -> Reason | None:
     steps, passes = plan.settings.get("max_steps"), float(plan.settings.get("epochs") or 1)
     longer: dict[str, Value] = {"max_steps": 2 * int(steps)} if steps else {"epochs": min(100.0, 2 * passes)}
     return Reason("unfinished", message, (Advice("train again for twice as long", longer),))
+
+
+def _simpler(evaluation: Evaluation) -> Reason | None:
+    """TF-IDF is better by more than chance: the rows hold what this model has not learnt from them."""
+    tfidf = next((one for one in evaluation.baselines if one.id == "tfidf" and one.macro_f1_gain.high < 0), None)
+    if tfidf is None:
+        return None
+    message = f"TF-IDF learnt more from the same rows (macro F1 {percent(tfidf.macro_f1)}), so it is not the rows that are missing. "
+    return Reason(
+        "simpler", message + "More passes, another method or a larger model may reach it; Compare methods tries them."
+    )
 
 
 def _cut(plan: Plan) -> Reason | None:

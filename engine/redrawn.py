@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import resampling
+from engine import resampling, scoring
 from engine.resampling import Figure, Floats
 from engine.scoring import Interval
 
@@ -44,7 +44,7 @@ def of(figure: Figure, rows: Sequence[Any]) -> Redrawn:
 def gain(one: Redrawn, other: Redrawn) -> Interval | None:
     """How far the first lies above the second on the same rows, with its 95 % interval; None where the rows are not the same."""
     same = (one.figure, one.on, one.rows, len(one.drawn)) == (other.figure, other.on, other.rows, len(other.drawn))
-    return resampling.between(one.value - other.value, one.drawn - other.drawn, one.rows) if same else None
+    return scoring.between(one.value - other.value, one.drawn - other.drawn, one.rows) if same else None
 
 
 def errors_apart(one: Redrawn, other: Redrawn, *, by_ratio: bool) -> float:

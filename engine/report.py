@@ -63,7 +63,7 @@ def _verdict(told: Known) -> list[Block]:
         ("Test rows", f"{one.rows:,}"),
     )
     blocks: list[Block] = [Grid(("Figure", "On the test rows"), figures)]
-    blocks.append(Words("In brackets the 95 % interval, by drawing the test rows again (bootstrap).", "soft"))
+    blocks.append(Words("In brackets the 95 % interval: of accuracy Wilson's, of F1 by drawing the test rows again (bootstrap).", "soft"))
     if notes := (*more, *one.warnings):
         blocks.append(Listed(notes))
     return blocks

@@ -3,9 +3,13 @@
 The figures follow scikit-learn's definitions. A class that has neither test rows nor predictions is left out of the
 macro averages, in the figure and in every bootstrap draw alike, as scikit-learn leaves it out.
 
-Intervals are percentile bootstraps over test rows (Efron & Tibshirani 1993, chapter 13). Accuracy and F1 depend on the rows
-only through how many stand in each cell (label, predicted), so drawing the cells' counts from a multinomial is the very
-resampling of rows, at a cost that does not grow with them.
+The interval of a share, such as accuracy, is Wilson's (1927); others are percentile bootstraps over test rows (Efron & Tibshirani 1993,
+chapter 13). F1 depends on the rows only through how many stand in each cell (label, predicted), so drawing the cells' counts from a
+multinomial is the very resampling of rows, at a cost that does not grow with them.
+
+Of few rows percentiles come out too narrow, as z does beside Student's t; they are widened by as much (Hesterberg 2015, "What teachers
+should know about the bootstrap", section 5.3). Of 1,000 simulated tests with 100 rows 93 to 97 % then hold the truth
+(tests/engine/test_intervals.py); only where a few rows make up most of a sum, as of squared errors with a long tail, fewer do.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from engine.baselines import Guess
 from engine.errors import Problem, RunFailed
 
 DRAWS = 1000
+Z = 1.959964  # normal distribution, 97.5 % quantile
 SMALLEST_PROBABILITY = 1e-12  # the loss of one row is at most 27.6 nats
 
 Floats = NDArray[np.float64]
@@ -131,26 +136,44 @@ def class_scores(matrix: Whole, classes: Sequence[str]) -> tuple[ClassScore, ...
 def intervals(matrix: Whole, *, seed: int = 0, draws: int = DRAWS) -> tuple[Interval, Interval]:
     """Accuracy and macro F1, each with its 95 % interval, from a confusion matrix.
 
-    Where every row is right (or wrong) all draws are alike and the bootstrap says nothing; the exact bound of a
-    proportion stands instead (Clopper & Pearson 1934), for macro F1 as a stand-in.
+    Where every row is right (or wrong) all draws are alike and the bootstrap says nothing; the bounds of accuracy stand in for macro F1's.
     """
     rows = int(matrix.sum())
     label, predicted = np.nonzero(matrix)
     counts = np.random.default_rng(seed).multinomial(rows, matrix[label, predicted] / rows, size=draws)
-    right = counts[:, label == predicted].sum(axis=1) / rows
-    f1 = _macro_f1(counts, label, predicted, matrix.shape[0])
-    figures = figures_of(matrix)
-    accuracy, macro_f1 = _percentiles(figures["accuracy"], right), _percentiles(figures["macro_f1"], f1)
+    accuracy = wilson(int(np.trace(matrix)), rows)
+    macro_f1 = figures_of(matrix)["macro_f1"]
     if accuracy.value in (0.0, 1.0):
-        edge = 0.025 ** (1 / rows)
-        low, high = (edge, 1.0) if accuracy.value == 1.0 else (0.0, 1.0 - edge)
-        return Interval(accuracy.value, low, high), Interval(macro_f1.value, low, high)
-    return accuracy, macro_f1
+        return accuracy, Interval(macro_f1, accuracy.low, accuracy.high)
+    return accuracy, between(macro_f1, _macro_f1(counts, label, predicted, matrix.shape[0]), rows)
 
 
-def _percentiles(value: float, drawn: Floats) -> Interval:
-    low, high = np.percentile(drawn, (2.5, 97.5))
+def wilson(hits: int, rows: int) -> Interval:
+    """A share with Wilson's 95 % interval, which holds the truth as often as it says of few rows too, and where nearly all are right.
+
+    Of 33 rows with 90 % right a percentile bootstrap holds it 87 times in 100, this one 95.
+    """
+    share = hits / rows
+    middle = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
+    half = Z * math.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2)) / (1 + Z**2 / rows)
+    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
+
+
+def between(value: float, drawn: Floats, rows: int) -> Interval:
+    """A value with the 95 % interval of what was drawn, of so many rows."""
+    tail = 100 * _tail(rows)
+    low, high = np.percentile(drawn, (tail, 100 - tail), method="weibull")  # whose tails are as wide as asked for, of any count of draws
     return Interval(value, float(low), float(high))
+
+
+def _tail(rows: int) -> float:
+    """The share of draws to leave out at either end: 0.025 of many rows, 0.021 of 50, 0.006 of 10."""
+    if rows < 4:
+        return 0.0
+    free = rows - 1
+    # Student's 97.5 % quantile by its expansion about the normal one (Abramowitz & Stegun 26.7.5)
+    t = Z + (Z**3 + Z) / (4 * free) + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * free**2)
+    return 0.5 * math.erfc(t * math.sqrt(rows / free) / math.sqrt(2))
 
 
 def _macro_f1(counts: Whole, label: Whole, predicted: Whole, classes: int) -> Floats:
@@ -206,4 +229,4 @@ def gain(truth: Whole, first: Whole, second: Whole, classes: int, *, seed: int =
     drawn = _macro_f1(counts, label, one, classes) - _macro_f1(counts, label, other, classes)
     whole = counted[np.newaxis, :]
     value = _macro_f1(whole, label, one, classes) - _macro_f1(whole, label, other, classes)
-    return _percentiles(float(value[0]), drawn)
+    return between(float(value[0]), drawn, len(truth))

@@ -23,7 +23,7 @@ from engine.data.dates import NONE, read_dates
 from engine.data.doctor_texts import BANGLISH
 from engine.data.numbers import numbers as read_numbers
 from engine.data.table import shown
-from engine.scoring import Interval
+from engine.scoring import Interval, wilson
 from engine.told import number
 from engine.verdict import percent, with_interval
 
@@ -43,7 +43,6 @@ WORDS = {name: frozenset(told.split()) for name, told in COMMON.items()} | {"Ben
 FEWEST_WORDS = 2  # of a language, to take a text for it
 MAINLY = 0.9  # share of a row's letters
 MOSTLY = 0.95  # share of a column's values that must be numbers, or dates
-Z = 1.959964  # normal distribution, 97.5 % quantile
 
 
 @dataclass(frozen=True)
@@ -154,14 +153,6 @@ def student(values: np.ndarray) -> Interval:
     mean, least = float(values.mean()), 0.0 if values.min() >= 0 else -math.inf
     half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
     return Interval(mean, max(least, mean - half), mean + half)
-
-
-def wilson(hits: int, rows: int) -> Interval:
-    """A share with Wilson's 95 % interval."""
-    share = hits / rows
-    middle = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
-    half = Z * math.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2)) / (1 + Z**2 / rows)
-    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
 
 
 def _holm(found: Sequence[Slice]) -> list[Slice]:

@@ -21,6 +21,7 @@ TITLES = {
     "reading": "It cannot read the words",
     "rows": "Rows it never saw",
     "unfinished": "Still learning at the end",
+    "simpler": "A simpler model is better",
     "cut": "Texts that are cut",
     "labels": "Labels that are likely wrong",
     "few_rows": "Few rows",

@@ -22,6 +22,7 @@ NONE = -1  # a place in no list of labels
 LEAVE_OUT = "Leave this row out"
 NO_TAG = "no tag"
 UNSEEN = "Training rows are judged by TF-IDF with logistic regression, trained without them, for the model itself has seen them."
+OWN = "Test rows are doubted by the model itself: change only what you are sure of, for labels that follow it flatter the next run."
 STRONG = 0.5  # of the largest move: shown in full colour from here on
 MOST_SLICES = 12
 
@@ -50,7 +51,9 @@ def rows_table(
         lines.append((f"{text}{second}{_beside(one)}", *_cells(one, classes, corrections.get(one.key))))
         styles.append("" if _kind(one) in ("number", "text") else "right" if _said(one) == one.label else "wrong")
     told = tables.table("Rows", _columns(shown), lines, row_styles=styles) + _pages(page, len(rows))
-    return told + (f'<p class="soft">{UNSEEN}</p>' if any(isinstance(one, Doubted) and one.part != "test" for one in shown) else "")
+    parts = {one.part for one in shown if isinstance(one, Doubted)}
+    notes = [*([OWN] if "test" in parts else []), *([UNSEEN] if parts - {"test"} else [])]
+    return told + "".join(f'<p class="soft">{one}</p>' for one in notes)
 
 
 def _kind(one: Answer | Doubted) -> Kind:

@@ -184,11 +184,11 @@ def test_a_test_set_that_is_too_small_to_tell_is_warned_of() -> None:
     def score(rows: int) -> list[ClassScore]:
         return [ClassScore(name, 0.8, 0.8, 0.8, rows // 2, rows // 2) for name in ("a", "b")]
 
-    few = verdict.warnings(score(300), 0, None, [against(25, 16)])
+    few = verdict.warnings(score(300), (0, 0), None, [against(25, 16)])
     assert few[0] == (
         "The test set is too small to tell the model from TF-IDF: on 300 rows a difference under 6.0 points may be chance. "
         "To settle the 3.0 points seen here takes about 1,200 rows."
     )
-    assert verdict.warnings(score(300), 0, None, [against(60, 16)]) == ()  # it does tell
-    assert verdict.warnings(score(20_000), 0, None, [against(900, 880)]) == ()  # it would tell what matters
-    assert "To settle" not in verdict.warnings(score(300), 0, None, [against(20, 20)])[0]
+    assert verdict.warnings(score(300), (0, 0), None, [against(60, 16)]) == ()  # it does tell
+    assert verdict.warnings(score(20_000), (0, 0), None, [against(900, 880)]) == ()  # it would tell what matters
+    assert "To settle" not in verdict.warnings(score(300), (0, 0), None, [against(20, 20)])[0]

@@ -16,7 +16,7 @@ from engine.account import Account, Sample
 from engine.coach import Finding, Lesson, findings, guessing_loss
 from engine.events import Ended, Evaluated, Step
 from engine.methods import all_methods
-from engine.slices import wilson
+from engine.scoring import wilson
 from engine.store import RunRecord
 from tests.finished import told as told_of
 

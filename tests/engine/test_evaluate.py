@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -84,12 +85,13 @@ def test_the_intervals_agree_with_resampling_the_rows_one_by_one() -> None:
     assert macro_f1.value == pytest.approx(f1_score(truth, predicted, average="macro"))
 
 
-def test_the_intervals_of_accuracy_and_macro_f1_cover_the_truth_in_93_to_97_of_100() -> None:
+@pytest.mark.parametrize("rows", [33, 100, 300])
+def test_the_intervals_of_accuracy_and_macro_f1_cover_the_truth_in_93_to_97_of_100(rows: int) -> None:
     truth = f1_score(*answers(400_000, 2, 0.7, seed=99_999), average="macro")
     covered = [0, 0]
     for seed in range(1000):
         # 70 % known, the rest by coin: 85 % right
-        accuracy, macro_f1 = scoring.intervals(scoring.confusion_matrix(*answers(300, 2, 0.7, seed=seed), 2), seed=seed, draws=400)
+        accuracy, macro_f1 = scoring.intervals(scoring.confusion_matrix(*answers(rows, 2, 0.7, seed=seed), 2), seed=seed, draws=400)
         covered[0] += accuracy.low <= 0.85 <= accuracy.high
         covered[1] += macro_f1.low <= truth <= macro_f1.high
     assert all(930 <= one <= 970 for one in covered)
@@ -104,9 +106,15 @@ def test_a_seed_gives_the_same_interval_again() -> None:
 def test_forty_of_forty_right_is_not_told_as_certain() -> None:
     accuracy, macro_f1 = scoring.intervals(np.diag([20, 20]))
     assert accuracy.value == macro_f1.value == 1
-    assert accuracy.low == pytest.approx(binomtest(40, 40).proportion_ci().low)  # Clopper and Pearson's bound
+    assert accuracy.low == macro_f1.low == pytest.approx(binomtest(40, 40).proportion_ci(method="wilson").low)
     nothing, _ = scoring.intervals(np.array([[0, 20], [20, 0]]))
-    assert nothing.high == pytest.approx(binomtest(0, 40).proportion_ci().high)
+    assert nothing.high == pytest.approx(binomtest(0, 40).proportion_ci(method="wilson").high)
+
+
+def test_one_more_row_right_never_lowers_either_bound_of_accuracy() -> None:
+    found = [scoring.intervals(np.array([[hits, 30 - hits], [0, 0]]), draws=50)[0] for hits in range(31)]
+    assert all(one.low < other.low and one.high < other.high for one, other in itertools.pairwise(found[:-1]))
+    assert found[-2].low < found[-1].low
 
 
 def test_25000_rows_in_77_classes_take_under_a_second() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import again, answers, mislabelled, occlusion, slices, suspecting
+from engine import again, answers, mislabelled, occlusion, scoring, slices, suspecting
 from engine.answers import Answer
 from engine.data import corrected
 from engine.data.corrected import Correction
@@ -144,7 +144,7 @@ def test_rows_in_one_language_that_is_weaker_are_a_slice_and_decimal_commas_are_
 
 def test_wilson_s_interval_is_that_of_the_textbook() -> None:
     """Expected: statsmodels 0.15.0, proportion_confint(8, 10, method="wilson")."""
-    found = slices.wilson(8, 10)
+    found = scoring.wilson(8, 10)
     assert (found.low, found.high) == pytest.approx((0.490162, 0.943318), abs=1e-5)
 
 

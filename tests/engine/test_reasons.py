@@ -184,3 +184,9 @@ def test_what_a_reason_advises_is_trained_from_the_page(home: Path, monkeypatch:
 def test_of_a_run_that_makes_no_mistake_nothing_is_said(plan: Plan) -> None:
     few = dataclasses.replace(plan, rows={"train": 270, "validation": 30, "test": 30})
     assert reasons(few, NOTHING, KNOWN, ENGLISH, dataclasses.replace(judged(), accuracy=Interval(1.0, 0.9, 1.0))) == ()
+
+
+def test_where_a_simpler_model_learnt_more_from_the_same_rows_they_are_not_called_few(plan: Plan) -> None:
+    few = dataclasses.replace(plan, rows={"train": 270, "validation": 30, "test": 30})
+    worse = [dataclasses.replace(one, macro_f1_gain=Interval(-0.3, -0.4, -0.2)) if one.id == "tfidf" else one for one in judged().baselines]
+    assert kinds(reasons(few, NOTHING, KNOWN, ENGLISH, dataclasses.replace(judged(), baselines=tuple(worse)))) == ["simpler"]
