@@ -114,9 +114,7 @@ def _simpler(evaluation: Evaluation) -> Reason | None:
     if tfidf is None:
         return None
     message = f"TF-IDF learnt more from the same rows (macro F1 {percent(tfidf.macro_f1)}), so it is not the rows that are missing. "
-    return Reason(
-        "simpler", message + "More passes, another method or a larger model may reach it; Compare methods tries them."
-    )
+    return Reason("simpler", message + "More passes, another method or a larger model may reach it; Compare methods tries them.")
 
 
 def _cut(plan: Plan) -> Reason | None:
