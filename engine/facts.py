@@ -118,7 +118,7 @@ class Facts:
     def look(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> tuple[DataFacts, tuple[Problem, ...]]:
         """What is in the data as far as it can be told, and what is wrong with it. Raises Refused where it cannot be opened."""
         data = self._arrived(data)
-        clean_html = _clean_html(settings)
+        clean_html = cleans_html(settings)
 
         def look() -> tuple[DataFacts, tuple[Problem, ...]]:
             table, test = self._opened(data, token)
@@ -129,7 +129,7 @@ class Facts:
     def checkup(self, data: DataSpec, settings: Mapping[str, Value], token: str | None) -> Checkup:
         """What the doctor finds in the rows, and the fixes made. Raises Refused where they cannot be opened."""
         data = self._arrived(data)
-        clean_html, weighted = _clean_html(settings), settings.get("class_weights") == "balanced"
+        clean_html, weighted = cleans_html(settings), settings.get("class_weights") == "balanced"
 
         def look() -> Checkup:
             table, test = self._opened(data, token)
@@ -289,7 +289,7 @@ class Facts:
         return found
 
 
-def _clean_html(settings: Mapping[str, Value]) -> bool:
+def cleans_html(settings: Mapping[str, Value]) -> bool:
     """The knob as it was set, or its default; a value that is none is `check`'s to tell."""
     knob = next(one for one in knobs_of(Split) if one.name == "clean_html")
     value, _ = read(knob, settings["clean_html"]) if "clean_html" in settings else (None, None)

@@ -8,8 +8,10 @@ from typing import Any
 
 from engine import chat
 from engine.data.profile import DataFacts
+from engine.data.table import clean
 from engine.data.texts import Texts
 from engine.errors import Problem, RunFailed
+from engine.facts import cleans_html
 from engine.knobs import Value, knobs_of, read, settle
 from engine.models import ModelFacts
 from engine.tasks import Pieces, Task
@@ -41,8 +43,13 @@ def rows_shown(task: Task, settings: dict[str, Value], data: DataFacts, model: M
     if model is not None and any(one.field == "settings.template" for one in task.check(knobs, model)):
         return None
     rows = [row for row in data.sample if row.get(data.text) and row.get(data.label)]
-    seconds = [row.get(data.second, "") for row in rows] if data.second else None
-    texts = Texts([row[data.text] for row in rows], seconds, [row[data.label] for row in rows])
+    html = cleans_html(settings)
+
+    def cleaned(column: str) -> list[str]:
+        return [clean(row.get(column, ""), clean_html=html) for row in rows]
+
+    answers = cleaned(data.label) if data.target == "text" else [row[data.label] for row in rows]
+    texts = Texts(cleaned(data.text), cleaned(data.second) if data.second else None, answers)
     found = chat.read(folder) if folder is not None else chat.Chat()
     own = "chat_template" in {knob.name for knob in knobs_of(task.knobs)} and knobs.chat_template == "own"
     note = UNKNOWN if own and not found.template else ""

@@ -401,6 +401,19 @@ def test_long_conversations_are_shown_as_conversations(studio: Studio, tmp_path:
     assert answered.startswith("answer 0")
 
 
+def test_rows_are_shown_as_they_are_cleaned_for_the_model(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    path.write_text("".join(json.dumps({"source": f"good<br />film {at}", "target": f"bad<br />film {at}"}) + "\n" for at in range(40)))
+    spec = replace(a_spec("transform", tmp_path), data=DataSpec(f"file:{path}", target="text"))
+    for cleans, wanted in ((True, "good film 0"), (False, "good<br />film 0")):
+        asked = replace(spec, settings={**spec.settings, "clean_html": cleans})
+        shown = studio.rows_shown(asked, studio.preview(asked))
+        assert shown is not None
+        ((read, _), (written, _)) = shown.rows[0]
+        assert wanted in read
+        assert ("<br />" in written) != cleans
+
+
 def test_conversations_are_refused_by_a_task_that_reads_none(studio: Studio, tmp_path: Path) -> None:
     spec = replace(a_spec("transform", tmp_path), data=conversations(tmp_path / "talk.jsonl"))
     (problem,) = (one for one in studio.preview(spec).problems if one.field == "data.text")
