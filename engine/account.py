@@ -37,6 +37,7 @@ __all__ = [
 FILE = "account.json"
 TEXTS = WRITTEN  # every test row that was answered
 VERSION = 1
+FEWEST_TOLD = 6  # rows; of fewer, swapping by chance makes as large a gap in more than 5 % of the ways there are
 FEW_WRITTEN = 30  # answered rows; below it a figure of them is a hint
 SAMPLES = 12
 SAMPLE_CHARACTERS = 1500
@@ -105,7 +106,9 @@ def _against(one: Told) -> str:
     if one.before is None or one.p_value is None:
         return ""
     better = is_better(one)
-    if better is None:
+    if one.rows < FEWEST_TOLD:
+        how = f"{one.rows} {'row is' if one.rows == 1 else 'rows are'} too few to tell them apart"
+    elif better is None:
         how = f"no difference beyond chance ({p_words(one.p_value)})"
     else:
         how = f"the training {'helped' if better else 'made it worse'}, by more than chance ({p_words(one.p_value)})"

@@ -116,7 +116,7 @@ def account(
     lines = [
         Sample(
             test.numbers[places[at]],
-            "\n\n".join(filter(None, (asked.second[at] if asked.second else "", read(asked.first[at])))),
+            "\n\n".join(filter(None, _in_order(read(asked.first[at]), asked.second[at] if asked.second else "", task))),
             " / ".join(task.writes.accepted(wanted[at])), _text(tuned, at), _text(untuned, at),
             tuned.texts[at].ended if tuned.texts[at] else "budget",  # type: ignore[union-attr]
         )
@@ -151,6 +151,11 @@ def _redrawn(headline: str, figures: Sequence[Figure], test: Rows, answered: Seq
     some = [(one.number, one.prompt, one.wanted) for one in answered]
     kept = [one for one in figures if one.id in (headline, "perplexity_word")]
     return tuple(redrawn.of(one, every if one.id == "perplexity_word" else some) for one in kept)
+
+
+def _in_order(first: str, second: str, task: Task) -> tuple[str, str]:
+    """As the model reads them: an instruction and then its input, but a context before its question."""
+    return (first, second) if task.writes and task.writes.chats else (second, first)
 
 
 def _is_whole(one: Heard, at: int) -> bool:

@@ -134,4 +134,6 @@ def _beyond(seen: Floats, by_chance: Floats) -> Floats:
 
 def _interval(figure: Figure, seed: int) -> Interval:
     drawn = resampling.redrawn(figure, seed=seed, draws=DRAWS)
+    if figure.value == 1:  # then all draws are alike: Wilson's bound of the share of rows agreed on, as of two labels of one size
+        return Interval(1.0, 2 * scoring.wilson(len(figure.rows), len(figure.rows)).low - 1, 1.0)
     return scoring.between(figure.value, drawn[np.isfinite(drawn)], len(figure.rows))

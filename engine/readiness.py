@@ -151,7 +151,8 @@ def _mistakes(doubted: int | None, corrected: int) -> Check:
     name = "Mistakes read"
     if doubted is None:
         return Check(name, False, "Read the wrong rows below the matrix, and look for wrong labels there.")
-    return Check(name, True, f"All rows were looked through for wrong labels: {doubted:,} are doubted, {corrected:,} were put right.")
+    told = f"All rows were looked through for wrong labels: {doubted:,} doubted, {corrected:,} put right by hand."
+    return Check(name, doubted == 0 or corrected > 0, told + ("" if doubted == 0 or corrected else " Read those doubted below the matrix."))
 
 
 def _edge_cases(look: Probed | None) -> Check:

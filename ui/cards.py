@@ -290,7 +290,7 @@ MISSING = (  # the first error's field -> what the button asks for
     ("data.source", "Choose a dataset"),
     ("data.test", "Choose another test file"),
     ("data.text", "Pick the text column"),
-    ("data.label", "Pick the label column"),
+    ("data.label", "Settle the labels"),
     ("data.labels", "Pick the columns of tags"),
     ("data.group", "Pick another column to split by"),
     ("data.time", "Pick another column to split by"),

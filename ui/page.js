@@ -47,6 +47,7 @@
       const pick = event.target.closest?.("button[data-pick]");
       if (pick) {
         shur.pressed = pick.id;
+        if (pick.dataset.as === "mend") pick.setAttribute("aria-busy", "true"); // until the list is drawn anew
         if (pick.dataset.to) document.getElementById(pick.dataset.to)?.scrollIntoView();
         return shur[pick.dataset.as || "pick"]?.(pick.dataset.pick);
       }

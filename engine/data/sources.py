@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.data import kept
 from engine.data.files import open_file
+from engine.data.header import tidy
 from engine.data.hub import Fields, hub_layout, open_hub
 from engine.data.table import Table, clean, listed, shown
 from engine.data.watch import Watch
@@ -47,7 +48,17 @@ def load(
             problems.extend(refused.problems)
     if problems or table is None:
         raise Refused(*problems)
-    return table, test
+    return table, _named_alike(test, table) if test is not None and data.test else test
+
+
+def _named_alike(test: Table, table: Table) -> Table:
+    """The given test rows with the names of the other file's columns, where they differ in case and blanks alone."""
+    same = {tidy(name).casefold(): name for name in table.columns}
+    names = tuple(name if name in table.columns else same.get(tidy(name).casefold(), name) for name in test.columns)
+    if names == test.columns or len(set(names)) < len(names):
+        return test
+    changed = [f"{old!r} as {new!r}" for old, new in zip(test.columns, names, strict=True) if old != new]
+    return replace(test, columns=names, data=test.data.rename_columns(list(names)), notes=(*test.notes, f"Read {listed(changed)}"))
 
 
 def with_defaults(data: DataSpec) -> DataSpec:

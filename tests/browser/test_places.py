@@ -82,7 +82,7 @@ def test_a_setting_out_of_bounds_is_told_beside_it_and_nothing_is_lost(open_page
         ("empty.csv", b"", "Choose other data", "empty.csv is empty"),
         ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20, "Choose other data", "is a picture"),
         ("one.csv", b"text\nsome words\nmore words\n", "Choose other data", "it needs two"),
-        ("ids.csv", b"text,label\n" + b"".join(b"some words %d,id-%d\n" % (at, at) for at in range(60)), "Pick the label column", "label"),
+        ("ids.csv", b"text,label\n" + b"".join(b"some words %d,id-%d\n" % (at, at) for at in range(60)), "Settle the labels", "label"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_words_beside_it(
@@ -120,7 +120,7 @@ def test_an_uploaded_file_shows_its_rows_classes_and_columns_with_reasons(open_p
     expect(page.locator("#label-column .info-text")).not_to_be_empty()
     expect(page.get_by_role("button", name="Start training")).to_be_enabled()
     pick(page, "Label column", "লেখা")
-    expect(page.get_by_role("button", name="Pick the label column")).to_be_disabled()
+    expect(page.get_by_role("button", name="Settle the labels")).to_be_disabled()
 
 
 def test_a_spec_goes_out_as_json_and_comes_back_in(open_page: Open, still: Served, tmp_path: Path) -> None:

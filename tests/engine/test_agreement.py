@@ -86,6 +86,13 @@ def told(rows: Sequence[str]) -> list[str | None]:
     return [None if one == "-" else one for one in rows]
 
 
+def test_twelve_rows_on_which_all_agree_prove_no_perfect_agreement() -> None:
+    found = agreement([told("AB" * 6)] * 2).kappa
+    assert found is not None
+    assert found.value == found.high == 1
+    assert found.low == pytest.approx(2 * 0.7575 - 1, abs=1e-3)  # Wilson's bound of 12 of 12 is 75.7 %
+
+
 def test_it_is_said_in_words_what_the_figure_means() -> None:
     truth = "AB" * 30
     off = truth[:-3] + "AAA"

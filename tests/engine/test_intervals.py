@@ -111,3 +111,9 @@ def test_intervals_of_chrf_hold_the_truth_in_93_to_97_of_100_tests() -> None:
     said, wanted = written(np.random.default_rng(3), 2000)
     found = held(one_of([text_metrics.chrf(said, [[one] for one in wanted])]), 100, truth=TRUE, draws=200)
     assert 930 <= found["chrf"] <= 970
+
+
+def test_where_all_rows_are_alike_nothing_is_told_as_certain() -> None:
+    every, none = (resampling.mean("exact", "Exact match", np.full(30, value), better="higher", note="") for value in (1.0, 0.0))
+    assert (resampling.interval(every).low, resampling.interval(every).high) == pytest.approx((0.8865, 1.0), abs=1e-4)
+    assert (resampling.interval(none).low, resampling.interval(none).high) == pytest.approx((0.0, 0.1135), abs=1e-4)

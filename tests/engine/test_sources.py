@@ -227,6 +227,20 @@ def test_a_relative_path_is_looked_for_here_and_then_in_the_home(tmp_path: Path,
     assert (table.rows, test) == (40, None)
 
 
+def test_a_test_file_whose_columns_differ_in_case_and_blanks_alone_is_read_by_the_same_names(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(csv_of([("a text", "good")]), "utf-8")
+    (tmp_path / "test.csv").write_text(csv_of([("another", "bad")], header=(" Text", "LABEL")), "utf-8")
+    _, test = load(DataSpec("file:train.csv", test="file:test.csv"), home=tmp_path)
+    assert test is not None
+    assert test.columns == ("text", "label")
+    assert test.column("label")[0].as_py() == "bad"
+    assert "Read 'Text' as 'text', 'LABEL' as 'label'" in test.notes
+    (tmp_path / "test.csv").write_text(csv_of([("another", "bad")], header=("Text", "TEXT")), "utf-8")
+    _, test = load(DataSpec("file:train.csv", test="file:test.csv"), home=tmp_path)
+    assert test is not None
+    assert test.columns == ("Text", "TEXT"), "which of them is meant cannot be known"
+
+
 @pytest.mark.parametrize(("sample", "classes"), [("film-reviews-en", 2), ("product-reviews-bn", 3)])
 def test_the_samples_open_with_300_distinct_rows_or_more(tmp_path: Path, sample: str, classes: int) -> None:
     table, _ = load(DataSpec(f"sample:{sample}"), home=tmp_path)

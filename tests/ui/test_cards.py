@@ -20,7 +20,7 @@ from ui import cards
     ("fields", "label"),
     [
         (["data.source"], "Choose other data"),
-        (["model", "data.label"], "Pick the label column"),
+        (["model", "data.label"], "Settle the labels"),
         (["data.text"], "Pick the text column"),
         (["settings.rank", "model"], "Choose a model that can be used"),
         (["settings.rank"], "Correct a setting"),
