@@ -79,7 +79,8 @@ def variants(classes: dict[str, int]) -> dict[str, str]:
         long = words.get(SHORT.get(key, ""))
         if long is None and key in SHORT.values():
             continue
-        if long is not None and name not in found:
+        alone = len(key) > 1 or sum(other.startswith(key) for other in words if other != key) < 2  # "n" beside No and Neutral is either
+        if long is not None and alone and name not in found:
             old, new = (name, long)
             found[old] = new
     kept = [name for name in names if name not in found]
@@ -102,7 +103,7 @@ def _plain(name: str) -> str:
     """A label as its spellings are compared: neither case, blanks nor joining signs count, and 2.0 is 2. A- and A are two grades."""
     if NUMBER.fullmatch(name):
         return f"{float(name.replace(',', '.')):g}" if re.fullmatch(r"[+-]?\d+([.,]\d+)?", name) else name
-    told = re.sub(r"[\s_\-./]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip(" .,;:!\"'")
+    told = re.sub(r"(?<!\d)[\s_\-./]+|[\s_\-./]+(?!\d)", " ", unicodedata.normalize("NFKC", name).casefold()).strip(" .,;:!\"'")
     grade = re.search(r"(?<=\w)[+\-−]$", name.strip())
     return f"{told.removesuffix('+')}{grade[0]}" if told and grade else told or name
 

@@ -260,6 +260,10 @@ def test_spellings_of_one_label_are_told_from_classes_that_are_like_each_other()
     assert variants({"card": 20, "card_arrival": 30, "cards lost": 40, "1 star": 9, "2 star": 500}) == {}
     assert variants({"ইতিবাচক": 50, "নেতিবাচক": 40}) == {}
     assert variants({"+": 5, "-": 5, "a": 3, "b": 2}) == {}
+    assert variants({"n": 5, "No": 20, "Yes": 10}) == {"n": "No"}
+    assert variants({"+": 5, "positive": 20, "-": 7, "negative": 10}) == {"+": "positive", "-": "negative"}
+    assert variants({"n": 5, "No": 20, "Neutral": 30, "Yes": 10}) == {}
+    assert variants({"1/2": 50, "1-2": 4, "12": 9}) == {}
     assert variants({"A": 50, "A-": 40, "C+": 30, "C": 20, "C-": 9}) == {}, "grades"
     assert variants({"co-op": 50, "Co op": 4, "ok.": 9, "ok": 30}) == {"Co op": "co-op", "ok.": "ok"}
 
