@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share t
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:  # before all are collected, when xdist reads the groups
-    """For `-n 2 --dist loadgroup`: a file's tests share its fixtures, and no two pages are driven at once on two cores."""
-    item.add_marker(pytest.mark.xdist_group("browser" if item.nodeid.startswith("tests/browser/") else item.nodeid.partition("::")[0]))
+    """For `-n 2 --dist loadgroup`: a file's tests share its fixtures, and each process starts with half of the browser tests.
+
+    Those take longest and wait for trainings most of the time; at the end one process would have to wait for the other.
+    """
+    file = item.nodeid.partition("::")[0]
+    late = re.match(r"tests/browser/test_[t-z]", file)
+    item.add_marker(pytest.mark.xdist_group("browser, late" if late else "browser" if file.startswith("tests/browser/") else file))
 
 
 @pytest.fixture

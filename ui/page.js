@@ -134,8 +134,8 @@
       return false;
     });
     shur.charts = Object.fromEntries(waiting);
-    cancelAnimationFrame(shur.frame);
-    if (waiting.length && root.dataset.place === "runs") shur.frame = requestAnimationFrame(() => setTimeout(drawn, 60));
+    clearTimeout(shur.later);
+    if (waiting.length && root.dataset.place === "runs") shur.later = setTimeout(drawn, 250);
   };
   window.addEventListener("resize", () => {
     document.querySelectorAll("[data-chart]").forEach((one) => { if (one.shurFigure) shur.charts[one.dataset.chart] ??= one.shurFigure; });
