@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,13 +19,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share t
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:  # before all are collected, when xdist reads the groups
-    """For `-n 2 --dist loadgroup`: a file's tests share its fixtures, and each process starts with half of the browser tests.
+    """For `-n 2 --dist loadgroup`: a file's tests share its fixtures, and no two pages are driven at once on two cores.
 
-    Those take longest and wait for trainings most of the time; at the end one process would have to wait for the other.
+    Two at once were tried: each Chromium takes most of a core, so that both together took no less time than one after the other.
     """
     file = item.nodeid.partition("::")[0]
-    late = re.match(r"tests/browser/test_[t-z]", file)
-    item.add_marker(pytest.mark.xdist_group("browser, late" if late else "browser" if file.startswith("tests/browser/") else file))
+    item.add_marker(pytest.mark.xdist_group("browser" if file.startswith("tests/browser/") else file))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 1.5
 CHART = '<figure class="closer"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
 DRAW = "watch('value', () => shur.draw(props.value));"
 ALL = "Edge cases and speed"

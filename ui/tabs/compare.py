@@ -10,7 +10,7 @@ import gradio as gr
 from engine.varied import FOLDS
 from ui.tabs.train import Newest
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 1.5
 STEPS, MINUTES = "Steps a run", "Minutes in all"
 SEEDS = ["1", "2", "3", "4", "5"]
 CHARTS = {
