@@ -281,7 +281,7 @@ def test_a_gated_model_asks_for_a_token_that_leaves_no_trace(open_page: Open, tm
     with Hub(tmp_path / "hub") as hub, serving(tmp_path / "home", dispatch=False, **environment(hub.url, tmp_path / "cache")) as served:
         page = open_page(served.url)
         looking.ready(page)
-        pick(page, "What is tuned", "Gemma 3 270M")
+        pick(page, "What is tuned", "Gemma 3 270M ·")  # beside it the one of its package, where that is installed
         token = page.get_by_label("Hub token")
         expect(token).to_have_attribute("type", "password")
         token.fill("hf_averysecrettoken")

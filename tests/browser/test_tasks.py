@@ -22,6 +22,7 @@ FEW = {"max_steps": "2", "batch_size": "2", "accumulation": "1", "max_length": "
 WRITING = {**FEW, "written_rows": "2", "max_new_tokens": "4"}
 NUMBER = re.compile(r"-?[\d.]+")
 SMOL = "SmolLM2-135M-Instruct"
+OF_SMOLLM2 = 2  # of the writers, the first ones; the others are learnt by a tiny model, in a third of the time
 WRITERS = {  # name on the page -> the columns of its rows, and what its example must hold to ask as it was taught
     "Write on": (("text",), "AutoModelForCausalLM"),
     "Follow instructions": (("instruction", "output"), "apply_chat_template"),
@@ -54,11 +55,15 @@ def rows(path: Path, columns: tuple[str, ...]) -> Path:
 def with_a_model_that_writes(page: Page, tmp_path: Path) -> None:
     """SmolLM2 where its package is installed, else a tiny one with a chat template like its."""
     if packaged.is_missing(SMOL):
-        folder = tiny("qwen2", tmp_path / "tiny-qwen")
-        (folder / "chat_template.jinja").write_text(instruct.CHATML)
-        with_own_model(page, folder)
+        with_own_model(page, tiny_writer(tmp_path))
     else:
         choose(page, "model", "SmolLM2 135M Instruct, installed")
+
+
+def tiny_writer(tmp_path: Path) -> Path:
+    folder = tiny("qwen2", tmp_path / "tiny-qwen")
+    (folder / "chat_template.jinja").write_text(instruct.CHATML)
+    return folder
 
 
 def train_again(page: Page) -> None:
@@ -72,6 +77,8 @@ def test_each_task_that_writes_is_trained_judged_taken_home_and_tried(app: App, 
         if at:
             train_again(page)
             choose(page, "task", task)
+        if at == OF_SMOLLM2:
+            with_own_model(page, tiny_writer(tmp_path))
         upload(page, rows(tmp_path / f"rows-{at}.jsonl", columns))
         if not at:  # the first file is not made for classes, and says so
             page.locator("#facts .meant").get_by_role("button", name=task).click()
