@@ -68,8 +68,9 @@ def _reading(plan: Plan, catalog: Catalog, texts: Sequence[str]) -> Reason | Non
     if plan.tokens_per_word <= (PIECES if written == "Latin" else PIECES_ELSE):
         return None
     told = f"The model breaks a word of these texts into {plan.tokens_per_word:.1f} pieces on average, so it reads them poorly"
-    writes = all_tasks()[plan.task].writes is not None
-    known = [one for one in catalog.models if written in one.languages and one.writes == writes and not one.gated]
+    # Of models that write, which of them can learn this task only their files say.
+    known = [one for one in catalog.models if written in one.languages and not one.writes and not one.gated]
+    known = [] if all_tasks()[plan.task].logits else known
     better = next((one for one in known if one.id != plan.model.id), None)
     if written == "Latin" or better is None:
         return Reason("reading", f"{told}. “How each model reads your texts”, on Train, shows which one reads them better.")
@@ -78,13 +79,13 @@ def _reading(plan: Plan, catalog: Catalog, texts: Sequence[str]) -> Reason | Non
 
 
 def _rows(plan: Plan) -> Reason | None:
-    """A limit of rows, as a quick look has, left others unread."""
+    """A limit of rows, as the preset of a quick look has, left others unread."""
     limit, used = plan.settings.get("max_rows"), sum(plan.rows.get(part, 0) for part in ("train", "validation", "test"))
     there = sum(plan.class_counts.values()) if not plan.label_columns else 0
     if not limit or used < limit or (plan.class_counts and there <= used) or plan.settings.get("train_share", 1.0) < 1:
         return None
     of = f" of {there:,}" if there else ""
-    message = f"It was given {used:,}{of} rows, {plan.rows['train']:,} of them to learn from: a quick look takes no more than {limit:,}."
+    message = f"It was given {used:,}{of} rows, {plan.rows['train']:,} of them to learn from: no more than {limit:,} were asked for."
     wanted: dict[str, Value] = {"max_rows": min(MORE_ROWS * int(limit), there or MORE_ROWS * int(limit))}
     if plan.settings.get("max_steps"):
         wanted["max_steps"] = MORE_ROWS * int(plan.settings["max_steps"])

@@ -371,7 +371,9 @@ class Studio:
         evaluation = self.evaluation(run_id)
         if evaluation is None and self.account(run_id) is None:
             return ()
-        texts = [one.text for one in self.explorer.answers(run_id)] if self.explorer.has_answers(run_id) else []
+        texts: list[str] = []
+        with contextlib.suppress(Refused):  # a damaged file of answers keeps no other reason back
+            texts = [one.text for one in self.explorer.answers(run_id)]
         doubted = sum(one.part == "test" for one in self.explorer.doubted(run_id)) if texts else 0
         return reasons.reasons(self.plan(run_id), self.record(run_id), self.catalog, texts, evaluation, doubted)
 

@@ -22,6 +22,7 @@ from engine.train_command import outcome
 from tests.finished import told as a_told
 from tests.ui import homes
 from ui import coach, result
+from ui.tabs import runs_events
 
 NOW = 1_000_000.0
 
@@ -112,3 +113,13 @@ def test_why_a_run_is_not_better_is_told_with_its_button_and_safe() -> None:
     assert told.count("<button") == 1
     assert json.loads(unescape(re.search('data-pick="([^"]+)"', told)[1])) == {"kind": "cut", "choice": 0}  # type: ignore[index]
     assert coach.reasons([]) == ""
+
+
+def test_below_the_verdict_of_a_quick_look_stands_what_may_keep_it_from_being_better(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, dispatch=False)
+    run_id = homes.finished(tmp_path, NOW)
+    verdict = runs_events.on_judged(studio, run_id)[0]
+    assert "What may keep it from being better" in verdict
+    assert '"kind": "few_rows"' in unescape(verdict) or 'data-coach="few_rows"' in verdict
+    (studio.store.folder(run_id) / "predictions.jsonl").write_text("no answers", "utf-8")
+    assert "What may keep it from being better" in runs_events.on_judged(Studio(tmp_path, dispatch=False), run_id)[0]

@@ -168,9 +168,9 @@ def on_judged(studio: Studio, run_id: str) -> list[Any]:
         evaluation = studio.evaluation(run_id) if run_id else None
         plan = studio.plan(run_id) if run_id else None
         beside = studio.beside(run_id) if evaluation else ()
-        why = coach.reasons(studio.reasons(run_id)) if run_id else ""
     except Refused:
-        evaluation, plan, beside, why = None, None, (), ""
+        evaluation, plan, beside = None, None, ()
+    why = coach.reasons(studio.reasons(run_id)) if plan is not None else ""
     told = studio.account(run_id) if run_id else None
     if told is not None:
         return [
