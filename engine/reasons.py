@@ -47,14 +47,15 @@ def reasons(
         return ()
     judged = evaluation is not None and tells_apart(evaluation)  # else its doubts and mistakes say nothing of the labels
     simpler = _simpler(evaluation) if evaluation else None
+    unread = _rows(plan)
     found = (
         _reading(plan, catalog, texts),
-        _rows(plan),
+        unread,
         _unfinished(plan, record),
         simpler,
         _cut(plan),
         _labels(plan, doubted) if judged else None,
-        _few_rows(plan) if simpler is None else None,
+        _few_rows(plan) if simpler is None and unread is None else None,
         _confused(evaluation) if evaluation and judged else None,
     )
     return tuple(one for one in found if one is not None)[:MOST]
@@ -64,7 +65,8 @@ def _reading(plan: Plan, catalog: Catalog, texts: Sequence[str]) -> Reason | Non
     """A model that was not made for the language has to learn it letter by letter."""
     if plan.tokens_per_word is None or not texts:
         return None
-    ((written, _),) = Counter(map(script, texts[:LOOKED_AT])).most_common(1)
+    found = Counter(one for text in texts[:LOOKED_AT] for one in script(text).split(" and "))
+    written = max(found, key=lambda one: (found[one], one != "Latin"))  # Bengali with addresses in it is Bengali
     if plan.tokens_per_word <= (PIECES if written == "Latin" else PIECES_ELSE):
         return None
     told = f"The model breaks a word of these texts into {plan.tokens_per_word:.1f} pieces on average, so it reads them poorly"

@@ -193,3 +193,15 @@ def test_where_a_simpler_model_learnt_more_from_the_same_rows_they_are_not_calle
     few = dataclasses.replace(plan, rows={"train": 270, "validation": 30, "test": 30})
     worse = [dataclasses.replace(one, macro_f1_gain=Interval(-0.3, -0.4, -0.2)) if one.id == "tfidf" else one for one in judged().baselines]
     assert kinds(reasons(few, NOTHING, KNOWN, ENGLISH, dataclasses.replace(judged(), baselines=tuple(worse)))) == ["simpler"]
+
+
+def test_bengali_with_addresses_in_it_is_bengali(plan: Plan) -> None:
+    linked = [f"{one} https://example.org/a-long-address-of-a-page" for one in BENGALI]
+    (found,) = reasons(dataclasses.replace(plan, tokens_per_word=5.1), NOTHING, KNOWN, linked)
+    assert found.advice[0].model == "sagorsarker/bangla-bert-base"
+
+
+def test_rows_are_not_few_where_others_were_left_out(plan: Plan) -> None:
+    rows = {"train": 240, "validation": 30, "test": 30}
+    few = dataclasses.replace(with_settings(plan, max_rows=300), rows=rows, class_counts={"a": 697})
+    assert kinds(reasons(few, NOTHING, KNOWN)) == ["rows"]
