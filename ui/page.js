@@ -98,7 +98,10 @@
       was(list);
     });
     document.querySelectorAll(`${table} .put-right`).forEach((box) => {
-      box.querySelectorAll("input").forEach((one) => { one.value = one.defaultValue; one.checked = one.defaultChecked; });
+      box.querySelectorAll("input").forEach((one) => {
+        if (one === document.activeElement && one.type === "text") return; // a number that is being written
+        Object.assign(one, { value: one.defaultValue, checked: one.defaultChecked });
+      });
       asWas(box);
     });
     if (!shur.pressed || document.activeElement !== document.body) return;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -188,3 +189,15 @@ def test_the_loss_of_a_run_that_writes_is_in_nats_a_token_before_its_first_check
     run_id = homes.finished_writer(studio.home, 2.0)
     assert runs_events._metric(studio, run_id)[1] == "nats a token"
     assert runs_events._metric(studio, homes.finished(studio.home, 1.0)) == ("macro_f1", "nats a row")
+
+
+def test_no_event_has_two_listeners_that_wait_for_their_turn(studio: Studio, tmp_path: Path) -> None:
+    """Gradio begins with all listeners of an event anew when one that waited is done: two that wait keep each other going for ever.
+
+    What changes a gr.State is told to each listener by itself.
+    """
+    page = shell.build(studio, tmp_path)
+    waiting = [target for one in page.fns.values() if one.fn and one.trigger_mode == "always_last" for target in one.targets if target[0]]
+    heard = Counter(target for target in waiting if not isinstance(page.blocks[target[0]], gr.State))
+    assert len(heard) > 50
+    assert {target: times for target, times in heard.items() if times > 1} == {}

@@ -42,15 +42,16 @@ def build() -> dict[str, Any]:
     return {"more_data": {**parts, "opened": opened, "knobs": made}}
 
 
-def wire(studio: Studio, train: Train, everything: list[Any], once: dict[str, Any]) -> None:
+def wire(studio: Studio, train: Train, everything: list[Any], redraw: dict[str, Any], once: dict[str, Any]) -> None:
+    """`redraw`: the event of a new preview."""
     part = train.more_data
     inputs, latest = [part["opened"], *everything], {**once, "trigger_mode": "always_last"}
     shown = [part["words"], part["all"], part["translation"], part["compare"]]
-    part["knobs"]["augment"].change(bind(on_kind), part["knobs"]["augment"], shown, **latest)
+    part["knobs"]["augment"].change(bind(on_kind), part["knobs"]["augment"], shown, **latest).then(**redraw)
     train.fields["task"].change(bind(on_task, train), train.fields["task"], [part["folded"], part["knobs"]["augment"]], **latest)
     part["folded"].expand(lambda: OPEN, None, part["opened"], **once).then(bind(on_look, studio, train), inputs, part["examples"], **once)
     part["folded"].collapse(lambda: "", None, part["opened"], **once)
-    train.preview.change(bind(on_look, studio, train), inputs, part["examples"], **latest)
+    train.previewed.then(bind(on_look, studio, train), inputs, part["examples"], **latest)
 
 
 def on_task(train: Train, task: str) -> tuple[Any, Any]:

@@ -103,7 +103,7 @@ def wire(studio: Studio, train: Train) -> None:
     another: dict[str, Any] = {"fn": bind(on_model, studio), "inputs": field["model"], "outputs": [part["other_model"], part["token"]]}
     field["model"].input(**another, **quiet).then(**redraw, **quiet)
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
-    gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for one in train.knobs.values())], **redraw, **quiet)
+    gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for name, one in train.knobs.items() if name != "augment")], **redraw, **quiet)
     train.picked.click(bind(on_picked), train.picked, field["method"], **quiet).then(**redraw, **quiet)
     picked = [train.change_picked, *everything]
     train.change_picked.click(bind(on_change_picked, train), picked, refill(train), **once).then(**redraw, **quiet)
@@ -111,7 +111,7 @@ def wire(studio: Studio, train: Train) -> None:
     doctor_events.wire(train, everything, refill(train), {**redraw, **quiet}, once)
     model_upload.wire(studio, train, {**redraw, **seen}, once)
     arriving.wire(studio, train, everything, {**redraw, **quiet}, once)
-    more_data.wire(studio, train, everything, once)
+    more_data.wire(studio, train, everything, {**redraw, **quiet}, once)
     token_fit_events.wire(studio, train, everything, another, {**redraw, **quiet}, once)
     train.fit_over.change(**redraw, **quiet)
     train.detail.input(bind(on_detail), train.detail, part["advanced"], **quiet)
