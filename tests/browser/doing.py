@@ -27,7 +27,14 @@ def begin(page: Page) -> None:
     """The Train place with every setting, for a file of one's own."""
     ready(page)
     page.locator("#detail input").check()
+    own_file(page)
+
+
+def own_file(page: Page) -> None:
+    """The fields for a file of one's own, once all of them stand; nobody has picked a file before."""
     choose(page, "data", "A file of mine")
+    expect(page.locator("#paste-row")).to_be_visible()
+    expect(page.locator("#preview")).to_contain_text("once nothing stands in the way")
 
 
 def choose(page: Page, field: str, name: str) -> None:

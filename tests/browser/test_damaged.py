@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.doing import own_file
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open
 from tests.engine.test_files import CSV, KINDS, zipped
@@ -41,8 +42,7 @@ def test_the_worst_files_end_in_words_and_the_page_stays_whole(app: App, open_pa
     page = open_page(app.url)
     ready(page)
     page.on("dialog", lambda dialog: seen.errors.append(f"a dialog opened: {dialog.message}"))
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="A file of mine").click()
+    own_file(page)
     told = page.locator("#facts, .problem")
     for name, (content, word) in WORST.items():
         path = tmp_path / name
@@ -69,8 +69,7 @@ def test_a_file_from_before_unicode_says_how_it_was_read_and_is_read_otherwise_b
     path.write_bytes(("text,label\n" + "".join(f"{text} {at},{'ab'[at % 2]}\n" for at, text in enumerate(texts))).encode("cp1251"))
     page = open_page(app.url)
     ready(page)
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="A file of mine").click()
+    own_file(page)
     page.locator("#upload input[type=file]").set_input_files(path)
     finding = page.locator("#doctor [data-finding=encoding]")
     expect(finding).to_contain_text("Read as Cyrillic (cp1251)", timeout=PATIENCE_MS)

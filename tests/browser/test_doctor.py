@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import App
+from tests.browser.doing import choose, own_file
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open
 
@@ -21,8 +22,7 @@ def test_a_messy_file_is_put_right_and_undone_by_clicks(app: App, open_page: Ope
     path.write_text("text,label\n" + "\n".join([*ROWS, *MESS]) + "\n", "utf-8")
     page = open_page(app.url)
     ready(page)
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="A file of mine").click()
+    own_file(page)
     page.locator("#upload input[type=file]").set_input_files(path)
     doctor, facts = page.locator("#doctor"), page.locator("#facts")
     expect(doctor.locator("[data-finding=label-variants]")).to_contain_text("2 rows")
@@ -54,8 +54,7 @@ def test_a_messy_file_is_put_right_and_undone_by_clicks(app: App, open_page: Ope
     saved = tmp_path / "spec.json"
     told.value.save_as(saved)
     assert "merge-labels:GOOD=good" in saved.read_text("utf-8")
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="Film reviews").first.click()
+    choose(page, "data", "Film reviews")
     expect(facts).not_to_contain_text("messy.csv")
     expect(doctor.locator("ul.done")).to_have_count(0)
     with page.expect_file_chooser() as chooser:

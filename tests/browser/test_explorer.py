@@ -15,7 +15,7 @@ from engine.data import corrected
 from engine.explorer import CORRECTIONS
 from engine.store import Store
 from tests.browser.conftest import PATIENCE_MS, App
-from tests.browser.doing import press_start
+from tests.browser.doing import own_file, press_start
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open
 
@@ -71,8 +71,7 @@ def test_from_a_messy_file_to_labels_put_right_and_a_run_that_learnt_from_them(
     messy(path)
     page = open_page(app.url)
     ready(page)
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="A file of mine").click()
+    own_file(page)
     page.locator("#upload input[type=file]").set_input_files(path)
     expect(page.locator("#sheet input")).to_have_value("মতামত · most rows", timeout=PATIENCE_MS)
     doctor = page.locator("#doctor")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.doing import own_file
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open
 
@@ -37,8 +38,7 @@ def test_a_large_file_is_followed_cancelled_and_taken_after_all(app: App, open_p
     path.write_text("text,label\n" + "".join(f"{SOME[at % 97]} {at},{('good', 'bad')[at % 2]}\n" for at in range(ROWS)), "utf-8")
     page = open_page(app.url)
     ready(page)
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="A file of mine").click()
+    own_file(page)
     page.get_by_label("Or where it lies on this machine").fill(str(path))
     take, line, preview = page.get_by_role("button", name="Take this file"), page.locator("#arriving"), page.locator("#preview")
     take.click()

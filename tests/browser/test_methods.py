@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.doing import own_file
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open
 
@@ -50,8 +51,7 @@ def test_what_makes_a_run_fit_is_one_click_away_and_its_fit_can_be_measured(app:
     path.write_text(f"text,label\n{rows}", "utf-8")
     page = open_page(app.url)
     ready(page)
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="A file of mine").click()
+    own_file(page)
     page.locator("#upload input[type=file]").set_input_files(path)
     expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=60_000)
     page.get_by_text("Balanced", exact=True).click()

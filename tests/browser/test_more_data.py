@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE_MS, App
+from tests.browser.doing import choose
 from tests.browser.looking import WAYS, Seen, darken, faults, ready
 from tests.browser.test_walk import Open
 
@@ -15,8 +16,7 @@ pytestmark = pytest.mark.browser
 def test_made_rows_are_chosen_seen_beside_their_originals_and_compared(app: App, open_page: Open, seen: Seen) -> None:
     page = open_page(app.url)
     ready(page)
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name="Product reviews").click()
+    choose(page, "data", "Product reviews")
     expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=PATIENCE_MS)
     fold = page.locator("#more-data")
     expect(fold).to_be_hidden()

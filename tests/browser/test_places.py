@@ -13,6 +13,7 @@ from engine import spec
 from engine.events import Step
 from engine.store import Store
 from tests.browser import looking
+from tests.browser.doing import choose, own_file
 from tests.browser.looking import Seen
 from tests.browser.test_look import Open, address
 from tests.hub import Hub, environment, serve_imdb
@@ -91,7 +92,7 @@ def test_a_file_that_cannot_be_used_is_told_in_words_beside_it(
     page = open_page(still.url)
     looking.ready(page)
     page.get_by_label("Rank", exact=False).first.fill("4")
-    pick(page, "Texts with labels", "A file of mine")
+    own_file(page)
     expect(page.get_by_role("button", name="Choose a dataset")).to_be_disabled()
     path = tmp_path / name
     path.write_bytes(content)
@@ -111,7 +112,7 @@ def test_an_uploaded_file_shows_its_rows_classes_and_columns_with_reasons(open_p
     path.write_text("নম্বর\tলেখা\tমত\n" + rows, "utf-16")
     page = open_page(still.url)
     looking.ready(page)
-    pick(page, "Texts with labels", "A file of mine")
+    own_file(page)
     upload(page, path)
     expect(page.locator("#facts")).to_contain_text("90\u00a0rows")
     expect(page.locator("#facts")).to_contain_text("UTF-16")
@@ -138,7 +139,7 @@ def test_a_spec_goes_out_as_json_and_comes_back_in(open_page: Open, still: Serve
     path.write_text(json.dumps({**told, "data": {"source": "sample:product-reviews-bn"}}), "utf-8")
     load(page, path)
     expect(page.get_by_label("Passes over the data")).to_have_value("3")
-    expect(page.get_by_label("Texts with labels")).to_have_value("Bengali product reviews (sample) · Bengali, Banglish")
+    expect(page.locator("#data input")).to_have_value("Bengali product reviews (sample) · Bengali, Banglish")
     expect(page.get_by_label("Rank", exact=False)).to_have_count(0)  # LoRA's, and the method is now full fine-tuning
     path.write_text('{"nonsense": 1}', "utf-8")
     load(page, path)
@@ -171,7 +172,7 @@ def test_a_second_file_is_shown_by_its_name_and_can_be_taken_away(open_page: Ope
         (tmp_path / name).write_text(rows.replace("number", name), "utf-8")
     page = open_page(still.url)
     looking.ready(page)
-    pick(page, "Texts with labels", "A file of mine")
+    own_file(page)
     upload(page, tmp_path / "mine.csv")
     expect(page.locator("#facts")).to_contain_text("mine.csv")
     for _ in range(2):
@@ -259,7 +260,7 @@ def test_a_hub_data_set_offers_its_splits_and_a_missing_one_is_told(open_page: O
     with Hub(tmp_path / "hub") as hub, serving(tmp_path / "home", dispatch=False, **environment(hub.url, tmp_path / "cache")) as served:
         page = open_page(served.url)
         looking.ready(page)
-        pick(page, "Texts with labels", "Another data set")
+        choose(page, "data", "Another data set")
         field = page.get_by_label("Its id on the Hub")
         field.fill("nobody/nothing")
         field.press("Enter")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from engine.store import Store
 from tests.browser.conftest import PATIENCE_MS, App
-from tests.browser.doing import press_start, said_of, taken_home
+from tests.browser.doing import choose, press_start, said_of, taken_home
 from tests.browser.looking import Seen, faults, ready
 
 pytestmark = pytest.mark.browser
@@ -27,8 +26,7 @@ def wait_for_points(page: Page, more_than: int) -> int:
 def test_a_first_run_from_start_to_a_bengali_sentence(app: App, open_page: Open, seen: Seen) -> None:
     page = open_page(app.url)
     ready(page)
-    page.get_by_label("Texts with labels").click()
-    page.get_by_role("option", name=re.compile("product reviews")).click()
+    choose(page, "data", "product reviews")
     expect(page.locator("#preview")).to_contain_text("264 to train on", timeout=PATIENCE_MS)
     expect(page.locator("#preview")).to_contain_text("estimated")
     press_start(page)

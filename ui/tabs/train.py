@@ -142,7 +142,7 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
     more = [("A file of mine, or rows that I paste", UPLOAD), ("Another data set of the Hugging Face Hub", HUB)]
     with gr.Column(elem_classes=["card"], elem_id="card-data"):
         _card(1, "Data")
-        fields["data"] = gr.Dropdown([*listed, *more], value=FIRST_DATA, label="Texts with labels", filterable=False, elem_id="data")
+        fields["data"] = gr.Dropdown([*listed, *more], value=FIRST_DATA, label="What it learns from", filterable=False, elem_id="data")
         with gr.Column(visible=False, elem_id="upload-row") as rows["upload"]:
             with gr.Row():
                 kinds = [".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".zip"]

@@ -103,7 +103,8 @@ def wire(studio: Studio, train: Train) -> None:
     another: dict[str, Any] = {"fn": bind(on_model, studio), "inputs": field["model"], "outputs": [part["other_model"], part["token"]]}
     field["model"].input(**another, **quiet).then(**redraw, **quiet)
     typed = [event for one in (field["other_model"], train.token) for event in (one.submit, one.blur)]
-    gr.on([*typed, field["method"].input, field["preset"].input, *(one.change for name, one in train.knobs.items() if name != "augment")], **redraw, **quiet)
+    turned = [knob.change for name, knob in train.knobs.items() if name != "augment"]  # that one's own listener comes first
+    gr.on([*typed, field["method"].input, field["preset"].input, *turned], **redraw, **quiet)
     train.picked.click(bind(on_picked), train.picked, field["method"], **quiet).then(**redraw, **quiet)
     picked = [train.change_picked, *everything]
     train.change_picked.click(bind(on_change_picked, train), picked, refill(train), **once).then(**redraw, **quiet)
