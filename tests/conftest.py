@@ -19,12 +19,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share t
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:  # before all are collected, when xdist reads the groups
-    """For `-n 2 --dist loadgroup`: a file's tests share its fixtures, and no two pages are driven at once on two cores.
+    """For `-n 3 --dist loadgroup`: a file's tests share its fixtures, and two pages at most are driven at once.
 
-    Two at once were tried: each Chromium takes most of a core, so that both together took no less time than one after the other.
+    The first of the two groups holds those that wait for training most of the time.
     """
     file = item.nodeid.partition("::")[0]
-    item.add_marker(pytest.mark.xdist_group("browser" if file.startswith("tests/browser/") else file))
+    trains = item.path.stem in ("test_compare", "test_explorer", "test_tasks", "test_walk")
+    item.add_marker(pytest.mark.xdist_group(("browser, training" if trains else "browser") if file.startswith("tests/browser/") else file))
 
 
 @pytest.fixture
