@@ -70,7 +70,19 @@ def build(studio: Studio, page_files: Path) -> gr.Blocks:
         page.load(bind(on_load, studio), None, [machine, notice], **quiet)
         redraw: dict[str, Any] = {**train_events.redrawing(studio, training), **quiet}
         page.load(**redraw).then(bind(train_events.on_measure, studio), None, None, **quiet).then(**redraw)
+    _unwatched(page, head)
     return page
+
+
+def _unwatched(page: gr.Blocks, first: gr.HTML) -> None:
+    """Lets no component wait for what shows no progress.
+
+    Twice for every event Gradio tells each component that was an output of any how far it is, and seeks it through the tree of all. Told to
+    show that on the first one alone, which does not, it is done at once.
+    """
+    for one in page.fns.values():
+        if one.show_progress == "hidden" and not one.show_progress_on:
+            one.show_progress_on = [first]
 
 
 def on_load(studio: Studio) -> tuple[str, str]:
