@@ -201,3 +201,11 @@ def test_no_event_has_two_listeners_that_wait_for_their_turn(studio: Studio, tmp
     heard = Counter(target for target in waiting if not isinstance(page.blocks[target[0]], gr.State))
     assert len(heard) > 50
     assert {target: times for target, times in heard.items() if times > 1} == {}
+
+
+def test_what_shows_no_progress_is_awaited_by_one_component_alone(studio: Studio, tmp_path: Path) -> None:
+    """Gradio seeks each that waits through the tree of all components, twice for every event."""
+    page = shell.build(studio, tmp_path)
+    silent = [one for one in page.fns.values() if one.fn and one.show_progress == "hidden"]
+    assert len(silent) > 50
+    assert {tuple(told.elem_id for told in one.show_progress_on or one.outputs) for one in silent} == {("head",)}
