@@ -20,7 +20,8 @@ CHUNK = 1 << 20  # bytes read at once
 HEAD = 1 << 16  # bytes in which signs of binary content are looked for
 MOST_SEARCHED = 1 << 25  # bytes in which lines beyond ASCII are looked for
 
-CHOOSE_TABLE = "Choose a table: CSV, Excel (.xlsx, .xls), JSON, Parquet, Arrow, or a zip of one."
+CHOOSE_TABLE = "Choose a table: CSV, Excel (.xlsx), JSON, Parquet, Arrow, or a zip of one."
+FROM_SHEET = "Open it in a spreadsheet program and save it as .xlsx or CSV (UTF-8)."
 UNPACK = "Unpack it first, then choose the CSV file inside."
 
 # First bytes of what people upload by mistake, with what to do instead. Strict enough that no column name begins so.
@@ -34,6 +35,7 @@ KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"RIFF....(WAVE|AVI )|OggS\x00|ID3[\x02-\x04]|....ftyp", "a sound, a film or a phone's picture", CHOOSE_TABLE),
     (rb"%PDF-", "a PDF document", "Copy its table into a spreadsheet and save that as CSV (UTF-8)."),
     (rb"\{\\rtf", "a text document (RTF)", "Copy its table into a spreadsheet and save that as CSV (UTF-8)."),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel or Word file", FROM_SHEET),
     (rb"SQLite format 3\x00", "a SQLite database", "Export its table as CSV."),
     (rb"\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ\x00|7z\xbc\xaf|\x28\xb5\x2f\xfd", "a compressed file", UNPACK),
     (rb"\x80[\x02-\x05](\x95|\}|\]|c)", "a Python pickle", "Save it as CSV; with pandas: .to_csv(..., index=False)."),

@@ -1,6 +1,6 @@
 """A file of any kind that is known as a Table: its kind is judged by its bytes, not by its name.
 
-What is particular to a kind is left to tabular, json_rows, columnar, excel, old_excel and archive.
+What is particular to a kind is left to tabular, json_rows, columnar, excel and archive.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from engine.data import archive, columnar, json_rows, old_excel, tabular
+from engine.data import archive, columnar, json_rows, tabular
 from engine.data.encoding import CHOOSE_TABLE, Encoding, encoding_of, scan
 from engine.data.table import Table, shown
 from engine.data.watch import Opening, Watch
@@ -73,8 +73,6 @@ def _open(opening: Opening) -> Table:
         return archive.read(opening, found.sha256, _open)
     if columnar.is_columnar(found.head) and not (found.valid_utf8 and b"\0" not in found.head):
         return columnar.read(opening, found.sha256, found.head)
-    if old_excel.is_old_excel(found.head):
-        return old_excel.read(opening, found.sha256)
     encoding = encoding_of(opening.path, found, opening.name, opening.field, opening.encoding)
     if not isinstance(encoding, Encoding):
         raise Refused(encoding)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import json
 import random
@@ -15,7 +14,6 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import xlwt
 
 from engine.data import gather, kept
 from engine.data.doctor import examine
@@ -61,19 +59,6 @@ def workbook() -> bytes:
     return told.getvalue()
 
 
-def old_workbook() -> bytes:
-    """The same as `workbook`, as Excel 97 to 2003 wrote it."""
-    book = xlwt.Workbook()
-    book.add_sheet("About").write(0, 0, "A note")
-    sheet = book.add_sheet("Reviews")
-    for at, row in enumerate((COLUMNS, *ROWS)):
-        for place, cell in enumerate(row):
-            sheet.write(at, place, cell)
-    told = io.BytesIO()
-    book.save(told)
-    return told.getvalue()
-
-
 def zipped(files: dict[str, bytes | str]) -> bytes:
     told = io.BytesIO()
     with zipfile.ZipFile(told, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -106,7 +91,6 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "a.arrow": arrow_file,
     "a.stream": lambda: arrow_file(stream=True),
     "a.xlsx": workbook,
-    "a.xls": old_workbook,
     "csv.zip": lambda: zipped({"reviews/a.csv": CSV, "__MACOSX/._a.csv": b"\0\1", "readme.md": "about"}),
     "xlsx.zip": lambda: zipped({"a.xlsx": workbook()}),
     "parquet.zip": lambda: zipped({"a.parquet": parquet()}),
@@ -168,7 +152,7 @@ def test_no_row_of_texts_is_taken_for_a_title(tmp_path: Path, texts: str) -> Non
     assert open_file(path, LIMIT).rows >= 30
 
 
-@pytest.mark.parametrize("name", ["a.csv", "rows.json", "a.xlsx", "a.xls"])
+@pytest.mark.parametrize("name", ["a.csv", "rows.json", "a.xlsx"])
 def test_whether_the_first_row_names_the_columns_can_be_told(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name, KINDS[name]())
     assert open_file(path, LIMIT, header=False).columns == ("column 1", "column 2", "column 3")
@@ -176,9 +160,8 @@ def test_whether_the_first_row_names_the_columns_can_be_told(tmp_path: Path, nam
     assert open_file(path, LIMIT, header=True).columns == COLUMNS
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a.xls"])
-def test_the_fullest_sheet_is_taken_and_another_can_be_chosen(tmp_path: Path, name: str) -> None:
-    path = written(tmp_path, name, KINDS[name]())
+def test_the_fullest_sheet_is_taken_and_another_can_be_chosen(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.xlsx", workbook())
     assert (open_file(path, LIMIT).sheets, open_file(path, LIMIT).sheet) == (("Reviews", "About"), "Reviews")
     assert open_file(path, LIMIT, sheet="About").rows <= 1
     problem = refused(path, sheet="Elsewhere")
@@ -197,44 +180,6 @@ def test_the_sheets_cells_are_as_they_are_shown(tmp_path: Path) -> None:
         ("two", "508461291028357", "0.1"),
         ("three", None, "TRUE"),
     ]
-
-
-def test_an_old_workbooks_cells_are_as_they_are_stored(tmp_path: Path) -> None:
-    book = xlwt.Workbook()
-    sheet = book.add_sheet("মতামত")
-    day = xlwt.easyxf(num_format_str="YYYY-MM-DD")
-    for at, row in enumerate(((None, "Survey"), (None, "text", "id", "label"), (None, "এক", 7, 1.0), (None, "two", 508461291028357, 0.1))):
-        for place, cell in enumerate(row):
-            sheet.write(at + 3, place, cell)
-    sheet.write(7, 1, "three")
-    sheet.write(7, 2, datetime.date(2024, 2, 29), day)
-    sheet.write(7, 3, True)
-    sheet.write_merge(8, 9, 1, 1, "four")
-    sheet.write(8, 3, 2)
-    sheet.write(9, 3, 3)
-    hidden = book.add_sheet("Hidden")
-    hidden.visibility = 1
-    for at in range(40):
-        hidden.write(at, 0, at)
-    book.save(str(tmp_path / "a.xls"))
-    table = open_file(tmp_path / "a.xls", LIMIT)
-    assert rows_of(table) == [
-        ("এক", "7", "1"),
-        ("two", "508461291028357", "0.1"),
-        ("three", "2024-02-29", "TRUE"),
-        ("four", None, "2"),
-        ("four", None, "3"),
-    ]
-    assert (table.columns, table.sheets) == (("text", "id", "label"), ("মতামত", "Hidden"))
-    assert any("007 is 7" in note for note in table.notes)
-
-
-def test_old_office_files_that_are_no_workbook_are_refused_in_words(tmp_path: Path) -> None:
-    assert "old Word document" in refused(written(tmp_path, "a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000))).message
-    book = xlwt.Workbook()
-    book.add_sheet("Nothing")
-    book.save(str(tmp_path / "b.xls"))
-    assert "is empty" in refused(tmp_path / "b.xls").message
 
 
 def test_class_numbers_that_a_parquet_file_names_become_their_names(tmp_path: Path) -> None:
@@ -344,7 +289,7 @@ def test_a_changed_file_is_read_anew_and_a_refused_one_leaves_nothing(tmp_path: 
     assert len(list((tmp_path / "tables").iterdir())) == before
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "array.json", "a.parquet", "a.arrow", "a.xlsx", "a.xls", "csv.zip"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "array.json", "a.parquet", "a.arrow", "a.xlsx", "csv.zip"])
 def test_reading_ends_when_it_is_cancelled(tmp_path: Path, name: str) -> None:
     watch = Watch()
     watch.cancel()

@@ -145,7 +145,7 @@ def _data_card(studio: Studio, parts: dict[str, Any]) -> None:
         fields["data"] = gr.Dropdown([*listed, *more], value=FIRST_DATA, label="What it learns from", filterable=False, elem_id="data")
         with gr.Column(visible=False, elem_id="upload-row") as rows["upload"]:
             with gr.Row():
-                kinds = [".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".xls", ".zip"]
+                kinds = [".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".xlsx", ".zip"]
                 parts["upload"] = gr.File(label="Your file", file_types=kinds, height=112, elem_id="upload")
                 parts["test_upload"] = gr.File(
                     label="A second file for testing, if you have one", file_types=kinds, height=112, elem_id="test-upload"
