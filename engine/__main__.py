@@ -11,9 +11,7 @@ import argparse
 import dataclasses
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import NoReturn
 from engine import catalog as presets
 from engine import compare_command, fit_command, inspect_command, judge_command, report_command, spec_options, train_command, write_command
 from engine.errors import Problem, Refused, explain
+from engine.interrupts import Interrupts
 from engine.listing import listing
 from engine.studio import Studio
 
@@ -104,7 +103,7 @@ def _train(told: argparse.Namespace) -> int:
     spec = spec_options.spec_of(told)
     studio = Studio(told.home)
     try:
-        return train_command.train(spec, studio, _interrupts, _say)
+        return train_command.train(spec, studio, Interrupts().listen, _say)
     finally:
         studio.close()
 
@@ -123,7 +122,7 @@ def _fit(told: argparse.Namespace) -> int:
     spec = spec_options.spec_of(told)
     studio = Studio(told.home, dispatch=False)
     try:
-        return fit_command.fit(told, spec, studio, _interrupts(), _say)
+        return fit_command.fit(told, spec, studio, Interrupts().listen(), _say)
     finally:
         studio.close()
 
@@ -132,7 +131,7 @@ def _compare(told: argparse.Namespace) -> int:
     spec = None if told.resume else spec_options.spec_of(told)
     studio = Studio(told.home)
     try:
-        return compare_command.compare(told, spec, studio, _interrupts(), _say)
+        return compare_command.compare(told, spec, studio, Interrupts().listen(), _say)
     finally:
         studio.close()
 
@@ -140,7 +139,7 @@ def _compare(told: argparse.Namespace) -> int:
 def _judge(told: argparse.Namespace) -> int:
     studio = Studio(told.home, dispatch=False)
     try:
-        return judge_command.judge(told, studio, _interrupts(), _say)
+        return judge_command.judge(told, studio, Interrupts().listen(), _say)
     finally:
         studio.close()
 
@@ -156,17 +155,9 @@ def _report(told: argparse.Namespace) -> int:
 def _write(told: argparse.Namespace) -> int:
     studio = Studio(told.home, dispatch=False)
     try:
-        return write_command.write(told, studio, _interrupts(), _say)
+        return write_command.write(told, studio, Interrupts().listen(), _say)
     finally:
         studio.close()
-
-
-def _interrupts() -> threading.Semaphore:
-    """Counts Ctrl-C (and a polite request to end) from now on, instead of breaking off."""
-    asked = threading.Semaphore(0)
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: asked.release())
-    return asked
 
 
 def _refuse(problems: Sequence[Problem]) -> int:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine import study_report
 from engine.errors import Problem, Refused, explain
+from engine.interrupts import Interrupts
 from engine.spec import RunSpec
 from engine.studio import Studio
 from engine.study import Budget, seeds_of
@@ -69,9 +69,7 @@ def add_options(compare: argparse.ArgumentParser) -> None:
         compare.add_argument(f"--{kind}", metavar="FILE", type=Path, help=f"write the result as {kind.upper()} too")
 
 
-def compare(
-    told: argparse.Namespace, spec: RunSpec | None, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]
-) -> int:
+def compare(told: argparse.Namespace, spec: RunSpec | None, studio: Studio, interrupts: Interrupts, say: Callable[[str], None]) -> int:
     """Starts a comparison of this spec (None: goes on with `--resume`), follows it to its end and returns the exit code.
 
     Raises Refused with every problem.
@@ -178,7 +176,7 @@ def _resumed(told: argparse.Namespace, methods: list[str] | None, studio: Studio
     return str(told.resume)
 
 
-def _follow(studio: Studio, study_id: str, interrupts: threading.Semaphore, say: Callable[[str], None]) -> Result:
+def _follow(studio: Studio, study_id: str, interrupts: Interrupts, say: Callable[[str], None]) -> Result:
     """Tells what the runs do until none waits or works. The first interrupt stops the study, the second kills the run at work."""
     told: dict[str, tuple[str, int]] = {}
     asked = 0
@@ -189,7 +187,7 @@ def _follow(studio: Studio, study_id: str, interrupts: threading.Semaphore, say:
                 _tell(run, f"{row.name}, seed {run.seed}", told, say)
         if result.state not in ("running", "queued"):
             return result
-        if not interrupts.acquire(timeout=LOOK_SECONDS):
+        if not interrupts.came(LOOK_SECONDS):
             continue
         asked += 1
         if asked == 1:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from engine.errors import Problem, Refused
 from engine.fitting import Change
+from engine.interrupts import Interrupts
 from engine.measuring import FitState
 from engine.plan import Plan
 from engine.spec import RunSpec
@@ -25,7 +25,7 @@ def add_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--measure", action="store_true", help="take a few real steps, instead of estimating")
 
 
-def fit(told: argparse.Namespace, spec: RunSpec, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]) -> int:
+def fit(told: argparse.Namespace, spec: RunSpec, studio: Studio, interrupts: Interrupts, say: Callable[[str], None]) -> int:
     """Tells the fit on stdout; 0: it fits, 1: the measurement did not come to an end, 2: it cannot be started as it is."""
     say("Looking at the data, the model and this machine")
     studio.facts.measure(wait=True)
@@ -46,7 +46,7 @@ def fit(told: argparse.Namespace, spec: RunSpec, studio: Studio, interrupts: thr
     return DONE if problem is None else FAILED
 
 
-def _measured(studio: Studio, spec: RunSpec, plan: Plan, interrupts: threading.Semaphore, say: Callable[[str], None]) -> Problem | None:
+def _measured(studio: Studio, spec: RunSpec, plan: Plan, interrupts: Interrupts, say: Callable[[str], None]) -> Problem | None:
     """Measures and waits; the Problem, where it did not come to an end."""
     try:
         studio.measure_fit(spec)
@@ -57,7 +57,7 @@ def _measured(studio: Studio, spec: RunSpec, plan: Plan, interrupts: threading.S
         if state.message != said:
             said = state.message
             say(said)
-        if interrupts.acquire(timeout=LOOK_SECONDS):
+        if interrupts.came(LOOK_SECONDS):
             studio.cancel_fit()
             return Problem("memory", "Given up, as you asked.", "Measure again, or start without measuring.")
     return state.problem

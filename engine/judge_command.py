@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from engine import evaluate
 from engine.errors import Problem, Refused
+from engine.interrupts import Interrupts
 from engine.studio import Studio
 from engine.tasks import all_tasks
 
@@ -24,7 +24,7 @@ def add_options(judge: argparse.ArgumentParser) -> None:
     judge.add_argument("--kept", action="store_true", help="tell what the last look found, without looking again")
 
 
-def judge(told: argparse.Namespace, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]) -> int:
+def judge(told: argparse.Namespace, studio: Studio, interrupts: Interrupts, say: Callable[[str], None]) -> int:
     """Tells the look on stdout; 0: done, 1: it did not come to an end. Raises Refused where there is nothing to look at."""
     account = studio.account(told.run)
     if account is not None and all_tasks()[account.task].writes is not None:
@@ -42,7 +42,7 @@ def judge(told: argparse.Namespace, studio: Studio, interrupts: threading.Semaph
     return DONE if problem is None else FAILED
 
 
-def _looked(run_id: str, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]) -> Problem | None:
+def _looked(run_id: str, studio: Studio, interrupts: Interrupts, say: Callable[[str], None]) -> Problem | None:
     """Looks and waits; the Problem, where it did not come to an end."""
     studio.look_closer(run_id)
     said = ""
@@ -50,7 +50,7 @@ def _looked(run_id: str, studio: Studio, interrupts: threading.Semaphore, say: C
         if look.message != said:
             said = look.message
             say(said)
-        if interrupts.acquire(timeout=LOOK_SECONDS):
+        if interrupts.came(LOOK_SECONDS):
             studio.give_up_look(run_id)
             return Problem("run", "Given up, as you asked.", "Look again.")
     return look.problem

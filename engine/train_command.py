@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from engine import evaluate
 from engine.errors import Refused
 from engine.events import Ended, Evaluated, Event, Progress, Queued, Saved, Started, Step, Warned
+from engine.interrupts import Interrupts
 from engine.plan import Plan
 from engine.spec import RunSpec
 from engine.studio import Studio
@@ -29,7 +29,7 @@ TOLD = {
 STEP_LINE_SECONDS = 2.0  # between two lines about steps
 
 
-def train(spec: RunSpec, studio: Studio, interrupts: Callable[[], threading.Semaphore], say: Callable[[str], None]) -> int:
+def train(spec: RunSpec, studio: Studio, interrupts: Callable[[], Interrupts], say: Callable[[str], None]) -> int:
     """Starts a run of this spec, follows it to its end and returns the exit code. `interrupts` counts Ctrl-C once it is called.
 
     Raises Refused with every problem.
@@ -57,12 +57,12 @@ def train(spec: RunSpec, studio: Studio, interrupts: Callable[[], threading.Sema
     return DONE if result["status"] == "finished" else FAILED
 
 
-def follow(studio: Studio, run_id: str, interrupts: threading.Semaphore, say: Callable[[str], None]) -> None:
+def follow(studio: Studio, run_id: str, interrupts: Interrupts, say: Callable[[str], None]) -> None:
     """Tells the run's events on stderr until it is over. The first interrupt stops it, the second kills it."""
     offset, asked = 0, 0
     teller = _Teller(say)
     while not studio.record(run_id).is_over:
-        if interrupts.acquire(timeout=LOOK_SECONDS):
+        if interrupts.came(LOOK_SECONDS):
             asked += 1
             if asked == 1:
                 say("Stopping at the next step and saving. Press Ctrl-C again to kill the run.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from engine.conversation import Said, Turn
 from engine.decoding import Decoding
 from engine.errors import Problem, Refused
+from engine.interrupts import Interrupts
 from engine.knobs import Value, knobs_of, read
 from engine.playground import Text
 from engine.studio import Studio
@@ -35,7 +35,7 @@ def add_options(write: argparse.ArgumentParser) -> None:
     write.add_argument("--json", action="store_true", help="one JSON object at the end, instead of the text as it grows")
 
 
-def write(told: argparse.Namespace, studio: Studio, interrupts: threading.Semaphore, say: Callable[[str], None]) -> int:
+def write(told: argparse.Namespace, studio: Studio, interrupts: Interrupts, say: Callable[[str], None]) -> int:
     """0: written, 1: it broke off. Raises Refused for what cannot be asked. Ctrl-C ends the text where it is."""
     decoding = settings(told.set)
     prompt = sys.stdin.read() if told.prompt == "-" else told.prompt
@@ -54,7 +54,7 @@ def write(told: argparse.Namespace, studio: Studio, interrupts: threading.Semaph
             said = text.text
         if text.is_over:
             break
-        if interrupts.acquire(timeout=LOOK_SECONDS):
+        if interrupts.came(LOOK_SECONDS):
             studio.playground.stop(ticket)
     if text.problems:
         raise Refused(*text.problems)

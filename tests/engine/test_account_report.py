@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from engine.answers import Answer, Score
 from engine.document import Check
 from engine.errors import Refused
 from engine.gathered import KnownAccount
+from engine.interrupts import Interrupts
 from engine.probed import Probed, Speed
 from engine.reviews import Asked, Person, Sheet, outcome
 from engine.scoring import Interval
@@ -154,16 +154,16 @@ def test_what_is_known_of_a_run_that_gives_numbers_is_told_from_the_shell(tmp_pa
     kept = studio.store.folder(run_id) / "account.json"
     kept.write_text(kept.read_text("utf-8").replace('"instruct"', '"regress"'), "utf-8")
     asked = Namespace(run=run_id, kept=True, confidence=None)
-    assert judge_command.judge(asked, studio, threading.Semaphore(0), lambda _: None) == 0
+    assert judge_command.judge(asked, studio, Interrupts(), lambda _: None) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["sentence"].startswith("ROUGE-L")
     assert (told["look"], told["confidence"]) == (None, None)
     with pytest.raises(Refused, match="gives classes"):
-        judge_command.judge(Namespace(run=run_id, kept=True, confidence="plain"), studio, threading.Semaphore(0), lambda _: None)
+        judge_command.judge(Namespace(run=run_id, kept=True, confidence="plain"), studio, Interrupts(), lambda _: None)
 
 
 def test_what_asks_for_classes_says_so_of_a_run_that_writes(tmp_path: Path) -> None:
     studio = Studio(tmp_path, dispatch=False)
     run_id = homes.finished_writer(tmp_path, 2.0)
     with pytest.raises(Refused, match="this run writes"):
-        judge_command.judge(Namespace(run=run_id, kept=False, confidence=None), studio, threading.Semaphore(0), lambda _: None)
+        judge_command.judge(Namespace(run=run_id, kept=False, confidence=None), studio, Interrupts(), lambda _: None)

@@ -64,7 +64,10 @@ class Shell:
     def ends(self) -> tuple[int, dict[str, Any], str]:
         """Exit code, the object on the last line of stdout, all of stderr."""
         assert self.process.stdout is not None
+        late = threading.Timer(300, self.process.kill)  # one that hangs fails its test alone
+        late.start()
         stdout = self.process.stdout.read()
+        late.cancel()
         code = self.process.wait(timeout=120)
         while (line := self._lines.get(timeout=60)) is not None:
             self.said.append(line)

@@ -31,7 +31,7 @@ ORDER = (
     "comparison", "criterion", "ranking", "varied", "findings", "study", "study_run", "study_advice", "study_result", "studies",
     "drawing", "study_report", "document", "token_fit", "explorer", "reasons",
     "rows_shown", "guide",
-    "studio", "compare_command", "fit_command", "inspect_command", "judge_command", "write_command",
+    "studio", "interrupts", "compare_command", "fit_command", "inspect_command", "judge_command", "write_command",
     "readiness", "gathered", "report", "account_report", "reported", "report_command", "spec_options", "train_command",
     "listing", "__main__",
 )  # fmt: skip
