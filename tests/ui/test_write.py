@@ -13,7 +13,7 @@ import pytest
 from engine.conversation import Said, Turn
 from engine.playground import Asked, Playground, Text
 from engine.studio import Studio
-from tests.engine.test_playground import toy
+from tests.engine.test_playground import reached, toy
 from tests.engine.test_supervisor import until
 from tests.ui import homes
 from tests.writing import writer, writing_run
@@ -118,6 +118,32 @@ def test_a_refused_prompt_and_a_failed_text_are_told_in_words(studio: Studio, ba
     write_events.on_write(studio, session, "", base, None, "!refuse", *PLAIN)
     finished(studio, session)
     assert "It is too large." in session.drawn["left"]
+
+
+def test_a_text_that_is_stopped_while_it_is_looked_at_is_told_to_its_end(
+    studio: Studio, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    session, look = Session(), studio.playground.look
+    write_events.on_write(studio, session, "", base, None, f"!endless {tmp_path / 'pipe'}", *PLAIN)
+    reached(tmp_path / "pipe")
+    until(lambda: look(session.ticket)[0].text == "on and")
+
+    def overtaken(ticket: str) -> tuple[Text, ...]:
+        """What was there before Stop was pressed, told after all that followed."""
+        monkeypatch.setattr(studio.playground, "look", look)
+        before = look(ticket)
+        write_events.on_stop(studio, session)
+        until(lambda: look(ticket)[0].state == "stopped")
+        write_events.on_stop(studio, session)  # pressed twice
+        return before
+
+    write_events.on_tick(studio, session)
+    monkeypatch.setattr(studio.playground, "look", overtaken)
+    write_events.on_tick(studio, session)
+    finished(studio, session)
+    assert "half" in session.drawn["left"]
+    assert "stopped" in session.drawn["left"]
 
 
 def test_a_run_that_takes_the_memory_is_told_on_the_page(studio: Studio, base: str) -> None:

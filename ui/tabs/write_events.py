@@ -33,7 +33,7 @@ def wire(studio: Studio, place: Write, token: Any) -> None:
     shown = _outputs(place)
     gr.on([place.go.click, place.prompt.submit], bind(on_write, studio), asked, shown, trigger_mode="once", **quiet)
     place.timer.tick(bind(on_tick, studio), place.session, shown, trigger_mode="once", **quiet)
-    place.stop.click(bind(on_stop, studio), place.session, shown, **quiet)
+    place.stop.click(bind(on_stop, studio), place.session, None, **quiet)
     place.clear.click(bind(on_clear, studio), place.session, [*shown, place.prompt], **quiet)
     place.detail.input(bind(lambda detail: gr.update(visible=detail)), place.detail, place.advanced, **quiet)
     for text, button in place.examples.items():
@@ -116,10 +116,9 @@ def on_tick(studio: Studio, session: Session) -> list[Any]:
     return drawn(studio, session)
 
 
-def on_stop(studio: Studio, session: Session) -> list[Any]:
-    """Ends the texts after the next token; the timer tells when."""
+def on_stop(studio: Studio, session: Session) -> None:
+    """Ends the texts after the next token. The timer alone draws that: of two answers under way the older could come last and stay."""
     studio.playground.stop(session.ticket)
-    return on_tick(studio, session)
 
 
 def on_clear(studio: Studio, session: Session) -> list[Any]:
