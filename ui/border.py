@@ -1,4 +1,4 @@
-"""The page's border for errors: whatever a handler raises reaches the viewer in words, and the terminal with its traceback."""
+"""The page's border: what a handler raises reaches the viewer in words; what is folded asks the server nothing."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
 
     run.__name__ = handler.__name__
     return run
+
+
+def while_open(heard: Any, opened: Any) -> Any:
+    """The event of a change of `heard` while `opened` holds anything; the server is not asked for what is folded.
+
+    An event of its own for each who hears: where two listeners of one wait for their turn ("always_last"), Gradio begins with all of them
+    anew when either is done, and goes round for ever.
+    """
+    again = gr.Textbox(visible=False)
+    heard.change(None, opened, again, js="opened => opened ? String(Math.random()) : ''")
+    return again.change

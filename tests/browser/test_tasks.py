@@ -22,7 +22,7 @@ FEW = {"max_steps": "2", "batch_size": "2", "accumulation": "1", "max_length": "
 WRITING = {**FEW, "written_rows": "2", "max_new_tokens": "4"}
 NUMBER = re.compile(r"-?[\d.]+")
 SMOL = "SmolLM2-135M-Instruct"
-OF_SMOLLM2 = 2  # of the writers, the first ones; the others are learnt by a tiny model, in a third of the time
+OF_SMOLLM2 = 1  # of the writers, the first; the others are learnt by a tiny model, in a third of the time
 WRITERS = {  # name on the page -> the columns of its rows, and what its example must hold to ask as it was taught
     "Write on": (("text",), "AutoModelForCausalLM"),
     "Follow instructions": (("instruction", "output"), "apply_chat_template"),

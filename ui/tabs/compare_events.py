@@ -18,7 +18,7 @@ from engine.spec import RunSpec
 from engine.study import Budget
 from engine.varied import Variants, by_shares, in_folds, with_and_without
 from ui import figures, request, study, words
-from ui.border import bind
+from ui.border import bind, while_open
 from ui.tabs import compare, train_events
 from ui.tabs.compare import MINUTES, SEEDS, Card, StudyPage
 from ui.tabs.train import Newest, Train
@@ -57,7 +57,8 @@ def wire_card(studio: Studio, card: Card, train: Train) -> None:
     for opened in (train.compare.click(**opening), with_rows.then(**opening)):
         opened.then(bind(on_varies), card.varies, varied, **quiet).then(None, None, None, js=near).then(**weigh)
     card.varies.input(bind(on_varies), card.varies, varied, **quiet).then(**weigh)
-    train.previewed.then(bind(on_fields, studio, train), [card.offered, card.methods, *fields], shown[1:], **quiet).then(**weigh)
+    again = while_open(train.preview, card.offered)
+    again(bind(on_fields, studio, train), [card.offered, card.methods, *fields], shown[1:], **quiet).then(**weigh)
     card.kind.input(lambda kind: gr.update(info=INFO.get(kind, INFO[""]), value=""), card.kind, card.amount, **quiet).then(**weigh)
     gr.on([one.change for one in (card.amount, card.folds, card.shares)] + [card.methods.input, card.seeds.input], **weigh)
     card.close.click(lambda: (gr.update(visible=False), ""), None, [card.column, card.offered], **quiet)

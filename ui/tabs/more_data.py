@@ -10,7 +10,7 @@ from engine.augment import BACK_TRANSLATION, NONE, SUITED, Augmentation
 from engine.errors import Refused
 from engine.knobs import knobs_of
 from ui import form, more_data, request, words
-from ui.border import bind
+from ui.border import bind, while_open
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -51,7 +51,7 @@ def wire(studio: Studio, train: Train, everything: list[Any], redraw: dict[str, 
     train.fields["task"].change(bind(on_task, train), train.fields["task"], [part["folded"], part["knobs"]["augment"]], **latest)
     part["folded"].expand(lambda: OPEN, None, part["opened"], **once).then(bind(on_look, studio, train), inputs, part["examples"], **once)
     part["folded"].collapse(lambda: "", None, part["opened"], **once)
-    train.previewed.then(bind(on_look, studio, train), inputs, part["examples"], **latest)
+    while_open(train.preview, part["opened"])(bind(on_look, studio, train), inputs, part["examples"], **latest)
 
 
 def on_task(train: Train, task: str) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from engine.errors import Refused
 from ui import request, token_fit, words
-from ui.border import bind
+from ui.border import bind, while_open
 
 if TYPE_CHECKING:
     from engine.studio import Studio
@@ -34,7 +34,7 @@ def wire(studio: Studio, train: Train, everything: list[Any], taken: dict[str, A
     inputs, outputs = [part["opened"], *everything], [part["table"], part["more"]]
     part["folded"].expand(lambda: OPEN, None, part["opened"], **once).then(bind(on_look, studio, train), inputs, outputs, **once)
     part["folded"].collapse(lambda: "", None, part["opened"], **once)
-    train.previewed.then(bind(on_look, studio, train), inputs, outputs, **{**once, "trigger_mode": "always_last"})
+    while_open(train.preview, part["opened"])(bind(on_look, studio, train), inputs, outputs, **{**once, "trigger_mode": "always_last"})
     waiting = part["more"].click(lambda: gr.update(value="Looking …", interactive=False), None, part["more"], **once)
     waiting.then(bind(on_more, studio, train), inputs, outputs, **once)
     part["taken"].click(lambda model: model, part["taken"], train.fields["model"], **once).then(**taken, **once).then(**redraw)

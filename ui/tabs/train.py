@@ -63,7 +63,6 @@ class Train:
     model_line: Any
     recipe_line: Any
     preview: Any
-    previewed: Any  # the event of a new preview, for what comes after it
     changes: Any  # what would make the run fit, or quicker
     change_picked: Any  # the one whose button was pressed, as JSON
     fit: Any  # how far the measurement is, and what it found
@@ -330,9 +329,6 @@ def method_title(name: str) -> str:
 def _side(parts: dict[str, Any]) -> None:
     gr.HTML("<h2>What will happen</h2>")
     parts["preview"] = gr.HTML("", elem_id="preview")
-    # The one listener to this change. Where two of an event wait for their turn ("always_last"), Gradio begins with all of them anew
-    # when either is done, and goes round for ever.
-    parts["previewed"] = parts["preview"].change(None, None, None, js="() => []")
     parts["changes"] = gr.HTML("", elem_classes=["slot"], elem_id="changes")
     parts["change_picked"] = gr.HTML("", html_template="", js_on_load=CHANGE, elem_classes=["slot"])
     parts["fit"] = gr.HTML("", elem_classes=["slot"], elem_id="fit")
