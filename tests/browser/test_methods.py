@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,13 @@ def test_what_makes_a_run_fit_is_one_click_away_and_its_fit_can_be_measured(app:
     expect(changes).to_contain_text("Any of these makes it fit", timeout=60_000)
     expect(page.locator("#start")).to_be_disabled()
     expect(page.locator("#check-fit")).to_be_enabled()
-    changes.get_by_role("button", name="Apply: Batches of").click()
-    expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=60_000)
+    start = page.get_by_role("button", name="Start training")
+    for _ in range(3):  # what is free becomes less while other tests take memory
+        changes.get_by_role("button", name="Apply: Batches of").click()
+        with suppress(AssertionError):
+            expect(start).to_be_enabled()
+            break
+    expect(start).to_be_enabled()
     assert int(page.locator("#knob-batch_size").get_by_role("textbox").input_value()) < 1024
 
     page.locator("#knob-batch_size").get_by_role("textbox").fill("4")
