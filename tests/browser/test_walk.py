@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from engine.store import Store
 from tests.browser.conftest import PATIENCE_MS, App
-from tests.browser.doing import choose, press_start, said_of, taken_home
+from tests.browser.doing import choose, fill, press_start, said_of, taken_home
 from tests.browser.looking import Seen, faults, ready
 
 pytestmark = pytest.mark.browser
@@ -29,6 +29,9 @@ def test_a_first_run_from_start_to_a_bengali_sentence(app: App, open_page: Open,
     choose(page, "data", "product reviews")
     expect(page.locator("#preview")).to_contain_text("264 to train on", timeout=PATIENCE_MS)
     expect(page.locator("#preview")).to_contain_text("estimated")
+    page.locator("#detail input").check()
+    fill(page, {"max_steps": "50"})  # of 120 by default; as many are enough to be reloaded, stopped and resumed in
+    expect(page.locator("#preview")).to_contain_text("50 steps", timeout=PATIENCE_MS)
     press_start(page)
 
     first = wait_for_points(page, 2)
