@@ -119,8 +119,8 @@ def test_there_is_one_border_where_any_exception_is_caught_in_each_process() -> 
     }
 
 
-def test_the_tests_of_a_file_stay_together_where_two_processes_share_them(request: pytest.FixtureRequest) -> None:
+def test_the_tests_of_a_file_stay_together_where_processes_share_them(request: pytest.FixtureRequest) -> None:
     """What shares a fixture that takes seconds must not be dealt out to both; pytest 9.2 with pytest-xdist 3.8 did so unasked."""
     if not getattr(request.config.option, "loadgroup", False):
-        pytest.skip("only where pytest runs with -n 2 --dist loadgroup")
+        pytest.skip("only where pytest runs with --dist loadgroup, as in .ci/run")
     assert request.node.nodeid.endswith("@tests/engine/test_house.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from engine.spec import DataSpec, RunSpec
 from engine.studio import Preview, Studio
 from tests.ui import homes
 from ui import request, shell
-from ui.tabs import model_upload, runs_events, train, train_events, try_
+from ui.tabs import model_upload, runs, runs_events, train, train_events, try_
 from ui.tabs.train import Newest, Train
 
 
@@ -209,3 +210,16 @@ def test_what_shows_no_progress_is_awaited_by_one_component_alone(studio: Studio
     silent = [one for one in page.fns.values() if one.fn and one.show_progress == "hidden"]
     assert len(silent) > 50
     assert {tuple(told.elem_id for told in one.show_progress_on or one.outputs) for one in silent} == {("head",)}
+
+
+def test_a_page_asks_less_often_where_nothing_goes_on(studio: Studio) -> None:
+    """Every look costs the browser a part of the processor that trains, and a page on which all is told may stay open for days."""
+
+    def pace(run_id: str) -> float:
+        return float(runs_events.on_news(studio, run_id)[-1]["value"])
+
+    over = homes.finished(studio.home, 1.0)
+    assert pace("") == pace(over) == pace("20260101-000000-gone-ab12") == runs.REST_SECONDS
+    going = homes.running(studio.home, time.time())
+    assert pace("") == pace(going) == runs.TICK_SECONDS < runs.REST_SECONDS
+    assert pace(over) == runs.REST_SECONDS

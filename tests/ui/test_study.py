@@ -25,6 +25,7 @@ from tests.engine.test_study import PAIR, judged_run
 from tests.ui import homes
 from ui import figures, request, result, study, words
 from ui.tabs import compare_events, train
+from ui.tabs.runs import REST_SECONDS
 from ui.tabs.train import Newest, Train
 
 
@@ -182,6 +183,7 @@ def test_a_tick_says_something_new_only_when_something_is(studio: Studio, told: 
     assert compare_events.on_tick(studio, told.study.id) == first
     assert compare_events.on_tick(studio, "20260101-000000-gone-ab12").endswith("gone")
     assert "There is no study" in compare_events.on_news(studio, "20260101-000000-gone-ab12")[0]
+    assert compare_events.on_news(studio, told.study.id)[-1]["value"] == REST_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from engine.varied import FOLDS
+from ui.tabs.runs import TICK_SECONDS
 from ui.tabs.train import Newest
 
-TICK_SECONDS = 1.5
 STEPS, MINUTES = "Steps a run", "Minutes in all"
 SEEDS = ["1", "2", "3", "4", "5"]
 CHARTS = {

@@ -21,6 +21,7 @@ from ui import figures, request, study, words
 from ui.border import bind, while_open
 from ui.tabs import compare, train_events
 from ui.tabs.compare import MINUTES, SEEDS, Card, StudyPage
+from ui.tabs.runs import pace
 from ui.tabs.train import Newest, Train
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def wire_page(studio: Studio, page: StudyPage, train: Train) -> None:
     opened, button = page.opened, page.buttons
     look: dict[str, Any] = {"fn": bind(on_tick, studio), "inputs": [opened], "outputs": [page.seen], **quiet}
     page.timer.tick(**look)
-    live = [page.heading, page.now, page.advice, *_moving(page), page.table, page.figures, page.conditions]
+    live = [page.heading, page.now, page.advice, *_moving(page), page.table, page.figures, page.conditions, page.timer]
     page.seen.change(bind(on_news, studio), [opened], live, **quiet)
     button["stop"].click(bind(on_stop, studio), opened, button["stop"], **quiet).then(**look)
     button["resume"].click(bind(on_resume, studio), [opened, train.token], None, **quiet).then(**look)
@@ -251,13 +252,13 @@ def on_tick(studio: Studio, study_id: str) -> Any:
 def on_news(studio: Studio, study_id: str) -> list[Any]:
     """Everything that moves while a study goes."""
     if not study_id:
-        return [gr.skip()] * 10
+        return [gr.skip()] * 11
     try:
         result = studio.study(study_id)
     except Refused as refused:
         back = '<p><a href="?place=runs" data-place="runs">See all runs.</a></p>'
         hidden = [gr.update(visible=False)] * 4
-        return [f"<h1>Study</h1>{words.problems(refused.problems)}{back}", "", "", *hidden, "", gr.skip(), ""]
+        return [f"<h1>Study</h1>{words.problems(refused.problems)}{back}", "", "", *hidden, "", gr.skip(), "", pace(False)]
     going = result.state in ("running", "queued")
     return [
         study.heading(result.study),
@@ -270,6 +271,7 @@ def on_news(studio: Studio, study_id: str) -> list[Any]:
         study.table(result, study_report.notes(result)),
         figures.study(result),
         study.conditions(study_report.conditions(result)),
+        pace(going),
     ]
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from ui.tabs import closer, coach_events, explorer, review
 
-TICK_SECONDS = 1.5  # with the drawing after it a change is seen within 2 s
+TICK_SECONDS, REST_SECONDS = 1.5, 6.0  # with the drawing after it a change is seen within 2 s; where nothing goes on, another page made it
 CHARTS = {"loss": "Loss", "metric": "Quality on held-out rows", "memory": "Memory", "rate": "Learning rate", "norm": "Gradient norm"}
 FIGURE = '<figure class="chart"><figcaption>{title}</figcaption><div data-chart="{name}" role="img" aria-label="{title}"></div></figure>'
 MATRIX = '<h2>Where it goes wrong</h2><div data-chart="confusion" role="img" aria-label="Confusion matrix" id="confusion"></div>'
@@ -71,6 +71,11 @@ class Runs:
     file: Any
     cloned: Any
     gone: Any
+
+
+def pace(going: bool) -> Any:
+    """How often the page asks what is new: each time costs the browser a part of the processor that trains."""
+    return gr.update(value=TICK_SECONDS if going else REST_SECONDS)
 
 
 def build() -> Runs:

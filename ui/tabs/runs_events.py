@@ -19,10 +19,11 @@ from engine import document, reported
 from engine.account import FILE as ACCOUNT
 from engine.errors import Refused
 from engine.store import write_whole
+from engine.study_result import GOING
 from ui import account, coach, figures, more_data, result, words
 from ui.border import bind
 from ui.tabs import closer_events, coach_events, explorer_events, review, train_events
-from ui.tabs.runs import ASK, COST, Runs
+from ui.tabs.runs import ASK, COST, Runs, pace
 from ui.tabs.train import Train
 
 if TYPE_CHECKING:
@@ -65,7 +66,18 @@ def wire(studio: Studio, runs: Runs, train: Train, page_files: Path) -> None:
 
 
 def _live(runs: Runs) -> list[Any]:
-    return [runs.listing, runs.heading, runs.now, *runs.buttons.values(), runs.cost, runs.coach, runs.warnings, runs.figures, runs.log]
+    return [
+        runs.listing,
+        runs.heading,
+        runs.now,
+        *runs.buttons.values(),
+        runs.cost,
+        runs.coach,
+        runs.warnings,
+        runs.figures,
+        runs.log,
+        runs.timer,
+    ]
 
 
 def _verdict(runs: Runs) -> list[Any]:
@@ -101,10 +113,12 @@ def _size(path: Path) -> int:
 def on_news(studio: Studio, run_id: str) -> list[Any]:
     """Everything that moves while a run goes; for the list, the list."""
     if not run_id:
-        return [result.runs_table(studio.runs(), studio.studies()), *(gr.skip() for _ in range(BUTTONS + 7))]
+        every = studio.runs()
+        table = result.runs_table(every, studio.studies())
+        return [table, *(gr.skip() for _ in range(BUTTONS + 7)), pace(any(one.state in GOING for one in every))]
     summary = next((one for one in studio.runs() if one.id == run_id), None)
     if summary is None:
-        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(BUTTONS)), "", "", "", {}, ""]
+        return [gr.skip(), _nowhere(run_id), "", *(gr.update(visible=False) for _ in range(BUTTONS)), "", "", "", {}, "", pace(False)]
     record = studio.record(run_id)
     log = f'<pre tabindex="0">{escape(studio.log_tail(run_id)) or "Nothing yet."}</pre>'
     live = figures.curves(record, *_metric(studio, run_id))
@@ -118,6 +132,7 @@ def on_news(studio: Studio, run_id: str) -> list[Any]:
         result.warnings(record),
         live,
         log,
+        pace(summary.state in GOING),
     ]
 
 
@@ -139,7 +154,7 @@ def _metric(studio: Studio, run_id: str) -> tuple[str, str]:
 
 def _shown(studio: Studio, summary: RunSummary, record: RunRecord) -> list[Any]:
     """Which buttons make sense now, in the order of Runs.buttons."""
-    going = summary.state in ("queued", "running")
+    going = summary.state in GOING
     finished = summary.state == "finished"
     kept = any(one.what == "model" for one in record.saved)
     return [
