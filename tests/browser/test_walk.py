@@ -30,8 +30,8 @@ def test_a_first_run_from_start_to_a_bengali_sentence(app: App, open_page: Open,
     expect(page.locator("#preview")).to_contain_text("264 to train on", timeout=PATIENCE_MS)
     expect(page.locator("#preview")).to_contain_text("estimated")
     page.locator("#detail input").check()
-    fill(page, {"max_steps": "50"})  # of 120 by default; as many are enough to be reloaded, stopped and resumed in
-    expect(page.locator("#preview")).to_contain_text("50 steps", timeout=PATIENCE_MS)
+    fill(page, {"max_steps": "36"})  # of 120 by default; as many are enough to be reloaded, stopped and resumed in
+    expect(page.locator("#preview")).to_contain_text("36 steps", timeout=PATIENCE_MS)
     press_start(page)
 
     first = wait_for_points(page, 2)
