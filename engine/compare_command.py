@@ -19,7 +19,7 @@ from engine.interrupts import Interrupts
 from engine.spec import RunSpec
 from engine.studio import Studio
 from engine.study import Budget, seeds_of
-from engine.study_result import Result, RunResult
+from engine.study_result import GOING, Result, RunResult
 from engine.varied import Variants, by_shares, in_folds, with_and_without
 
 DONE, FAILED = 0, 1
@@ -185,7 +185,7 @@ def _follow(studio: Studio, study_id: str, interrupts: Interrupts, say: Callable
         for row in result.rows:
             for run in row.runs:
                 _tell(run, f"{row.name}, seed {run.seed}", told, say)
-        if result.state not in ("running", "queued"):
+        if result.state not in GOING:
             return result
         if not interrupts.came(LOOK_SECONDS):
             continue

@@ -36,5 +36,5 @@ def while_open(heard: Any, opened: Any) -> Any:
     anew when either is done, and goes round for ever.
     """
     again = gr.Textbox(visible=False)
-    heard.change(None, opened, again, js="opened => opened ? String(Math.random()) : ''")
+    heard.change(None, [opened, again], again, js="(opened, last) => opened ? String(Math.random()) : last")
     return again.change

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine import study_report
 from engine.methods import all_methods
+from engine.study_result import GOING
 from engine.varied import NAMES, TITLES
 from ui import result as run_words
 from ui import tables, words
@@ -99,7 +100,7 @@ def now(result: Result) -> str:
         f'<div class="track" role="progressbar" aria-label="Comparison" aria-valuenow="{share * 100:.0f}" aria-valuemin="0" '
         f'aria-valuemax="100"><span style="width:{share * 100:.1f}%"></span></div>'
     )
-    moving = result.state in ("running", "queued")
+    moving = result.state in GOING
     message = f'<p class="soft">{escape(working)}</p>' if working and moving else ""
     return f'<div class="now">{mark}<p role="status">{line}</p>{bar if moving else ""}{message}</div>'
 

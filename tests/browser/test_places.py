@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from engine import spec
 from engine.events import Step
 from engine.store import Store
-from tests.browser import looking
+from tests.browser import doing, looking
 from tests.browser.doing import choose, own_file
 from tests.browser.looking import Seen
 from tests.browser.test_look import Open, address
@@ -75,6 +75,39 @@ def test_a_setting_out_of_bounds_is_told_beside_it_and_nothing_is_lost(open_page
     rank.fill("4")
     expect(page.get_by_role("button", name="Start training")).to_be_enabled()
     expect(page.get_by_label("Passes over the data")).to_have_value("2")
+
+
+def test_what_is_folded_asks_nothing_and_what_is_open_follows_the_fields(
+    open_page: Open, seen: Seen, still: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "short.csv").write_text("text,label\n" + "".join(f"some words {at},{'yes' if at % 2 else 'no'}\n" for at in range(80)))
+    page = open_page(still.url)
+    doing.begin(page)
+    doing.upload(page, tmp_path / "short.csv")
+    asked: list[int] = []
+    page.on("request", lambda request: asked.append(request.post_data_json["fn_index"]) if "queue/join" in request.url else None)
+
+    def asked_for(*passes: str) -> set[int]:
+        """The handlers that are asked until the last of these changes is drawn; the first one's are among them."""
+        asked.clear()
+        for told in passes:
+            page.locator("#knob-epochs").get_by_role("textbox").fill(told)
+            expect(page.locator("#preview")).to_contain_text(f"in {told} passes")
+        return set(asked)
+
+    fold, table = page.locator("#token-fit").get_by_role("button", name="How each model reads your texts"), page.locator("#token-fit-table")
+    before = asked_for("3", "4")
+    fold.click()
+    expect(table.locator("tbody tr").first).to_be_visible()
+    looks = asked_for("5", "6") - before
+    assert len(looks) == 1, "what is open is drawn anew"
+    for told in ("24", "25"):  # the texts are short, and all else that is told stays the same
+        page.locator("#knob-max_length").get_by_role("textbox").fill(told)
+        expect(table).to_contain_text(f"at {told}")
+    fold.click()
+    expect(table).to_be_hidden()
+    assert not looks & asked_for("7", "8"), "what is folded asks nothing"
+    assert seen.errors == []
 
 
 @pytest.mark.parametrize(

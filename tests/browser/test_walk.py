@@ -29,8 +29,9 @@ def test_a_first_run_from_start_to_a_bengali_sentence(app: App, open_page: Open,
     choose(page, "data", "product reviews")
     expect(page.locator("#preview")).to_contain_text("264 to train on", timeout=PATIENCE_MS)
     expect(page.locator("#preview")).to_contain_text("estimated")
+    expect(page.locator("#preview")).to_contain_text("120 in 8 passes")
     page.locator("#detail input").check()
-    fill(page, {"max_steps": "36"})  # of 120 by default; as many are enough to be reloaded, stopped and resumed in
+    fill(page, {"max_steps": "36"})  # as many are enough to be reloaded, stopped and resumed in
     expect(page.locator("#preview")).to_contain_text("36 steps", timeout=PATIENCE_MS)
     press_start(page)
 

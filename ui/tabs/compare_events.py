@@ -16,6 +16,7 @@ from engine import study_report
 from engine.errors import Problem, Refused, explain
 from engine.spec import RunSpec
 from engine.study import Budget
+from engine.study_result import GOING
 from engine.varied import Variants, by_shares, in_folds, with_and_without
 from ui import figures, request, study, words
 from ui.border import bind, while_open
@@ -58,7 +59,7 @@ def wire_card(studio: Studio, card: Card, train: Train) -> None:
     for opened in (train.compare.click(**opening), with_rows.then(**opening)):
         opened.then(bind(on_varies), card.varies, varied, **quiet).then(None, None, None, js=near).then(**weigh)
     card.varies.input(bind(on_varies), card.varies, varied, **quiet).then(**weigh)
-    again = while_open(train.preview, card.offered)
+    again = while_open(train.previewed, card.offered)
     again(bind(on_fields, studio, train), [card.offered, card.methods, *fields], shown[1:], **quiet).then(**weigh)
     card.kind.input(lambda kind: gr.update(info=INFO.get(kind, INFO[""]), value=""), card.kind, card.amount, **quiet).then(**weigh)
     gr.on([one.change for one in (card.amount, card.folds, card.shares)] + [card.methods.input, card.seeds.input], **weigh)
@@ -259,7 +260,7 @@ def on_news(studio: Studio, study_id: str) -> list[Any]:
         back = '<p><a href="?place=runs" data-place="runs">See all runs.</a></p>'
         hidden = [gr.update(visible=False)] * 4
         return [f"<h1>Study</h1>{words.problems(refused.problems)}{back}", "", "", *hidden, "", gr.skip(), "", pace(False)]
-    going = result.state in ("running", "queued")
+    going = result.state in GOING
     return [
         study.heading(result.study),
         study.now(result),

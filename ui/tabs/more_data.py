@@ -50,8 +50,8 @@ def wire(studio: Studio, train: Train, everything: list[Any], redraw: dict[str, 
     part["knobs"]["augment"].change(bind(on_kind), part["knobs"]["augment"], shown, **latest).then(**redraw)
     train.fields["task"].change(bind(on_task, train), train.fields["task"], [part["folded"], part["knobs"]["augment"]], **latest)
     part["folded"].expand(lambda: OPEN, None, part["opened"], **once).then(bind(on_look, studio, train), inputs, part["examples"], **once)
-    part["folded"].collapse(lambda: "", None, part["opened"], **once)
-    while_open(train.preview, part["opened"])(bind(on_look, studio, train), inputs, part["examples"], **latest)
+    part["folded"].collapse(None, None, part["opened"], js="() => ''", **once)
+    while_open(train.previewed, part["opened"])(bind(on_look, studio, train), inputs, part["examples"], **latest)
 
 
 def on_task(train: Train, task: str) -> tuple[Any, Any]:

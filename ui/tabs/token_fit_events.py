@@ -33,8 +33,8 @@ def wire(studio: Studio, train: Train, everything: list[Any], taken: dict[str, A
     part = train.token_fit
     inputs, outputs = [part["opened"], *everything], [part["table"], part["more"]]
     part["folded"].expand(lambda: OPEN, None, part["opened"], **once).then(bind(on_look, studio, train), inputs, outputs, **once)
-    part["folded"].collapse(lambda: "", None, part["opened"], **once)
-    while_open(train.preview, part["opened"])(bind(on_look, studio, train), inputs, outputs, **{**once, "trigger_mode": "always_last"})
+    part["folded"].collapse(None, None, part["opened"], js="() => ''", **once)
+    while_open(train.previewed, part["opened"])(bind(on_look, studio, train), inputs, outputs, **{**once, "trigger_mode": "always_last"})
     waiting = part["more"].click(lambda: gr.update(value="Looking …", interactive=False), None, part["more"], **once)
     waiting.then(bind(on_more, studio, train), inputs, outputs, **once)
     part["taken"].click(lambda model: model, part["taken"], train.fields["model"], **once).then(**taken, **once).then(**redraw)

@@ -63,6 +63,7 @@ class Train:
     model_line: Any
     recipe_line: Any
     preview: Any
+    previewed: Any  # another word for every preview, also where it tells the same as the one before
     changes: Any  # what would make the run fit, or quicker
     change_picked: Any  # the one whose button was pressed, as JSON
     fit: Any  # how far the measurement is, and what it found
@@ -329,6 +330,7 @@ def method_title(name: str) -> str:
 def _side(parts: dict[str, Any]) -> None:
     gr.HTML("<h2>What will happen</h2>")
     parts["preview"] = gr.HTML("", elem_id="preview")
+    parts["previewed"] = gr.Textbox(visible=False)
     parts["changes"] = gr.HTML("", elem_classes=["slot"], elem_id="changes")
     parts["change_picked"] = gr.HTML("", html_template="", js_on_load=CHANGE, elem_classes=["slot"])
     parts["fit"] = gr.HTML("", elem_classes=["slot"], elem_id="fit")

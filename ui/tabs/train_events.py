@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -150,6 +151,7 @@ def outputs(train: Train) -> list[Any]:
         train.model_line,
         train.recipe_line,
         train.preview,
+        train.previewed,
         train.changes,
         train.fit,
         train.fit_timer,
@@ -307,6 +309,7 @@ def draw(
         cards.model_line(studio.catalog.model(spec.model), found.model),
         cards.recipe_line(recipe, studio.guide() if recipe and recipe.id in (GUIDE, RIGHT) else None),
         cards.preview(plan, problems, folds=folds) if found.arriving is None else arriving.WAITING,
+        secrets.token_hex(4),
         cards.changes(found.changes, plan),
         *fit_events.shown(studio, found),
         gr.update(value=label, interactive=ready),
