@@ -87,8 +87,9 @@ def seen_by(evaluation: Evaluation) -> int:
 
 
 def tells_apart(evaluation: Evaluation) -> bool:
-    """Whether it is better than answering the largest class, by more than chance."""
-    return any(one.id == "majority" and one.macro_f1_gain.low > 0 for one in evaluation.baselines)
+    """Whether its doubts say anything of the labels: by more than chance better than the largest class, and than no other worse."""
+    gains = {one.id: one.macro_f1_gain for one in evaluation.baselines}
+    return "majority" in gains and gains["majority"].low > 0 and all(one.high >= 0 for one in gains.values())
 
 
 def is_uneven(per_class: Sequence[ClassScore]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -18,6 +19,7 @@ from engine.plan import Plan
 from engine.spec import DataSpec, RunSpec
 from engine.store import RunRecord, State, Store, fold
 
+COLOURED = re.compile(r"\x1b\[[0-9;]*m")  # how libraries print bold and colours
 RECORDS_KEPT = 16  # a record of 50,000 steps takes about 10 MB
 
 
@@ -172,12 +174,12 @@ class Reader:
             raise Refused(explain(error)) from error
 
     def log_tail(self, run_id: str, limit_bytes: int = 20_000) -> str:
-        """The end of the run's log, without anything that looks like a token."""
+        """The end of the run's log, without colours and anything that looks like a token."""
         path = self.store.folder(run_id) / "log.txt"
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - limit_bytes))
-                return redact(file.read().decode("utf-8", "replace"))
+                return redact(COLOURED.sub("", file.read().decode("utf-8", "replace")))
         except FileNotFoundError:
             return ""
 

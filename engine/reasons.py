@@ -5,6 +5,7 @@ How the model reads the texts, what it never saw, whether it was still learning,
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ LOOKED_AT = 200  # texts whose script is told
 DOUBTED = 0.05  # share of the test rows with a label that is likely wrong, from which it counts
 CONFUSED = 0.4  # of all mistakes, that are one label called one other
 FEWEST_MISTAKES = 10
+WHOLE_PASS = 0.95  # of the training rows; the last few make no whole step
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,10 @@ def _rows(plan: Plan) -> Reason | None:
 
 
 def _unfinished(plan: Plan, record: RunRecord) -> Reason | None:
-    """The last check was the best one, and the loss still fell."""
+    """It ended within the first pass, or its last check was the best one and the loss still fell."""
+    if record.step >= record.total_steps and record.steps and (seen := record.steps[-1].epoch) < WHOLE_PASS:
+        advice = Advice("train again for a whole pass", {"max_steps": math.ceil(record.step / seen)})
+        return Reason("unfinished", f"It ended after {record.step:,} steps, and had seen {percent(seen)} of its training rows.", (advice,))
     checks = [one for one in record.evaluations if one.split == "validation"]
     if len(checks) <= CHECKS or record.step < record.total_steps or not checks[-1].best:
         return None
@@ -135,8 +140,8 @@ def _labels(plan: Plan, doubted: int) -> Reason | None:
     rows = plan.rows.get("test", 0)
     if not rows or doubted < DOUBTED * rows:
         return None
-    message = f"{doubted:,} of the {rows:,} test rows have a label that is likely wrong, and then so have many of those it learnt from. "
-    return Reason("labels", message + "Look at them under “Look at its mistakes”, put them right, and train again.")
+    message = f"It doubts the labels of {doubted:,} of the {rows:,} test rows; where it is right, it learnt from such too. "
+    return Reason("labels", message + "Look at them under “Look at its mistakes”, put right what is wrong, and train again.")
 
 
 def _few_rows(plan: Plan) -> Reason | None:

@@ -113,6 +113,9 @@ def _fit(spec: RunSpec, name: str, data: DataFacts, facts: Facts, planned: Plann
         tokens = facts.tokens(model, data, token)
     except Refused as refused:
         return TokenFit(spec.model, name, None, "", problem=refused.problems[0])
+    if tokens is None and not data.texts_sample:
+        problem = Problem("data.text", "Which column holds the texts is not chosen yet.", "Choose it above.", "warning")
+        return TokenFit(spec.model, name, None, "", problem=problem)
     if tokens is None:
         problem = Problem("model", "Its tokenizer can be read only when it is loaded.", "Start a run to see.", "warning")
         return TokenFit(spec.model, name, None, "", problem=problem)

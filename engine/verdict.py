@@ -123,7 +123,7 @@ def _no_better_than_guessing(majority: BaselineScore, macro_f1: Interval, *, une
     else:
         said = f"Not better than {guessing}"
     if uneven and _gain_sign(majority) > 0:
-        said += f", but it does find the other classes (macro F1 {percent(macro_f1.value)} against {percent(majority.macro_f1)})"
+        said += f", but it does find others too (macro F1 {percent(macro_f1.value)} against {percent(majority.macro_f1)})"
     return said + "."
 
 

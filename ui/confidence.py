@@ -11,6 +11,7 @@ from ui.tables import Column
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 USUAL = 0.8
 FEW = 10  # answered rows; below it their share of right ones says nothing
+COARSE = 0.1  # an error that chance alone gives: a test that cannot find a smaller one confirms nothing
 SLIGHT = 0.01  # of confidence over accuracy: neither too sure nor too shy
 DRAWN = 6  # curves in one picture
 TOLD = (
@@ -34,6 +35,8 @@ def sureness(told: Confidence | None) -> str:
 def verdict(told: Confidence) -> str:
     """Too sure of itself, too shy, or neither as far as so many rows can tell."""
     gap = told.mean_confidence - told.accuracy
+    if told.error <= told.error_by_chance > COARSE:
+        return f"{words.counted(told.rows, 'row')} are too few to say whether its confidence can be believed."
     if told.error <= told.error_by_chance:
         return f"Its confidence can be believed, as far as {words.counted(told.rows, 'row')} can tell."
     much = f"on average {words.percent(told.mean_confidence)} sure and {words.percent(told.accuracy)} right"

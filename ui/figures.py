@@ -21,6 +21,7 @@ from engine.study_result import Result
 
 Figure = dict[str, Any]
 POINTS = 400  # a curve on the page is about 500 pixels wide
+INK = "#10293d"  # on any cell of a matrix
 BLUE, ORANGE, GREY = "#2f7fb8", "#d9822b", "#8a929c"
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans Bengali', 'Nirmala UI', 'Kohinoor Bangla', sans-serif"
 METRICS = {
@@ -126,9 +127,9 @@ def confusion(evaluation: Evaluation) -> Figure:
             for both in zip(evaluation.confusion, shares, strict=True)
         ],
         "texttemplate": "%{text}" if few else "",
-        "textfont": {"size": 14},
+        "textfont": {"size": 14, "color": INK},
         "hovertemplate": "%{customdata[0]}, called %{customdata[1]}: %{customdata[2]} rows (%{z:.0%})<extra></extra>",
-        "colorscale": [[0, "#f2f6fa"], [0.5, "#8fbadb"], [1, "#17527d"]],
+        "colorscale": [[0, "#f2f6fa"], [1, "#6ea6d2"]],
         "zmin": 0,
         "zmax": 1,
         "xgap": 2,

@@ -239,7 +239,7 @@ def samples_table(evaluation: Evaluation | None) -> str:
         Column("Sure", number=True),
     )
     rows = (
-        (tables.cut(one.text, SAMPLE_CHARACTERS), escape(one.label), f"{mark} {escape(one.predicted)}", tables.number(one.confidence))
+        (tables.cut(one.text, SAMPLE_CHARACTERS), escape(one.label), f"{mark}\u00a0{escape(one.predicted)}", tables.number(one.confidence))
         for one, mark in zip(shown, ("✓" if one.label == one.predicted else "✗" for one in shown), strict=True)
     )
     styles = ["right" if one.label == one.predicted else "wrong" for one in shown]

@@ -31,7 +31,7 @@ def table(fits: Sequence[TokenFit], chosen: str) -> str:
         "better and the faster it learns. Counted on a sample of your texts.</p>"
     )
     rest = [escape(one.name) for one in fits if not one.asked]
-    left = f'<p class="soft">Not looked at, because they are not on this machine: {", ".join(rest)}.</p>' if rest else ""
+    left = f'<p class="soft">Not looked at, because they are not on this machine: {"; ".join(rest)}.</p>' if rest else ""
     return f"{lead}{told}{left}"
 
 

@@ -267,7 +267,7 @@ def test_the_sentence_where_the_model_is_no_better_than_guessing() -> None:
     assert said(against("majority", 0.91, 9, 5)).endswith("Not better than guessing the largest class (91.0 %) by more than chance.")
     assert said(against("majority", 0.95, 10, 90)).endswith("Right less often than guessing the largest class (95.0 %).")
     found = said(against("majority", 0.91, 9, 5, macro_f1=0.48, gain=0.22), uneven=True)
-    assert found.endswith("by more than chance, but it does find the other classes (macro F1 70.0 % against 48.0 %).")
+    assert found.endswith("by more than chance, but it does find others too (macro F1 70.0 % against 48.0 %).")
 
 
 def test_macro_f1_stands_in_the_sentence_where_classes_are_many_or_uneven() -> None:

@@ -11,7 +11,7 @@ import pytest
 from engine import catalog, models
 from engine.catalog import Catalog
 from engine.coach import Advice
-from engine.events import Evaluated
+from engine.events import Evaluated, Step
 from engine.plan import Plan
 from engine.reasons import Reason, reasons
 from engine.scoring import Interval
@@ -205,3 +205,21 @@ def test_rows_are_not_few_where_others_were_left_out(plan: Plan) -> None:
     rows = {"train": 240, "validation": 30, "test": 30}
     few = dataclasses.replace(with_settings(plan, max_rows=300), rows=rows, class_counts={"a": 697})
     assert kinds(reasons(few, NOTHING, KNOWN)) == ["rows"]
+
+
+def test_a_model_that_tf_idf_is_better_than_does_not_judge_labels(plan: Plan) -> None:
+    """On 42 Bengali comments a model that never gave one of the classes doubted 18 of its 20 mistakes."""
+    apart = an_evaluation()
+    behind = Interval(-0.2, -0.3, -0.1)
+    worse = tuple(dataclasses.replace(one, macro_f1_gain=behind) if one.id == "tfidf" else one for one in apart.baselines)
+    assert kinds(reasons(plan, NOTHING, KNOWN, ENGLISH, dataclasses.replace(apart, baselines=worse), doubted=20)) == ["simpler"]
+
+
+def test_a_run_that_saw_a_fifth_of_its_rows_may_see_all(plan: Plan) -> None:
+    step = Step(0.0, 10, 10, 0.2, 1.0, 1e-4, 1.0, 30.0)
+    ended = dataclasses.replace(record((0.9, True), total=10), steps=(step,))
+    (found,) = reasons(with_settings(plan, max_steps=10), ended, KNOWN)
+    assert "ended after 10 steps, and had seen 20.0\u00a0% of its training rows" in found.message.replace("20.0 %", "20.0\u00a0%")
+    assert found.advice == (Advice("train again for a whole pass", {"max_steps": 50}),)
+    assert reasons(plan, dataclasses.replace(ended, steps=(dataclasses.replace(step, epoch=1.0),)), KNOWN) == ()
+    assert reasons(plan, dataclasses.replace(ended, total_steps=50), KNOWN) == (), "stopped on purpose"

@@ -301,7 +301,7 @@ def test_the_time_of_a_run_at_work_goes_on(looking: Studio) -> None:
 def test_the_log_is_told_from_its_end_and_without_tokens(looking: Studio) -> None:
     run_id = put(looking)
     assert looking.log_tail(run_id) == ""
-    (looking.store.folder(run_id) / "log.txt").write_text("x" * 50_000 + "\nhf_abcdefghijkl\nলেখা\n", "utf-8")
+    (looking.store.folder(run_id) / "log.txt").write_text("x" * 50_000 + "\n\x1b[1mhf_abcdefghijkl\x1b[0m\nলেখা\n", "utf-8")
     tail = looking.log_tail(run_id, 1000)
     assert tail.endswith("••••\nলেখা\n")
     assert len(tail) < 1100

@@ -72,3 +72,16 @@ def test_only_what_is_here_is_looked_at_until_more_is_asked_for(hub: Hub, tmp_pa
         assert QWEN in {one.model for one in studio.token_fits(spec) if one.asked}, "it is here now"
     finally:
         studio.close()
+
+
+def test_of_texts_that_are_not_chosen_yet_no_tokenizer_is_blamed(tmp_path: Path) -> None:
+    rows = "".join(f'{{"instruction": "say {at} words", "output": "word {at} and so on"}}\n' for at in range(30))
+    (tmp_path / "a.jsonl").write_text(rows, "utf-8")
+    studio = Studio(tmp_path / "home", dispatch=False)
+    try:
+        (found, *_) = studio.token_fits(RunSpec(DataSpec(f"file:{tmp_path / 'a.jsonl'}"), EMBEDDED), None, fetch=False)
+    finally:
+        studio.close()
+    assert found.problem is not None
+    assert found.problem.field == "data.text"
+    assert "not chosen yet" in found.problem.message

@@ -70,6 +70,7 @@ def test_of_a_run_without_classes_edge_cases_and_speed_are_folded_away_and_of_on
 
 def test_a_model_is_called_too_sure_too_shy_or_neither() -> None:
     assert "can be believed, as far as 400 rows can tell" in plain(confidence.verdict(told()))
+    assert confidence.verdict(told(40)).startswith("40\u00a0rows are too few to say whether")
     assert "too sure of itself: on average" in confidence.verdict(told(heat=4))
     assert "more often right than it believes" in confidence.verdict(told(heat=0.3))
 
