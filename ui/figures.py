@@ -419,9 +419,12 @@ def _dot(name: str, x: float, y: float | None) -> Figure:
 def _figure(series: list[Figure], x_title: str, y_title: str, revision: str) -> Figure:
     """A figure in the house style. `uirevision` stays the same for a run, so that a viewer's zoom outlives a redraw."""
     axis = {"showgrid": True, "gridcolor": "rgba(128,136,148,0.18)", "zeroline": False, "automargin": True, "fixedrange": False}
+    empty = bool(series) and all(one["type"] == "scatter" and not one["x"] for one in series)
+    axis |= {"showticklabels": False} if empty else {}  # of an axis without a point Plotly makes up figures
     return {
         "data": series,
         "layout": {
+            "annotations": [{"text": "Nothing yet", "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}] * empty,
             "uirevision": revision,
             "height": 240,
             "margin": {"l": 56, "r": 12, "t": 28, "b": 44},

@@ -89,3 +89,11 @@ def test_axes_say_their_units() -> None:
 
 def test_the_page_needs_no_plotly_package(tmp_path: Path) -> None:
     assert "import plotly" not in Path(figures.__file__).read_text("utf-8")
+
+
+def test_a_curve_without_a_point_has_no_made_up_figures_at_its_axes() -> None:
+    before, after = figures.held_out(RunRecord("run"), "macro_f1")["layout"], figures.held_out(a_record(20), "macro_f1")["layout"]
+    assert before["yaxis"]["showticklabels"] is False
+    assert [one["text"] for one in before["annotations"]] == ["Nothing yet"]
+    assert after["annotations"] == []
+    assert "showticklabels" not in after["yaxis"]
